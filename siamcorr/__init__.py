@@ -1,0 +1,17 @@
+"""siamcorr: correlation operators, networks and trackers of the Siamese family."""
+
+from siamcorr.models import build_model
+from siamcorr.ops import xcorr_batched, xcorr_depthwise, xcorr_naive, xcorr_pixelwise
+from siamcorr.tracking import Tracker, TrackResult
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TrackResult",
+    "Tracker",
+    "build_model",
+    "xcorr_batched",
+    "xcorr_depthwise",
+    "xcorr_naive",
+    "xcorr_pixelwise",
+]

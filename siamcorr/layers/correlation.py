@@ -1,0 +1,64 @@
+"""Correlations with parameters of their own around the operator."""
+
+from torch import Tensor, nn
+
+from siamcorr.ops import xcorr_pixelwise
+
+
+class ChannelAttention(nn.Module):
+    """Weigh each channel by a gate in 0..1 that its mean over the map decides.
+
+    Shapes: (B, C, H, W) -> (B, C, H, W).
+
+    Keys: fc1.{weight, bias}, fc2.{weight, bias}, both (C, C, 1, 1).
+
+    Reference:
+        Hu et al., Squeeze-and-Excitation Networks, 2017, arXiv:1709.01507 (without squeeze).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, channels, 1)
+        self.fc2 = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Gate features (B, C, H, W)."""
+        mean = features.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
+        gate: Tensor = self.fc2(self.fc1(mean).relu()).sigmoid()
+        return features * gate
+
+
+class PixelwiseCorrelation(nn.Module):
+    """Adapt both sides by 1x1 convolution, correlate pixel-wise, weigh the template cells.
+
+    `kernel` is the template's side: it is run once a target and its result given to each
+    `forward`, so that a search costs the search's side alone.
+
+    Args:
+        channels: C of both sides.
+        cells: h*w of the template; it ties the parameters to the template's size.
+
+    Shapes: kernel (B, C, h, w) -> (B, C, h, w); forward (B, C, H, W) -> (B, h*w, H, W).
+
+    Keys: conv_kernel.{0 convolution, 1 BN}, conv_search likewise, CA_layer.{fc1, fc2}.
+
+    Reference:
+        Yan et al., LightTrack, 2021, arXiv:2104.14545; the layout is NanoTrack's (version 2).
+    """
+
+    def __init__(self, channels: int, cells: int = 64) -> None:
+        super().__init__()
+        self.conv_kernel = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
+        self.conv_search = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
+        self.CA_layer = ChannelAttention(cells)
+
+    def kernel(self, template: Tensor) -> Tensor:
+        """The template's side: features (B, C, h, w) to what `forward` correlates with."""
+        adapted: Tensor = self.conv_kernel(template)
+        return adapted
+
+    def forward(self, search: Tensor, kernel: Tensor) -> Tensor:
+        """Correlate search features (B, C, H, W) with a kernel of batch B or 1."""
+        response = xcorr_pixelwise(self.conv_search(search), kernel)
+        weighted: Tensor = self.CA_layer(response)
+        return weighted

@@ -1,0 +1,139 @@
+"""From a preset's name to a network with weights."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from siamcorr.layers import PixelwiseHead
+from siamcorr.models.checkpoints import (
+    Checkpoint,
+    mismatches,
+    read_checkpoint,
+    sha256,
+    without_unused,
+    write_safetensors,
+)
+from siamcorr.models.mobilenetv3 import MobileNetV3Small
+from siamcorr.models.presets import Preset, configs_dir, load_preset, preset_names
+from siamcorr.models.siamese import SiameseNetwork
+
+BACKBONES: dict[str, Callable[[], Any]] = {"mobilenetv3-small": MobileNetV3Small}
+HEADS: dict[str, Callable[[int], nn.Module]] = {"pixelwise": PixelwiseHead}
+
+
+def build_model(name: str, weights: str | Path | None = None) -> SiameseNetwork:
+    """Make the network of a preset, in eval mode.
+
+    Args:
+        name: a preset, see `preset_names`.
+        weights: a .pth or .safetensors file to load strictly; None leaves it random.
+
+    Raises:
+        OSError: the weights cannot be read.
+        ValueError: no such preset, or weights of another network.
+
+    Example:
+        >>> build_model("nanotrack-v2").preset.crop.search_size
+        255
+    """
+    preset = load_preset(name)
+    network = _build(preset)
+    if weights is not None:
+        load_weights(network, read_checkpoint(weights))
+    return network.eval()
+
+
+def load_weights(network: SiameseNetwork, checkpoint: Checkpoint) -> list[str]:
+    """Load strictly, less what the preset names as unused; return the keys left out.
+
+    Raises:
+        ValueError: keys or shapes differ; the text lists the first and names the preset that fits.
+    """
+    preset = network.preset
+    state_dict = without_unused(checkpoint, preset.weights.unused)
+    faults = mismatches(network, state_dict)
+    if faults:
+        other = matching_preset(checkpoint)
+        hint = f"they fit {other.name}" if other else "they fit no known preset"
+        few = "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
+        raise ValueError(f"{checkpoint.path}: not weights of {preset.name}, {hint} ({few})")
+    network.load_state_dict(state_dict)
+    return [key for key in checkpoint.state_dict if key not in state_dict]
+
+
+def matching_preset(checkpoint: Checkpoint) -> Preset | None:
+    """The preset whose network takes these weights strictly, if there is one."""
+    for name in preset_names():
+        preset = load_preset(name)
+        with torch.device("meta"):
+            network = _build(preset)
+        if not mismatches(network, without_unused(checkpoint, preset.weights.unused)):
+            return preset
+    return None
+
+
+def convert(source: str | Path, destination: str | Path, name: str | None = None) -> list[str]:
+    """Write a checkpoint in the clean form: safetensors, strict keys, origin in the metadata.
+
+    Args:
+        source: .pth or .safetensors.
+        destination: the .safetensors to write.
+        name: the preset; None takes the one that fits.
+
+    Returns:
+        The keys left out, because the network never calls them.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: the source is no checkpoint, or fits no preset, or not the named one.
+    """
+    if Path(destination).suffix != ".safetensors":
+        raise ValueError(f"{destination}: the name must end in .safetensors")
+    checkpoint = read_checkpoint(source)
+    preset = load_preset(name) if name else matching_preset(checkpoint)
+    if preset is None:
+        raise ValueError(f"{source}: fits no known preset ({', '.join(preset_names())})")
+    network = _build(preset)
+    dropped = load_weights(network, checkpoint)
+    digest = checkpoint.metadata.get("source_sha256") or sha256(source)
+    known = digest == preset.weights.sha256
+    metadata = {
+        "preset": preset.name,
+        "source_sha256": digest,
+        "licence": preset.weights.licence if known else "unknown",
+        "source": preset.weights.url if known else Path(source).name,
+    }
+    write_safetensors(destination, network.state_dict(), metadata)
+    return dropped
+
+
+def find_weights(preset: Preset) -> Path | None:
+    """Look for a preset's weights where they are kept on this machine.
+
+    In order: the folder that SIAMCORR_WEIGHTS names, the user's cache (~/.cache/siamcorr), and
+    weights/ in the folder that SIAMCORR_SHARED names (in a checkout: ../shared).
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siamcorr"
+    shared = Path(os.environ.get("SIAMCORR_SHARED") or configs_dir().parent.parent / "shared")
+    own = os.environ.get("SIAMCORR_WEIGHTS")
+    for folder in [*([Path(own)] if own else []), cache, shared / "weights"]:
+        for file in (f"{preset.name}.safetensors", preset.weights.file):
+            if (folder / file).is_file():
+                return folder / file
+    return None
+
+
+def _build(preset: Preset) -> SiameseNetwork:
+    for kind, name, known in (
+        ("backbone", preset.network.backbone, BACKBONES),
+        ("head", preset.network.head, HEADS),
+    ):
+        if name not in known:
+            raise ValueError(f"{preset.name}: no {kind} is called {name}, only {', '.join(known)}")
+    backbone = BACKBONES[preset.network.backbone]()
+    head = HEADS[preset.network.head](backbone.channels)
+    return SiameseNetwork(preset, backbone, head, preset.network.head_key)

@@ -1,0 +1,97 @@
+"""The contract that every correlation keeps: what goes in, what is refused, and how it is told.
+
+Only shape, dtype and device are looked at, never values, so that torch.compile keeps one graph.
+"""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Padding = int | Literal["valid", "same"]
+
+
+def shapes(search: Tensor, template: Tensor) -> str:
+    """Both whole shapes, as every error text ends."""
+    return f"search {tuple(search.shape)}, template {tuple(template.shape)}"
+
+
+def check_tensors(op: str, search: Tensor, template: Tensor) -> None:
+    """Refuse what no correlation can take.
+
+    Raises:
+        TypeError: an argument is no tensor, or the two are not of one floating dtype.
+        ValueError: an argument has not four dimensions, or the two lie on different devices.
+    """
+    for name, value in (("search", search), ("template", template)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{op}: {name} must be a torch.Tensor, got {type(value).__name__}")
+        if value.ndim != 4:
+            raise ValueError(
+                f"{op}: {name} must have 4 dimensions, got {value.ndim} "
+                f"({shapes(search, template)})"
+            )
+    if not search.is_floating_point() or search.dtype != template.dtype:
+        raise TypeError(
+            f"{op}: search and template must have one floating dtype, "
+            f"got {search.dtype} and {template.dtype} ({shapes(search, template)})"
+        )
+    if search.device != template.device:
+        raise ValueError(
+            f"{op}: search and template must be on one device, "
+            f"got {search.device} and {template.device} ({shapes(search, template)})"
+        )
+
+
+def check_batch(op: str, search: Tensor, template: Tensor) -> None:
+    """Refuse a template batch that is neither 1 nor the batch of search: pairs are explicit."""
+    if template.shape[0] not in (1, search.shape[0]):
+        raise ValueError(
+            f"{op}: the template batch must be 1 or that of search, got {template.shape[0]} "
+            f"for {search.shape[0]} ({shapes(search, template)})"
+        )
+
+
+def check_channels(op: str, search: Tensor, template: Tensor) -> None:
+    """Refuse a template whose channels are not those of search."""
+    if template.shape[1] != search.shape[1]:
+        raise ValueError(
+            f"{op}: search and template must have as many channels, got {search.shape[1]} "
+            f"and {template.shape[1]} ({shapes(search, template)})"
+        )
+
+
+def pad_search(op: str, search: Tensor, template: Tensor, padding: Padding) -> Tensor:
+    """Zero-pad search, after which every method correlates without padding.
+
+    Args:
+        op: name of the operator, for the error text.
+        search: (B, C, H, W).
+        template: (..., h, w); only its size is read.
+        padding: zeros on each of the four sides; "valid" is 0; "same" gives a response of
+            (H, W), the smaller half in front where h or w is even, as in F.conv2d.
+
+    Returns:
+        (B, C, H + 2*padding, W + 2*padding); for "same" (B, C, H + h - 1, W + w - 1).
+
+    Raises:
+        ValueError: unknown or negative padding; a template of no size, or larger than the
+            padded search.
+    """
+    height, width = template.shape[-2:]
+    if padding == "same":
+        top, left = (height - 1) // 2, (width - 1) // 2
+        sides = [left, width - 1 - left, top, height - 1 - top]
+    elif padding == "valid":
+        sides = [0, 0, 0, 0]
+    elif isinstance(padding, int) and padding >= 0:
+        sides = [padding] * 4
+    else:
+        raise ValueError(f'{op}: padding must be an int >= 0, "valid" or "same", got {padding!r}')
+    room_x, room_y = search.shape[3] + sides[0] + sides[1], search.shape[2] + sides[2] + sides[3]
+    if not (0 < height <= room_y and 0 < width <= room_x):
+        raise ValueError(
+            f"{op}: the template must lie inside the padded search, got {height}x{width} "
+            f"in {room_y}x{room_x} ({shapes(search, template)}, padding {padding!r})"
+        )
+    return F.pad(search, sides) if any(sides) else search

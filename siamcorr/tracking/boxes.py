@@ -1,0 +1,60 @@
+"""Boxes: box_xywh is (x, y, w, h) in float pixels, 0-based and continuous.
+
+Pixel i covers the interval [i, i + 1), so a box ends at x + w and its centre is x + w / 2.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+Image = NDArray[np.uint8]
+
+
+def check_box(box_xywh: Sequence[float], frame_size: tuple[int, int]) -> Box:
+    """Return box_xywh as floats if a tracker can start on it.
+
+    Args:
+        box_xywh: four numbers.
+        frame_size: (height, width) in pixels.
+
+    Raises:
+        ValueError: not four finite numbers, no size, or no part of it inside the frame.
+    """
+    if len(box_xywh) != 4 or not all(math.isfinite(value) for value in box_xywh):
+        raise ValueError(f"box must be four finite numbers x, y, w, h, got {tuple(box_xywh)}")
+    x, y, w, h = (float(value) for value in box_xywh)
+    if w <= 0 or h <= 0:
+        raise ValueError(f"box must have a size, got w {w:g} and h {h:g}")
+    height, width = frame_size
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise ValueError(f"box {x:g},{y:g},{w:g},{h:g} lies outside the {width}x{height} frame")
+    return x, y, w, h
+
+
+def box_iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes, 0..1; 0 where the union has no area.
+
+    Example:
+        >>> box_iou((0, 0, 2, 2), (1, 0, 2, 2))
+        0.3333333333333333
+    """
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    overlap = max(width, 0.0) * max(height, 0.0)
+    union = a[2] * a[3] + b[2] * b[3] - overlap
+    return overlap / union if union > 0 else 0.0
+
+
+def box_around(points: Sequence[float]) -> Box:
+    """The axis-parallel box around points x1, y1, x2, y2, …
+
+    Example:
+        >>> box_around([3, 1, 9, 2, 7, 8, 1, 7])
+        (1.0, 1.0, 8.0, 7.0)
+    """
+    xs, ys = points[0::2], points[1::2]
+    left, top = float(min(xs)), float(min(ys))
+    return left, top, float(max(xs)) - left, float(max(ys)) - top
