@@ -111,11 +111,14 @@ def convert(source: str | Path, destination: str | Path, name: str | None = None
     return dropped
 
 
-def find_weights(preset: Preset) -> Path | None:
+def find_weights(preset: Preset) -> Path:
     """Look for a preset's weights where they are kept on this machine.
 
     In order: the folder that SIAMCORR_WEIGHTS names, the user's cache (~/.cache/siamcorr), and
     weights/ in the folder that SIAMCORR_SHARED names (in a checkout: ../shared).
+
+    Raises:
+        FileNotFoundError: they are in none of them; the text says where to get them.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siamcorr"
     shared = Path(os.environ.get("SIAMCORR_SHARED") or configs_dir().parent.parent / "shared")
@@ -124,7 +127,9 @@ def find_weights(preset: Preset) -> Path | None:
         for file in (f"{preset.name}.safetensors", preset.weights.file):
             if (folder / file).is_file():
                 return folder / file
-    return None
+    raise FileNotFoundError(
+        f"no weights for {preset.name} on this machine: put {preset.weights.url} into {cache}"
+    )
 
 
 def _build(preset: Preset) -> SiameseNetwork:

@@ -44,5 +44,5 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
     if scale != 1.0:
         template = template * scale
     cells = template.flatten(2).transpose(1, 2)  # (B or 1, h*w, C)
-    response = cells @ search.flatten(2)  # (B, h*w, H*W)
-    return response.unflatten(2, search.shape[2:])
+    response: Tensor = cells @ search.flatten(2)  # (B, h*w, H*W)
+    return response.reshape(*response.shape[:2], *search.shape[2:])

@@ -49,7 +49,7 @@ def box_iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def box_around(points: Sequence[float]) -> Box:
-    """The axis-parallel box around points x1, y1, x2, y2, …
+    """The axis-parallel box around points x1, y1, x2, y2 and so on.
 
     Example:
         >>> box_around([3, 1, 9, 2, 7, 8, 1, 7])

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from siamcorr.tracking.boxes import Image
 
@@ -26,7 +28,7 @@ class Crop:
     @property
     def scale(self) -> float:
         """Crop pixels to a frame pixel."""
-        return self.image.shape[0] / self.side
+        return len(self.image) / self.side
 
     def to_frame(self, x: float, y: float) -> tuple[float, float]:
         """A point of the crop in frame coordinates, both continuous."""
@@ -71,7 +73,7 @@ def crop_square(
     height, width = frame.shape[:2]
     x0, x1 = (min(max(x, 0), width) for x in (left, left + whole))
     y0, y1 = (min(max(y, 0), height) for y in (top, top + whole))
-    patch = frame[y0:y1, x0:x1]
+    patch: NDArray[Any] = frame[y0:y1, x0:x1]
     if patch.size == 0:
         patch = np.full((whole, whole, 3), np.round(fill), np.uint8)
     elif patch.shape[:2] != (whole, whole):

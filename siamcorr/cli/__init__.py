@@ -1,0 +1,47 @@
+"""The command line: `siamcorr COMMAND …`, one file a command."""
+
+import argparse
+import os
+import sys
+
+import cv2
+import torch
+
+from siamcorr import __version__
+from siamcorr.cli import convert, track
+
+COMMANDS = (track, convert)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; what is wrong with its input is told in one line, with exit code 2."""
+    parser = argparse.ArgumentParser(prog="siamcorr", description="Siamese visual tracking.")
+    parser.add_argument("--version", action="version", version=f"siamcorr {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    args = parser.parse_args(argv)
+    _quiet_opencv()
+    try:
+        code: int = args.run(args)
+    except (OSError, ValueError, torch.OutOfMemoryError) as error:
+        if os.environ.get("SIAMCORR_DEBUG"):
+            raise
+        print(f"siamcorr: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("siamcorr: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _quiet_opencv() -> None:
+    """What OpenCV and FFmpeg print beside their return values, we say in a line of our own."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
