@@ -1,0 +1,79 @@
+"""Track a target through a video, in the few lines that it takes.
+
+    python demo/track_video.py                            a clip made on the spot
+    python demo/track_video.py VIDEO --box X,Y,W,H        your own video
+
+Writes output/tracked.mp4 and output/tracked.csv. The same on the command line, with more options:
+siamcorr track VIDEO --box X,Y,W,H --output tracked.mp4 --boxes tracked.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from siamcorr import Tracker, build_model
+from siamcorr.data import render_clip
+from siamcorr.media import CsvSink, VideoSink, draw_result, open_source
+from siamcorr.models import find_weights, load_preset
+from siamcorr.tracking import box_iou
+
+OUTPUT = Path(__file__).resolve().parent.parent / "output"
+
+
+def make_clip(path: Path) -> list[tuple[float, float, float, float]]:
+    """Write the generated clip to a video and return the true box of each frame."""
+    boxes = []
+    with VideoSink(path, fps=30) as video:
+        for image, box in render_clip():
+            video.write(image)
+            boxes.append(box)
+    return boxes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("video", nargs="?", help="default: a generated clip")
+    parser.add_argument("--box", help="X,Y,W,H of the target in the first frame, in pixels")
+    args = parser.parse_args()
+    if args.video and not args.box:
+        parser.error("a video needs --box X,Y,W,H")
+    OUTPUT.mkdir(exist_ok=True)
+
+    path, truth = args.video, []
+    if path is None:
+        path = OUTPUT / "clip.mp4"
+        truth = make_clip(path)
+        print(f"rendered {len(truth)} frames to {path}")
+    box = tuple(float(value) for value in args.box.split(",")) if args.box else truth[0]
+
+    try:
+        weights = find_weights(load_preset("nanotrack-v2"))
+    except FileNotFoundError as error:
+        print(error)  # one line that says where to get them
+        return
+    tracker = Tracker(build_model("nanotrack-v2", weights))
+
+    source = open_source(path)
+    overlaps = []
+    with (
+        VideoSink(OUTPUT / "tracked.mp4", source.fps) as video,
+        CsvSink(OUTPUT / "tracked.csv") as table,
+    ):
+        for frame in source:
+            score = 1.0
+            if frame.index == 0:
+                tracker.init(frame.image, box)  # the one time that it is told where the target is
+            else:
+                result = tracker.update(frame.image)
+                box, score = result.box_xywh, result.score
+            video.write(draw_result(frame.image, box, score, f"{score:.2f}"))
+            table.write(frame.index, frame.time, box, score)
+            if truth:
+                overlaps.append(box_iou(box, truth[frame.index]))
+    source.close()
+    print(f"tracked {frame.index + 1} frames: {OUTPUT / 'tracked.mp4'} and tracked.csv beside it")
+    if overlaps:
+        print(f"mean overlap (IoU) with the true boxes: {sum(overlaps) / len(overlaps):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from siamcorr.models import SiameseNetwork, build_model
+
+torch.set_num_threads(2)
+
+SHARED = Path(os.environ.get("SIAMCORR_SHARED") or Path(__file__).parents[2] / "shared")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real sequences and published weights; tests skip where it is not."""
+    if not (SHARED / "sequences").is_dir():
+        pytest.skip(f"no real sequences and weights: SIAMCORR_SHARED is not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def nanotrack(shared: Path) -> SiameseNetwork:
+    """NanoTrack v2 with its published weights."""
+    return build_model("nanotrack-v2", shared / "weights" / "nanotrackv2.pth")
+
+
+@pytest.fixture
+def random_weights(tmp_path: Path) -> Path:
+    """A checkpoint of nanotrack-v2 in its published layout, with random numbers in it."""
+    torch.manual_seed(0)
+    state_dict = build_model("nanotrack-v2").state_dict()
+    state_dict["neck.downsample.0.weight"] = torch.zeros(1)
+    path = tmp_path / "random.pth"
+    torch.save({"epoch": 3, "state_dict": state_dict}, path)
+    return path
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded source of random numbers."""
+    return np.random.default_rng(0)
