@@ -55,7 +55,7 @@ def render_clip(config: ClipConfig | None = None) -> Iterator[tuple[Image, Box]]
     Example:
         >>> image, box = next(render_clip(ClipConfig(width=160, height=120, target=40)))
         >>> image.shape, [round(value, 1) for value in box[2:]]
-        ((120, 160, 3), [39.7, 28.7])
+        ((120, 160, 3), [40.0, 28.0])
     """
     config = config or ClipConfig()
     rng = np.random.default_rng(config.seed)

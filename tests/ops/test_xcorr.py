@@ -130,7 +130,7 @@ sizes = st.integers(1, 4)
 @given(h=sizes, w=sizes, more=sizes, channels=sizes, batch=sizes, seed=st.integers(0, 999))
 def test_properties(op, h, w, more, channels, batch, seed):
     """Linear in both, equivariant to shifts of search, blind to the order of the batch."""
-    make = dict(channels=channels, z=(h, w), size=(h + more, w + more), seed=seed)
+    make = {"channels": channels, "z": (h, w), "size": (h + more, w + more), "seed": seed}
     x, z = pair(op, batch, **make)
     other, _ = pair(op, batch, **{**make, "seed": seed + 1})
     response = op(x, z)
@@ -237,7 +237,7 @@ def test_errors_pairs_are_never_cyclic(op, batch):
 @all_ops
 def test_errors_types(op):
     x, z = pair(op)
-    with pytest.raises(TypeError, match="search must be a torch.Tensor, got ndarray"):
+    with pytest.raises(TypeError, match=r"search must be a torch\.Tensor, got ndarray"):
         op(x.numpy(), z)
     with pytest.raises(TypeError, match=r"one floating dtype, got torch.float64 and torch.float32"):
         op(x, z.float())

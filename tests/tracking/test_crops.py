@@ -1,0 +1,60 @@
+"""Crops: the plain reference at every border, and the way back to the frame."""
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siamcorr.tracking.crops import context_side, crop_square, mean_color
+
+FRAME = np.random.default_rng(0).integers(0, 256, size=(24, 32, 3), dtype=np.uint8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(x=st.floats(-60, 90), y=st.floats(-60, 90), side=st.integers(1, 40))
+def test_equal_to_the_reference_inside_across_and_outside_the_border(x, y, side):
+    fill = (10.0, 20.0, 30.0)
+    crop = crop_square(FRAME, (x, y), side, side, fill)  # without a change of scale
+    expected = reference.crop(FRAME, crop.left, crop.top, side, np.array(fill))
+    np.testing.assert_array_equal(crop.image, expected)
+    assert abs(crop.left + side / 2 - x) <= 0.5 + 1e-9
+    assert abs(crop.top + side / 2 - y) <= 0.5 + 1e-9
+
+
+@given(x=st.floats(5, 27), y=st.floats(5, 19), side=st.floats(3, 20), size=st.integers(8, 64))
+@settings(deadline=None)
+def test_the_way_back(x, y, side, size):
+    """The middle of the crop is the centre asked for, to the pixel that rounding costs."""
+    crop = crop_square(FRAME, (x, y), side, size, (0, 0, 0))
+    assert crop.image.shape == (size, size, 3)
+    assert crop.to_frame(size / 2, size / 2) == pytest.approx((x, y), abs=0.51)
+    assert crop.to_frame(0, 0) == (crop.left, crop.top)
+    assert crop.to_frame(size, size) == pytest.approx((crop.left + crop.side, crop.top + crop.side))
+
+
+def test_resizing_keeps_positions():
+    """A bright square is where `to_frame` says, after the crop was enlarged three times."""
+    frame = np.zeros((60, 60, 3), np.uint8)
+    frame[20:30, 25:40] = 255
+    crop = crop_square(frame, (30, 30), 40, 120, (0, 0, 0))
+    rows, columns = np.nonzero(crop.image[:, :, 0] > 127)
+    first = crop.to_frame(columns.min(), rows.min())
+    last = crop.to_frame(columns.max() + 1, rows.max() + 1)
+    assert first == pytest.approx((25, 20), abs=0.34)
+    assert last == pytest.approx((40, 30), abs=0.34)
+
+
+def test_frame_is_not_written_to():
+    before = FRAME.copy()
+    crop_square(FRAME, (0, 0), 30, 127, mean_color(FRAME)).image[:] = 0
+    np.testing.assert_array_equal(FRAME, before)
+
+
+def test_context_side():
+    assert context_side(40, 40) == pytest.approx(80)
+    assert context_side(10, 30, context=0) == pytest.approx(300**0.5)
+
+
+def test_mean_color():
+    assert mean_color(FRAME) == pytest.approx(FRAME.reshape(-1, 3).mean(axis=0))

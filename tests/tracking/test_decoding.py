@@ -1,0 +1,73 @@
+"""Decoding: grids, boxes, penalties and the choice between them."""
+
+import numpy as np
+import pytest
+
+from siamcorr.models.presets import RecipeConfig
+from siamcorr.tracking.decoding import (
+    best_box,
+    boxes_from_distances,
+    change_penalty,
+    cosine_window,
+    point_grid,
+    softmax_score,
+)
+
+RECIPE = RecipeConfig(stride=16, penalty=0.15, window=0.49, learning_rate=0.385)
+
+
+def test_point_grid_of_nanotrack():
+    """16 points at stride 16, from -128 to 112 around the middle of 255 pixels."""
+    x, y = point_grid(16, 16, 255)
+    assert (x[0] - 127.5).tolist() == list(range(-128, 128, 16))
+    np.testing.assert_array_equal(x.T, y)
+
+
+def test_point_grid_odd_is_symmetric():
+    x, _ = point_grid(15, 16, 255)
+    assert x[0].mean() == 127.5
+
+
+def test_softmax_score():
+    logits = np.array([[[0.0, 1, 800]], [[0.0, 3, 0]]])
+    with np.errstate(over="ignore"):
+        score = softmax_score(logits)
+    assert score[0, :2] == pytest.approx([0.5, 1 / (1 + np.exp(-2))])
+    assert score[0, 2] == 0
+
+
+def test_boxes_from_distances():
+    points = np.array([[[100.0]], [[50.0]]])
+    distances = np.array([10.0, 5, 30, 15]).reshape(4, 1, 1)
+    assert boxes_from_distances(points, distances).ravel().tolist() == [110, 55, 40, 20]
+
+
+def test_change_penalty():
+    same = change_penalty(np.array(40.0), np.array(20.0), (40, 20), 0.15)
+    assert same == pytest.approx(1)
+    double, half = (
+        change_penalty(np.array(40.0 * f), np.array(20.0 * f), (40, 20), 0.15) for f in (2, 0.5)
+    )
+    assert double == pytest.approx(np.exp(-0.15))
+    assert half == pytest.approx(double)
+    turned = change_penalty(np.array(20.0), np.array(40.0), (40, 20), 0.15)
+    assert turned == pytest.approx(np.exp(-0.15 * 3))  # the same side, a ratio of four
+
+
+def test_best_box_prefers_the_middle_among_equals():
+    points = point_grid(16, 16, 255)
+    boxes = boxes_from_distances(points, np.full((4, 16, 16), 20.0))
+    score = np.full((16, 16), 0.9)
+    best = best_box(score, boxes, (40, 40), RECIPE, cosine_window(16))
+    assert abs(best.x - 127.5) <= 16
+    assert best.score == pytest.approx(0.9)
+
+
+def test_best_box_follows_a_clear_score():
+    points = point_grid(16, 16, 255)
+    boxes = boxes_from_distances(points, np.full((4, 16, 16), 20.0))
+    score = np.full((16, 16), 1e-3)
+    score[4, 11] = 1.0
+    best = best_box(score, boxes, (40, 40), RECIPE, cosine_window(16))
+    assert (best.x, best.y) == (points[0, 4, 11], points[1, 4, 11])
+    assert (best.width, best.height, best.penalty) == (40, 40, 1)
