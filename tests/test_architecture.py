@@ -63,9 +63,7 @@ def test_imports_only_what_stands_above(path):
 
 
 def test_rooms_are_the_folders():
-    folders = {
-        path.parent.relative_to(PACKAGE).parts[0] for path in MODULES if path.parent != PACKAGE
-    }
+    folders = {path.relative_to(PACKAGE).parts[0] for path in MODULES if path.parent != PACKAGE}
     assert folders <= set(ROOMS)
 
 
