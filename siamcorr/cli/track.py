@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
         box = _parse_box(args.box) if args.box else _draw_box(window, first)
         box = check_box(box, first.image.shape[:2])
         tracker = Tracker(build_model(args.model, weights).to(device))
-        if window is None and args.show is None:
-            print("siamcorr: no display, going on without a window", file=sys.stderr)
         outputs = Outputs(
             stack.enter_context(CsvSink(args.boxes)) if args.boxes else None,
             stack.enter_context(VideoSink(args.output, source.fps)) if args.output else None,
             window,
         )
+        if window is None and args.show is None:
+            print("siamcorr: no display, going on without a window", file=sys.stderr)
         stop = stack.enter_context(StopRequest())
         rest = islice(frames, args.max_frames and args.max_frames - 1)
         count, go_on = 0, True
@@ -168,3 +168,6 @@ def _refuse_overwriting(source: str, *outputs: str | None) -> None:
     for output in filter(None, outputs):
         if Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
             raise ValueError(f"{output}: is the source itself")
+    paths = [Path(output).resolve() for output in outputs if output]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"{paths[0]}: the video and the table cannot be one file")

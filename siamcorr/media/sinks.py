@@ -7,6 +7,7 @@ up is an OSError at the next write.
 import csv
 import errno
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -50,7 +51,7 @@ class VideoSink(Sink):
     The writer is opened at the first frame, whose size is the video's.
 
     Raises:
-        ValueError: a suffix that is none of `CODECS`.
+        ValueError: a suffix that is none of `CODECS`, or a frame of another size.
         OSError: the folder is not there, the file cannot be written, or the disk is full.
     """
 
@@ -61,12 +62,15 @@ class VideoSink(Sink):
         with self.path.open("wb"):
             pass  # OpenCV's writer fails without a word; this one says why
         self.frames = 0
+        self._shape: tuple[int, ...] = ()
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, image: NDArray[np.uint8]) -> None:
         """Append a frame (H, W, 3)."""
         if shutil.disk_usage(self.path.parent).free < RESERVE + image.nbytes:
             raise OSError(errno.ENOSPC, "no space left on the disk", str(self.path))
+        if self.frames and image.shape != self._shape:  # OpenCV would leave it out silently
+            raise ValueError(f"{self.path}: frame is {image.shape}, the first was {self._shape}")
         if self._writer is None:
             height, width = image.shape[:2]
             codec = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix.lower()])
@@ -74,7 +78,7 @@ class VideoSink(Sink):
             if not self._writer.isOpened():
                 raise OSError(f"{self.path}: this OpenCV cannot write such a video")
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        self.frames += 1
+        self.frames, self._shape = self.frames + 1, image.shape
 
     def close(self) -> None:
         """Finish the video and see that it opens; one without frames is removed."""
@@ -104,7 +108,12 @@ class CsvSink(Sink):
     def __init__(self, path: str | Path) -> None:
         self._file = Path(path).open("w", newline="", encoding="utf-8")  # noqa: SIM115
         self._rows = csv.writer(self._file)
-        self._row(self.COLUMNS)
+        try:
+            self._row(self.COLUMNS)
+        except OSError:
+            with suppress(OSError):  # what could not be written now cannot be at closing either
+                self._file.close()
+            raise
 
     def write(
         self, frame: int, time: float, box_xywh: tuple[float, float, float, float], score: float

@@ -106,7 +106,10 @@ class ImageFolder:
         """
         for index, path in enumerate(self.files[self.start :], self.start):
             content = np.frombuffer(path.read_bytes(), np.uint8)  # any path, also non-ASCII ones
-            image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+            try:
+                image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+            except cv2.error:  # a header that claims more pixels than OpenCV takes
+                image = None
             if image is None:
                 raise SourceError(f"{path}: not a readable image")
             yield Frame(index, index / self.fps, _rgb(image))
@@ -120,7 +123,10 @@ class Capture:
 
     def __init__(self, target: str | int, name: str, start: int = 0, *, live: bool) -> None:
         self.name, self.live = name, live
-        self._capture = cv2.VideoCapture(target)
+        try:
+            self._capture = cv2.VideoCapture(target)
+        except cv2.error:  # a camera index that is no C int
+            raise SourceError(f"{name}: cannot be opened") from None
         self.start = start
         opened = self._capture.isOpened()
         if not opened or not all(self._capture.grab() for _ in range(start + 1)):

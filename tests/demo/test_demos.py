@@ -1,0 +1,138 @@
+"""Demos: each runs from beginning to end, and says in one line what it lacks."""
+
+import importlib.util
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from siamcorr.data import ClipConfig, render_clip
+from siamcorr.media import VideoSink, display_available, open_source
+
+FOLDER = Path(__file__).parents[2] / "demo"
+WEIGHTS = ("SIAMCORR_SHARED", "SIAMCORR_WEIGHTS", "XDG_CACHE_HOME")
+
+
+@pytest.fixture
+def demo(monkeypatch, tmp_path):
+    """Load a demo as a module that writes to tmp_path, and finds no weights unless told where."""
+    for name in WEIGHTS:
+        monkeypatch.setenv(name, str(tmp_path))
+
+    def load(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *(str(argument) for argument in arguments)])
+        spec = importlib.util.spec_from_file_location(f"demo_{name}", FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(module, "OUTPUT", tmp_path / "output", raising=False)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def weights(random_weights, tmp_path):
+    return random_weights.rename(tmp_path / "nanotrackv2.pth")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with VideoSink(path, fps=25) as video:
+        for image, _ in render_clip(ClipConfig(frames=6, width=160, height=120, target=40)):
+            video.write(image)
+    return path
+
+
+def test_xcorr_tour(demo, tmp_path, capsys):
+    demo("xcorr_tour", "--channels", 2, "--batch", 2).main()
+    out = capsys.readouterr().out
+    shapes = re.findall(r"-> \((.+?)\)", out)
+    assert shapes == [
+        "1, 1, 129, 129",
+        "2, 1, 129, 129",
+        "1, 2, 129, 129",
+        "2, 2, 129, 129",
+        "2, 64, 16, 16",
+    ]
+    cut, found = re.search(r"cut at (\d+, \d+); the response finds it at \((.+)\)\.", out).groups()
+    assert found.replace("np.int64(", "").replace(")", "") == cut
+    assert cv2.imread(str(tmp_path / "output" / "xcorr_tour.png")).shape[0] == 360
+
+
+def test_track_video_without_weights(demo, capsys):
+    demo("track_video").main()
+    rendered, advice = capsys.readouterr().out.splitlines()
+    assert rendered.startswith("rendered 150 frames to ")
+    assert re.match(r"no weights for nanotrack-v2 .*: put https://\S+\.pth into ", advice)
+
+
+def test_track_video(demo, clip, weights, tmp_path, capsys):
+    demo("track_video", clip, "--box", "60,40,40,28").main()
+    assert capsys.readouterr().out.startswith("tracked 6 frames: ")
+    output = tmp_path / "output"
+    assert len(list(open_source(output / "tracked.mp4"))) == 6
+    assert (output / "tracked.csv").read_text().count("\n") == 7
+
+
+@pytest.mark.video
+def test_track_video_follows_the_clip(demo, shared, monkeypatch, capsys):
+    module = demo("track_video")
+    monkeypatch.setenv("SIAMCORR_SHARED", str(shared))
+    module.main()
+    overlap = re.search(r"mean overlap .*: (\d\.\d\d)", capsys.readouterr().out)
+    assert float(overlap[1]) > 0.6
+
+
+def test_track_video_needs_a_box(demo, capsys):
+    with pytest.raises(SystemExit) as caught:
+        demo("track_video", "some.mp4").main()
+    assert caught.value.code == 2
+    assert "a video needs --box X,Y,W,H" in capsys.readouterr().err
+
+
+def test_webcam_without_display(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    display_available.cache_clear()
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(FOLDER / "webcam.py"), run_name="__main__")
+    display_available.cache_clear()
+    assert re.fullmatch("no display: .+", caught.value.code)  # sys.exit prints it, and exits 1
+
+
+class FakeWindow:
+    """A person who draws a box, and presses q at the third frame with a box in it."""
+
+    shown = 0
+
+    def select_box(self, image):
+        return 60.0, 40.0, 40.0, 28.0
+
+    def show(self, image):
+        FakeWindow.shown += 1
+        return FakeWindow.shown < 3
+
+    def close(self):
+        FakeWindow.shown = -FakeWindow.shown
+
+
+def test_webcam(demo, clip, weights, monkeypatch):
+    module = demo("webcam", clip)
+    monkeypatch.setattr(module, "display_available", lambda: True)
+    monkeypatch.setattr(module, "Window", FakeWindow)
+    module.main()
+    assert FakeWindow.shown == -3  # shown thrice, then closed
+
+
+@pytest.mark.parametrize(
+    ("camera", "text"), [("97", "camera 97: cannot be opened"), ("{clip}", "no weights for")]
+)
+def test_webcam_lacks_something(camera, text, demo, clip, monkeypatch):
+    module = demo("webcam", camera.format(clip=clip))
+    monkeypatch.setattr(module, "display_available", lambda: True)
+    with pytest.raises(SystemExit, match=text):
+        module.main()
