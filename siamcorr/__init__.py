@@ -1,7 +1,15 @@
 """siamcorr: correlation operators, networks and trackers of the Siamese family."""
 
 from siamcorr.models import build_model
-from siamcorr.ops import xcorr_batched, xcorr_depthwise, xcorr_naive, xcorr_pixelwise
+from siamcorr.ops import (
+    explain,
+    prepare,
+    xcorr_batched,
+    xcorr_depthwise,
+    xcorr_naive,
+    xcorr_normalized,
+    xcorr_pixelwise,
+)
 from siamcorr.tracking import Tracker, TrackResult
 
 __version__ = "0.1.0"
@@ -10,8 +18,11 @@ __all__ = [
     "TrackResult",
     "Tracker",
     "build_model",
+    "explain",
+    "prepare",
     "xcorr_batched",
     "xcorr_depthwise",
     "xcorr_naive",
+    "xcorr_normalized",
     "xcorr_pixelwise",
 ]

@@ -21,6 +21,7 @@ ROOMS = {
     "evaluation": {"torch", "cv2", "numpy", "matplotlib"},
     "training": {"torch", "numpy", "tqdm"},
     "adaptors": None,
+    "bench": {"torch", "matplotlib"},
     "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -91,8 +92,11 @@ def test_public_names():
         "TrackResult",
         "Tracker",
         "build_model",
+        "explain",
+        "prepare",
         "xcorr_batched",
         "xcorr_depthwise",
         "xcorr_naive",
+        "xcorr_normalized",
         "xcorr_pixelwise",
     ]

@@ -8,9 +8,9 @@ import cv2
 import torch
 
 from siamcorr import __version__
-from siamcorr.cli import convert, track
+from siamcorr.cli import bench, convert, track
 
-COMMANDS = (track, convert)
+COMMANDS = (track, convert, bench)
 
 
 def main(argv: list[str] | None = None) -> int:

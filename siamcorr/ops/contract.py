@@ -3,12 +3,15 @@
 Only shape, dtype and device are looked at, never values, so that torch.compile keeps one graph.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from siamcorr.ops.geometry import AnyOp
+
 Padding = int | Literal["valid", "same"]
+Method = Literal["auto", "conv", "gemm", "fft", "triton"]
 
 
 def shapes(search: Tensor, template: Tensor) -> str:
@@ -53,15 +56,41 @@ def check_batch(op: str, search: Tensor, template: Tensor) -> None:
 
 
 def check_channels(op: str, search: Tensor, template: Tensor) -> None:
-    """Refuse a template whose channels are not those of search."""
-    if template.shape[1] != search.shape[1]:
+    """Refuse a template whose channels are not those of search, and no channels at all."""
+    if template.shape[1] != search.shape[1] or search.shape[1] == 0:
         raise ValueError(
             f"{op}: search and template must have as many channels, got {search.shape[1]} "
             f"and {template.shape[1]} ({shapes(search, template)})"
         )
 
 
-def pad_search(op: str, search: Tensor, template: Tensor, padding: Padding) -> Tensor:
+def check_pair(op: AnyOp, search: Tensor, template: Tensor) -> None:
+    """Refuse a pair of tensors that xcorr_{op} cannot take, by its own name."""
+    name = f"xcorr_{op}"
+    check_tensors(name, search, template)
+    if op != "naive":
+        check_batch(name, search, template)
+    if op != "batched":
+        check_channels(name, search, template)
+    elif not search.shape[1] or not template.shape[1] or template.shape[1] % search.shape[1]:
+        raise ValueError(
+            f"{name}: the template must have O times the channels of search, got "
+            f"{template.shape[1]} for {search.shape[1]} ({shapes(search, template)})"
+        )
+
+
+def check_options(op: str, dilation: int, method: str) -> None:
+    """Refuse a dilation that is no positive int, and a method that does not exist."""
+    if not isinstance(dilation, int) or dilation < 1:
+        raise ValueError(f"{op}: dilation must be an int >= 1, got {dilation!r}")
+    if method not in get_args(Method):
+        known = ", ".join(get_args(Method))
+        raise ValueError(f"{op}: method must be one of {known}, got {method!r}")
+
+
+def pad_search(
+    op: str, search: Tensor, template: Tensor, padding: Padding, dilation: int = 1
+) -> Tensor:
     """Zero-pad search, after which every method correlates without padding.
 
     Args:
@@ -69,16 +98,17 @@ def pad_search(op: str, search: Tensor, template: Tensor, padding: Padding) -> T
         search: (B, C, H, W).
         template: (..., h, w); only its size is read.
         padding: zeros on each of the four sides; "valid" is 0; "same" gives a response of
-            (H, W), the smaller half in front where h or w is even, as in F.conv2d.
+            (H, W), the smaller half in front where the two are not equal, as in F.conv2d.
+        dilation: distance of neighbouring template cells; it makes the template larger.
 
     Returns:
-        (B, C, H + 2*padding, W + 2*padding); for "same" (B, C, H + h - 1, W + w - 1).
+        (B, C, H + 2*padding, W + 2*padding); for "same" (B, C, H + d*(h - 1), W + d*(w - 1)).
 
     Raises:
         ValueError: unknown or negative padding; a template of no size, or larger than the
             padded search.
     """
-    height, width = template.shape[-2:]
+    height, width = ((size - 1) * dilation + 1 for size in template.shape[-2:])
     if padding == "same":
         top, left = (height - 1) // 2, (width - 1) // 2
         sides = [left, width - 1 - left, top, height - 1 - top]

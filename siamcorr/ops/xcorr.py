@@ -7,42 +7,49 @@ differ in what is paired with what, and in whether the channels are summed:
     batched    search b with its own template b, channels summed    SiamFC, SiamRPN
     depthwise  search b with template b, each channel by itself     SiamRPN++ and most after it
 
-Order is (search, template), as in F.conv2d(input, weight).
+Order is (search, template), as in F.conv2d(input, weight). What they take and refuse is in
+`contract.py`, how they are computed and differentiated in `contraction.py`.
 """
 
 from torch import Tensor
 
-from siamcorr.ops.contract import (
-    Padding,
-    check_batch,
-    check_channels,
-    check_tensors,
-    pad_search,
-    shapes,
-)
-from siamcorr.ops.methods import conv
+from siamcorr.ops.contract import Method, Padding, check_options, check_pair, pad_search
+from siamcorr.ops.contraction import Task, contract, response_to_spectrum
+from siamcorr.ops.geometry import AnyOp, Geometry, size_of
+from siamcorr.ops.prepare import PreparedTemplate, check_prepared
 
 
 def xcorr_naive(
-    search: Tensor, template: Tensor, *, padding: Padding = "valid", scale: float = 1.0
+    search: Tensor,
+    template: Tensor | PreparedTemplate,
+    *,
+    padding: Padding = "valid",
+    dilation: int = 1,
+    scale: float = 1.0,
+    method: Method = "auto",
 ) -> Tensor:
-    """Correlate every search with every template.
+    """Correlate every search with every template: all pairs.
 
-    response[b, o, i, j] = scale * sum over c, u, v of x[b, c, i + u, j + v] * z[o, c, u, v]
+    response[b, o, i, j] = scale * sum over c, u, v of x[b, c, i + d*u, j + d*v] * z[o, c, u, v]
 
     Args:
         search: x, (B, C, H, W).
-        template: z, (O, C, h, w): O templates, not tied to the batch.
+        template: z, (O, C, h, w): O templates, not tied to the batch; or what
+            `siamcorr.prepare` made of them, which has all the options with it.
         padding: zeros around search: an int, "valid" (0) or "same" (the response has search's
             size).
+        dilation: d, distance of neighbouring template cells on the search, >= 1.
         scale: multiplies the template before the sum, so that half precision does not overflow.
+        method: "auto" chooses by shape, dtype and device; "conv", "gemm", "fft" compute the
+            same numbers in another way.
 
     Returns:
-        (B, O, H', W') with H' = H + 2*padding - h + 1, likewise W'; the dtype of search.
+        (B, O, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.
 
     Raises:
         TypeError: no tensors, or not of one floating dtype.
-        ValueError: other shapes, different devices, a template larger than the padded search.
+        ValueError: other shapes, different devices, a template larger than the padded search,
+            an unknown padding, dilation or method.
 
     Reference:
         Bertinetto et al., Fully-Convolutional Siamese Networks, 2016, arXiv:1606.09549.
@@ -52,33 +59,39 @@ def xcorr_naive(
         >>> xcorr_naive(torch.rand(3, 8, 22, 22), torch.rand(1, 8, 6, 6)).shape
         torch.Size([3, 1, 17, 17])
     """
-    check_tensors("xcorr_naive", search, template)
-    check_channels("xcorr_naive", search, template)
-    search = pad_search("xcorr_naive", search, template, padding)
-    return conv.naive(search, _scaled(template, scale))
+    return _correlate("naive", search, template, padding, dilation, scale, method)
 
 
 def xcorr_batched(
-    search: Tensor, template: Tensor, *, padding: Padding = "valid", scale: float = 1.0
+    search: Tensor,
+    template: Tensor | PreparedTemplate,
+    *,
+    padding: Padding = "valid",
+    dilation: int = 1,
+    scale: float = 1.0,
+    method: Method = "auto",
 ) -> Tensor:
     """Correlate each search with its own template, or with its own O templates.
 
-    response[b, o, i, j] = scale * sum over c, u, v of x[b, c, i + u, j + v] * z[b, o*C + c, u, v]
+    response[b, o, i, j] = scale * sum over c, u, v of
+        x[b, c, i + d*u, j + d*v] * z[b, o*C + c, u, v]
 
     Args:
         search: x, (B, C, H, W).
         template: z, (B, O*C, h, w); O = 1 is SiamFC, O > 1 the up-channel form of SiamRPN. A
             batch of 1 serves every search.
         padding: as in `xcorr_naive`.
+        dilation: as in `xcorr_naive`.
         scale: as in `xcorr_naive`.
+        method: as in `xcorr_naive`.
 
     Returns:
-        (B, O, H', W') with H' = H + 2*padding - h + 1, likewise W'; the dtype of search.
+        (B, O, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.
 
     Raises:
         TypeError: no tensors, or not of one floating dtype.
         ValueError: a template batch that is neither 1 nor B, channels that are no multiple of
-            C, other shapes, different devices, a template larger than the padded search.
+            C, and all that `xcorr_naive` refuses.
 
     Reference:
         Bertinetto et al., 2016, arXiv:1606.09549 (O = 1). Li et al., High Performance Visual
@@ -89,38 +102,36 @@ def xcorr_batched(
         >>> xcorr_batched(torch.rand(4, 8, 22, 22), torch.rand(4, 5 * 8, 6, 6)).shape
         torch.Size([4, 5, 17, 17])
     """
-    check_tensors("xcorr_batched", search, template)
-    check_batch("xcorr_batched", search, template)
-    channels = search.shape[1]
-    if channels == 0 or template.shape[1] == 0 or template.shape[1] % channels:
-        raise ValueError(
-            "xcorr_batched: the template must have O times the channels of search, got "
-            f"{template.shape[1]} for {channels} ({shapes(search, template)})"
-        )
-    search = pad_search("xcorr_batched", search, template, padding)
-    return conv.batched(search, _paired(search, _scaled(template, scale)))
+    return _correlate("batched", search, template, padding, dilation, scale, method)
 
 
 def xcorr_depthwise(
-    search: Tensor, template: Tensor, *, padding: Padding = "valid", scale: float = 1.0
+    search: Tensor,
+    template: Tensor | PreparedTemplate,
+    *,
+    padding: Padding = "valid",
+    dilation: int = 1,
+    scale: float = 1.0,
+    method: Method = "auto",
 ) -> Tensor:
     """Correlate each search with its own template, channel by channel, without summing them.
 
-    response[b, c, i, j] = scale * sum over u, v of x[b, c, i + u, j + v] * z[b, c, u, v]
+    response[b, c, i, j] = scale * sum over u, v of x[b, c, i + d*u, j + d*v] * z[b, c, u, v]
 
     Args:
         search: x, (B, C, H, W).
         template: z, (B, C, h, w). A batch of 1 serves every search.
         padding: as in `xcorr_naive`.
+        dilation: as in `xcorr_naive`.
         scale: as in `xcorr_naive`.
+        method: as in `xcorr_naive`.
 
     Returns:
-        (B, C, H', W') with H' = H + 2*padding - h + 1, likewise W'; the dtype of search.
+        (B, C, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.
 
     Raises:
         TypeError: no tensors, or not of one floating dtype.
-        ValueError: a template batch that is neither 1 nor B, other shapes, different devices, a
-            template larger than the padded search.
+        ValueError: a template batch that is neither 1 nor B, and all that `xcorr_naive` refuses.
 
     Reference:
         Li et al., SiamRPN++: Evolution of Siamese Visual Tracking with Very Deep Networks,
@@ -131,17 +142,40 @@ def xcorr_depthwise(
         >>> xcorr_depthwise(torch.rand(4, 8, 29, 29), torch.rand(4, 8, 5, 5)).shape
         torch.Size([4, 8, 25, 25])
     """
-    check_tensors("xcorr_depthwise", search, template)
-    check_batch("xcorr_depthwise", search, template)
-    check_channels("xcorr_depthwise", search, template)
-    search = pad_search("xcorr_depthwise", search, template, padding)
-    return conv.depthwise(search, _paired(search, _scaled(template, scale)))
+    return _correlate("depthwise", search, template, padding, dilation, scale, method)
 
 
-def _scaled(template: Tensor, scale: float) -> Tensor:
-    return template if scale == 1.0 else template * scale
+def _correlate(
+    op: AnyOp,
+    search: Tensor,
+    template: Tensor | PreparedTemplate,
+    padding: Padding,
+    dilation: int,
+    scale: float,
+    method: Method,
+) -> Tensor:
+    """Check, pad, scale, and hand over to the contraction."""
+    if isinstance(template, PreparedTemplate):
+        return _correlate_prepared(f"xcorr_{op}", search, template)
+    check_pair(op, search, template)
+    check_options(f"xcorr_{op}", dilation, method)
+    search = pad_search(f"xcorr_{op}", search, template, padding, dilation)
+    if search.shape[0] == 0 and op != "naive":  # no method knows zero pairs
+        template = template.new_zeros((1, *template.shape[1:]))
+    if scale != 1.0:
+        template = template * scale
+    geometry = Geometry.of(op, search, template, dilation)
+    if op == "naive":
+        template = template.reshape(geometry.template)
+    return contract(search, template, Task("response", geometry, method))
 
 
-def _paired(search: Tensor, template: Tensor) -> Tensor:
-    """An empty batch needs a template of batch 1: no method knows zero groups."""
-    return template if len(search) else template.new_zeros((1, *template.shape[1:]))
+def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> Tensor:
+    """The response to a template that has its padding, dilation, scale and method with it."""
+    check_prepared(name, search, ready)
+    padded = pad_search(name, search, ready.template, ready.padding, ready.geometry.dilation)
+    geometry = ready.geometry._replace(search=size_of(padded))
+    task = Task("response", geometry, ready.method)
+    if ready.spectrum is None or search.shape[0] == 0:
+        return contract(padded, ready.template, task)
+    return response_to_spectrum(padded, ready.spectrum, task)

@@ -1,5 +1,12 @@
 """The interchangeable ways to compute a correlation, one file each, one signature.
 
-Each file has `naive`, `batched` and `depthwise`. They get arguments that are already checked,
-padded and scaled, and return the response without padding: H' = H - h + 1, W' = W - w + 1.
+Each file has six functions, {batched, depthwise}_{response, search, template}: the correlation
+and the gradients of its two arguments (see `siamcorr.ops.contraction`). They take the two
+tensors at hand and the Geometry, and return the third tensor:
+
+    OP_response(search, template, geometry)   -> the response, without padding
+    OP_search(template, grad, geometry)       -> the gradient of search
+    OP_template(search, grad, geometry)       -> the gradient of the template
+
+where grad has the response's shape. Arguments are already checked, padded and scaled.
 """

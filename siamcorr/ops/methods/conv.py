@@ -7,29 +7,78 @@ batch is folded into the channels, and `groups` keeps the pairs apart.
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def naive(search: Tensor, template: Tensor) -> Tensor:
-    """(B, C, H, W) with (O, C, h, w), each with each -> (B, O, H', W')."""
-    return F.conv2d(search, template)
+from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.methods.turned import own_cells, template_gradient
 
 
-def batched(search: Tensor, template: Tensor) -> Tensor:
+def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
     """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W')."""
     batch, channels, height, width = search.shape
-    kernels = template.reshape(-1, channels, *template.shape[2:])  # (B*O or O, C, h, w)
+    kernels = _kernels(template, geometry)
     if template.shape[0] == 1:
-        return naive(search, kernels)
+        return F.conv2d(search, kernels, dilation=geometry.dilation)
     folded = search.reshape(1, batch * channels, height, width)
-    response = F.conv2d(folded, kernels, groups=batch)  # (1, B*O, H', W')
-    return response.reshape(batch, -1, *response.shape[2:])
+    response = F.conv2d(folded, kernels, groups=batch, dilation=geometry.dilation)
+    return response.reshape(geometry.response)
 
 
-def depthwise(search: Tensor, template: Tensor) -> Tensor:
-    """(B, C, H, W) with (B or 1, C, h, w), channel by channel -> (B, C, H', W')."""
+def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W)."""
+    kernels = _kernels(template, geometry)
+    if template.shape[0] == 1:
+        return F.conv_transpose2d(grad, kernels, dilation=geometry.dilation)
+    batch, outputs, rows, columns = grad.shape
+    folded = grad.reshape(1, batch * outputs, rows, columns)
+    full = F.conv_transpose2d(folded, kernels, groups=batch, dilation=geometry.dilation)
+    return full.reshape(geometry.search)
+
+
+def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B, O, H', W'), each channel with each -> (B or 1, O*C, h, w)."""
     batch, channels, height, width = search.shape
-    kernels = template.reshape(-1, 1, *template.shape[2:])  # (B*C or C, 1, h, w)
-    if template.shape[0] == 1:
-        return F.conv2d(search, kernels, groups=channels)
+    _, outputs, rows, columns = grad.shape
     folded = search.reshape(1, batch * channels, height, width)
-    response = F.conv2d(folded, kernels, groups=batch * channels)  # (1, B*C, H', W')
-    return response.reshape(batch, channels, *response.shape[2:])
+    kernels = grad[:, None].expand(-1, channels, -1, -1, -1)  # (B, C, O, H', W')
+    kernels = kernels.reshape(batch * channels * outputs, 1, rows, columns)
+    every = F.conv2d(folded, kernels, groups=batch * channels)
+    every = every.reshape(batch, channels, outputs, *every.shape[2:]).transpose(1, 2)
+    return own_cells(every, geometry)
+
+
+def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, C, h, w), channel by channel -> (B, C, H', W')."""
+    batch, channels, height, width = geometry.search
+    count, _, h, w = geometry.template
+    kernels = template.reshape(count * channels, 1, h, w)
+    if count == 1:
+        return F.conv2d(search, kernels, None, 1, 0, geometry.dilation, channels)
+    folded = search.reshape(1, batch * channels, height, width)
+    response = F.conv2d(folded, kernels, None, 1, 0, geometry.dilation, batch * channels)
+    return response.view(batch, channels, *response.shape[2:])
+
+
+def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, C, h, w) with (B, C, H', W'), the full correlation -> (B, C, H, W).
+
+    A correlation of grad, padded, with the template turned by 180 degrees: twice as fast as
+    F.conv_transpose2d, and faster where conv2d does the padding than with F.pad before it.
+    """
+    batch, channels, rows, columns = grad.shape
+    kernels = template.flip(2, 3).reshape(-1, 1, *template.shape[2:])
+    padding = geometry.extent[0] - 1, geometry.extent[1] - 1
+    folded = grad if template.shape[0] == 1 else grad.reshape(1, batch * channels, rows, columns)
+    full = F.conv2d(
+        folded, kernels, padding=padding, groups=folded.shape[1], dilation=geometry.dilation
+    )
+    return full.reshape(geometry.search)
+
+
+def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B, C, H', W'), channel by channel -> (B or 1, C, h, w)."""
+    return template_gradient(depthwise_response, search, grad, geometry)
+
+
+def _kernels(template: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, O*C, h, w) -> (B*O or O, C, h, w)."""
+    count, _, h, w = geometry.template
+    return template.reshape(count * geometry.outputs, geometry.search[1], h, w)

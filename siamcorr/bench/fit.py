@@ -1,0 +1,90 @@
+"""Fitting the planner's prices: time every method over many shapes, then solve for them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from siamcorr.bench.measure import time_together
+from siamcorr.ops.contraction import ARGUMENTS, METHODS, Task, compute
+from siamcorr.ops.geometry import Geometry, Op, Want
+from siamcorr.ops.plan import work
+
+LONGEST = 4e9  # useful FLOPs of the largest fitted shape: seconds, for the slowest method
+WANTS: tuple[Want, ...] = ("response", "search", "template")
+OPS: tuple[Op, ...] = ("batched", "depthwise")
+Prices = dict[str, dict[str, list[float]]]
+
+
+def fit_shapes(op: Op) -> list[Geometry]:
+    """Shapes over the range that trackers use, and some way beyond it."""
+    sizes = [(1, 16), (3, 16), (5, 29), (6, 22), (7, 31), (8, 16), (12, 40), (17, 49), (31, 63)]
+    sizes += [(48, 96), (63, 127), (127, 255)]
+    shapes = []
+    for z, x in sizes:
+        for batch, channels, outputs, own in [
+            (1, 16, 1, True),
+            (1, 256, 1, True),
+            (4, 64, 1, True),
+            (8, 256, 1, True),
+            (32, 256, 1, True),
+            (3, 256, 1, False),
+            (16, 64, 1, False),
+            (1, 64, 10, True),
+            (2, 64, 10, True),
+            (4, 32, 64, False),
+        ]:
+            if op == "depthwise" and outputs > 1:
+                continue
+            template = batch if own else 1, outputs * channels, z, z
+            geometry = Geometry(op, (batch, channels, x, x), template)
+            if geometry.flops <= LONGEST:
+                shapes.append(geometry)
+    return shapes
+
+
+def fit_costs(dtype: torch.dtype, device: str, tell: Callable[[str], None]) -> Prices:
+    """Prices of every method for one dtype on this machine, see `siamcorr.ops.plan.COSTS`."""
+    prices: Prices = {method: {} for method in METHODS}
+    for op in OPS:
+        for want in WANTS:
+            seen: dict[str, list[tuple[list[float], float]]] = {method: [] for method in METHODS}
+            for geometry in fit_shapes(op):
+                for method, seconds in _time(want, geometry, dtype, device).items():
+                    seen[method].append((work(method, geometry), seconds))
+            for method, samples in seen.items():
+                prices[method][f"{op} {want}"], error = solve(samples)
+                tell(f"{op} {want} by {method}: typical error {error:.0%}")
+    return prices
+
+
+def solve(samples: list[tuple[list[float], float]]) -> tuple[list[float], float]:
+    """Prices >= 0 with the least squared relative error, and the median of that error.
+
+    Multiplicative updates keep the prices positive (Lee and Seung, 2001).
+    """
+    counts = torch.tensor([counts for counts, _ in samples], dtype=torch.float64)
+    seconds = torch.tensor([seconds for _, seconds in samples], dtype=torch.float64)
+    scale = counts.amax(dim=0).clamp(min=1)
+    rows = counts / scale / seconds[:, None]  # rows @ prices should be 1 everywhere
+    prices = torch.full((rows.shape[1],), float(seconds.median()), dtype=torch.float64)
+    for _ in range(20_000):
+        prices *= rows.sum(dim=0) / (rows.T @ (rows @ prices)).clamp(min=1e-300)
+    error = (rows @ prices - 1).abs().median()
+    return [float(f"{price:.3g}") for price in prices / scale], float(error)
+
+
+def _time(want: Want, geometry: Geometry, dtype: torch.dtype, device: str) -> dict[str, float]:
+    """Median seconds of each method for a contraction."""
+    sizes = {
+        "search": geometry.search,
+        "template": geometry.template,
+        "response": geometry.response,
+    }
+    first, second = (torch.randn(sizes[name], device=device).to(dtype) for name in ARGUMENTS[want])
+
+    def by(method: str) -> Callable[[], Tensor]:
+        return lambda: compute(first, second, Task(want, geometry, method))
+
+    timings = time_together({method: by(method) for method in METHODS}, 0.15, device)
+    return {method: timing.median for method, timing in timings.items()}

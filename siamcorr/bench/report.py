@@ -1,0 +1,78 @@
+"""The benchmark's table, as Markdown, and its picture."""
+
+from pathlib import Path
+
+from siamcorr.bench.measure import Limits, Timing
+from siamcorr.bench.run import Row
+
+METHODS = ("conv", "gemm", "fft", "triton")
+
+
+def table(rows: list[Row], limits: Limits) -> str:
+    """A Markdown table: times in ms, ratios, share of the machine's limits, memory, error."""
+    methods = [name for name in METHODS if any(name in row.timings for row in rows)]
+    head = ["op", "B, C, z/x", "pasted", "auto", "ratio", "by", *methods]
+    head += ["auto / best", "of limit", "MiB pasted, auto", "error"]
+    lines = [
+        f"limits: matrix product {limits.flops / 1e9:.0f} GFLOP/s, "
+        f"copy {limits.bandwidth / 1e9:.1f} GB/s",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + " --- |" * len(head),
+    ]
+    return "\n".join(lines + ["| " + " | ".join(_cells(row, methods)) + " |" for row in rows])
+
+
+def _cells(row: Row, methods: list[str]) -> list[str]:
+    timings = row.timings
+    memory = ", ".join("?" if m is None else f"{m / 2**20:.0f}" for m in row.memory.values())
+    worst = row.errors.get(row.chosen)
+    return [
+        row.case.op + (" + backward" if row.case.backward else ""),
+        row.case.label,
+        milliseconds(timings["pasted"]),
+        milliseconds(timings["auto"]),
+        f"**{row.ratio:.2g}x**" if row.ratio < 10 else f"**{row.ratio:.0f}x**",
+        row.chosen,
+        *(milliseconds(timings[name]) if name in timings else "-" for name in methods),
+        f"{row.behind_best:.2f}",
+        f"{row.share:.0%}",
+        memory,
+        "" if worst is None else f"{worst:.0e}",
+    ]
+
+
+def milliseconds(timing: Timing) -> str:
+    """Median with half the distance of the quartiles: 12.3 ±0.4.
+
+    Example:
+        >>> milliseconds(Timing(0.0123, 0.0119, 0.0127, 9))
+        '12.3 ±0.4'
+    """
+    spread = (timing.high - timing.low) / 2 * 1e3
+    value = timing.median * 1e3
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{digits}f} ±{spread:.{digits}f}"
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Bars of how many times faster "auto" is than the pasted form, as a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(rows)), layout="constrained")
+    labels = [
+        f"{row.case.op}{' + backward' if row.case.backward else ''}  {row.case.label}"
+        for row in rows
+    ]
+    bars = axes.barh(labels, [row.ratio for row in rows], color="#2f7ed8")
+    axes.bar_label(bars, [f" {row.ratio:.1f}x  {row.chosen}" for row in rows], fontsize=8)
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xscale("log")
+    axes.margins(x=0.15)
+    axes.invert_yaxis()
+    axes.set_xlabel("times faster than the pasted form (F.conv2d with groups)")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,84 @@
+"""`siamcorr bench`: how fast the operators are here, beside the forms that trackers paste."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from siamcorr.bench import (
+    fit_costs,
+    full_cases,
+    measure_limits,
+    plot,
+    quick_cases,
+    run_case,
+    table,
+)
+from siamcorr.cli.device import choose_device
+
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "bfloat16", "float16")}
+COSTS = Path(__file__).resolve().parent.parent / "ops" / "costs.json"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser("bench", help="measure the operators by every method")
+    add = parser.add_argument
+    add("--ops", default="naive,batched,depthwise", metavar="OP,OP", help="default: all three")
+    add("--device", default="cpu", metavar="auto|cpu|cuda[:N]")
+    add("--dtype", choices=DTYPES, default="float32")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
+    add("--quick", action="store_true", help="the promised rows alone, in less than a minute")
+    add("--json", metavar="OUT.json", help="write all figures")
+    add("--plot", metavar="OUT.png", help="write a picture of the ratios")
+    add("--fit", action="store_true", help="fit the planner's prices on this machine instead")
+    add("--costs", metavar="FILE", default=str(COSTS), help="where --fit writes them")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write what was asked for."""
+    ops = args.ops.split(",")
+    unknown = sorted(set(ops) - {"naive", "batched", "depthwise"})
+    if unknown:
+        raise ValueError(f"--ops: no operator is called {', '.join(unknown)}")
+    if args.threads is not None:
+        if args.threads < 1:
+            raise ValueError(f"--threads must be >= 1, got {args.threads}")
+        torch.set_num_threads(args.threads)
+    device, dtype = choose_device(args.device).type, DTYPES[args.dtype]
+    if args.fit:
+        return _fit(dtype, device, Path(args.costs))
+    for path in filter(None, (args.json, args.plot)):
+        Path(path).touch()  # what cannot be written is told before the minutes of measuring
+    cases = [case for case in (quick_cases if args.quick else full_cases)() if case.op in ops]
+    limits = measure_limits(dtype, device)
+    seconds = 1.0 if args.quick else 3.0
+    rows = [run_case(case, limits, dtype, device, seconds) for case in tqdm(cases, unit=" rows")]
+    print(f"{args.dtype} on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(table(rows, limits))
+    if args.json:
+        content = {"limits": dataclasses.asdict(limits), "rows": [_as_dict(row) for row in rows]}
+        Path(args.json).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    if args.plot:
+        plot(rows, Path(args.plot))
+    return 0
+
+
+def _as_dict(row: object) -> dict[str, object]:
+    values = dataclasses.asdict(row)  # type: ignore[call-overload]
+    return {**values, "ratio": row.ratio, "behind_best": row.behind_best}  # type: ignore[attr-defined]
+
+
+def _fit(dtype: torch.dtype, device: str, path: Path) -> int:
+    """Replace one device's and dtype's prices in the table of costs."""
+    costs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    prices = fit_costs(dtype, device, lambda line: print(line, file=sys.stderr))
+    costs.setdefault(device, {})[str(dtype).removeprefix("torch.")] = prices
+    path.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
+    print(f"prices for {dtype} on {device} written to {path}")
+    return 0

@@ -1,0 +1,54 @@
+"""Circular correlation: search as if it went on for ever, the form of correlation filters."""
+
+import torch
+from torch import Tensor
+
+from siamcorr.ops.contract import check_batch, check_channels, check_tensors, shapes
+
+
+def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> Tensor:
+    """Correlate each search with its own template of the same size, around the borders.
+
+    response[b, 0, i, j] = scale * sum over c, u, v of
+        x[b, c, (i + u) mod H, (j + v) mod W] * z[b, c, u, v]
+
+    computed as the inverse transform of the sum over c of X * conj(Z).
+
+    Args:
+        search: x, (B, C, H, W).
+        template: z, (B, C, H, W). A batch of 1 serves every search.
+        scale: multiplies the template before the sum.
+
+    Returns:
+        (B, 1, H, W): the response to no shift is at [0, 0]; the dtype of search.
+
+    Raises:
+        TypeError: no tensors, or not of one floating dtype.
+        ValueError: a template batch that is neither 1 nor B, sizes that differ, other shapes,
+            different devices.
+
+    Reference:
+        Wang et al., DCFNet: Discriminant Correlation Filters Network, 2017, arXiv:1704.04057.
+
+    Example:
+        >>> import torch
+        >>> x = torch.rand(1, 8, 20, 20)
+        >>> response = xcorr_circular(x.roll((3, 4), dims=(2, 3)), x)
+        >>> divmod(int(response.argmax()), 20)
+        (3, 4)
+    """
+    check_tensors("xcorr_circular", search, template)
+    check_batch("xcorr_circular", search, template)
+    check_channels("xcorr_circular", search, template)
+    size = search.shape[2:]
+    if template.shape[2:] != size or 0 in size:
+        raise ValueError(
+            f"xcorr_circular: search and template must be of one size ({shapes(search, template)})"
+        )
+    # Half precision has no transform on every device, and would lose the sum besides.
+    wide = torch.promote_types(search.dtype, torch.float32)
+    x = torch.fft.rfft2(search.to(wide))
+    z = torch.fft.rfft2(template.to(wide) * scale)
+    spectrum = (x * z.conj()).sum(dim=1, keepdim=True)  # (B, 1, H, W // 2 + 1)
+    response: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return response.to(search.dtype)

@@ -1,0 +1,151 @@
+"""Correlation and its gradients, as three sides of one thing.
+
+A correlation is a form that is linear in three tensors at once, search x, template z and g, the
+gradient that comes back for the response:
+
+    T(x, z, g) = sum over i, u of  x[i + u] * z[u] * g[i]
+
+Take away one tensor, and what is left is a contraction of the other two: without g it is the
+response, without x the gradient of search, without z the gradient of the template. So the
+gradient of each contraction is made of the other two, and that holds again for their gradients:
+second and higher orders come from the same three functions.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from siamcorr.ops.geometry import Geometry, Op, Want
+from siamcorr.ops.methods import conv, fft, gemm
+from siamcorr.ops.plan import choose
+
+METHODS: dict[str, ModuleType] = {"conv": conv, "gemm": gemm, "fft": fft}
+FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tensor]] = {
+    (name, op, want): getattr(module, f"{op}_{want}")
+    for name, module in METHODS.items()
+    for op in get_args(Op)
+    for want in get_args(Want)
+}
+
+# For each contraction: what its first and its second argument are, and so whose gradients.
+ARGUMENTS: dict[Want, tuple[Want, Want]] = {
+    "response": ("search", "template"),
+    "search": ("template", "response"),
+    "template": ("search", "response"),
+}
+
+
+class Task(NamedTuple):
+    """What to compute, and how."""
+
+    want: Want
+    geometry: Geometry
+    method: str
+
+
+def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
+    """Compute the tensor that task wants from the other two, with gradients of every order."""
+    graph = first.requires_grad or second.requires_grad
+    if not (graph and torch.is_grad_enabled()) and not _transformed():
+        return compute(first, second, task)  # an autograd.Function costs more than a small product
+    result: Tensor = Contraction.apply(first, second, task)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _transformed() -> bool:
+    """Whether torch.func or torch.compile is at work, which need the Function's rules."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
+    """Compute by the method that task names, or by the one that the planner chooses.
+
+    Half precision is summed in float32, and autocast does not reach inside: the dtype that goes
+    in comes out.
+    """
+    want, geometry, method = task
+    dtype, kind = first.dtype, first.device.type
+    if method == "auto":
+        method = choose(want, geometry, dtype, kind)
+    function = FUNCTIONS[method, geometry.op, want]
+    if method in ("gemm", "fft") and dtype in (torch.float16, torch.bfloat16):
+        first, second = first.float(), second.float()
+    if torch.is_autocast_enabled(kind):
+        with torch.autocast(kind, enabled=False):
+            result = function(first, second, geometry)
+    else:
+        result = function(first, second, geometry)
+    return result if result.dtype == dtype else result.to(dtype)
+
+
+def response_to_spectrum(search: Tensor, spectrum: Tensor, task: Task) -> Tensor:
+    """The response by fft to a template whose spectrum is known; gradients flow into search."""
+    wide = torch.promote_types(search.dtype, torch.float32)
+    function = getattr(fft, f"{task.geometry.op}_response_to")
+    result: Tensor = function(search.to(wide), spectrum, task.geometry)
+    return result.to(search.dtype)
+
+
+class Contraction(torch.autograd.Function):
+    """Any of the three contractions, with the other two as its gradients."""
+
+    @staticmethod
+    def forward(first: Tensor, second: Tensor, task: Task) -> Tensor:
+        """The contraction itself."""
+        return compute(first, second, task)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Task], output: Tensor) -> None:
+        """Keep both arguments; each is needed for the other's gradient."""
+        first, second, ctx.task = inputs
+        ctx.save_for_backward(first, second)
+        ctx.save_for_forward(first, second)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Only the gradients that are asked for."""
+        task: Task = ctx.task
+        given: dict[Want, Tensor] = dict(zip(ARGUMENTS[task.want], ctx.saved_tensors, strict=True))
+        given[task.want] = grad
+        gradients: list[Tensor | None] = []
+        for want, needed in zip(ARGUMENTS[task.want], ctx.needs_input_grad, strict=False):
+            first, second = (given[name] for name in ARGUMENTS[want])
+            gradients.append(contract(first, second, task._replace(want=want)) if needed else None)
+        return gradients[0], gradients[1], None
+
+    @staticmethod
+    def jvp(ctx: Any, first: Tensor | None, second: Tensor | None, _: None) -> Tensor:
+        """Forward-mode derivative: linear in both arguments, so one term for each."""
+        kept = ctx.saved_tensors
+        terms = []
+        if first is not None:
+            terms.append(contract(first, kept[1], ctx.task))
+        if second is not None:
+            terms.append(contract(kept[0], second, ctx.task))
+        return sum(terms[1:], terms[0])
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], first: Tensor, second: Tensor, task: Task
+    ) -> tuple[Tensor, int]:
+        """A mapped dimension is one more batch: it is folded into the batch and out again."""
+        count, geometry = info.batch_size, task.geometry
+        batch = geometry.search[0]
+        folded = []
+        for name, value, dim in zip(ARGUMENTS[task.want], (first, second), in_dims, strict=False):
+            value = value.expand(count, *value.shape) if dim is None else value.movedim(dim, 0)
+            if name == "template" and geometry.shared:
+                value = value.expand(count, batch, *value.shape[2:])
+            folded.append(value.reshape(-1, *value.shape[2:]))
+        wide = geometry._replace(
+            search=(count * batch, *geometry.search[1:]),
+            template=(count * batch, *geometry.template[1:]),
+        )
+        result = contract(folded[0], folded[1], task._replace(geometry=wide))
+        result = result.reshape(count, batch, *result.shape[1:])
+        if task.want == "template" and geometry.shared:
+            result = result.sum(1, keepdim=True)
+        return result, 0

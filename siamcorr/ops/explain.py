@@ -1,0 +1,59 @@
+"""Why a method was chosen: the planner's prediction, in words."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+
+from siamcorr.ops.contract import Padding, check_pair, pad_search
+from siamcorr.ops.geometry import AnyOp, Geometry, Want
+from siamcorr.ops.plan import choose, predict
+
+
+def explain(
+    search_shape: Sequence[int],
+    template_shape: Sequence[int],
+    *,
+    op: AnyOp = "depthwise",
+    padding: Padding = "valid",
+    dilation: int = 1,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> None:
+    """Print which method "auto" takes for these shapes, and what each is predicted to cost.
+
+    Args:
+        search_shape: (B, C, H, W).
+        template_shape: as the operator takes it.
+        op: the operator, without its "xcorr_".
+        padding: as in `siamcorr.xcorr_naive`.
+        dilation: as in `siamcorr.xcorr_naive`.
+        dtype: of the tensors.
+        device: its type: "cpu" or "cuda".
+
+    Raises:
+        ValueError: shapes that the operator refuses.
+
+    Example:
+        >>> explain((8, 256, 22, 22), (8, 256, 6, 6), op="batched")  # doctest: +ELLIPSIS
+        xcorr_batched: search (8, 256, 22, 22), template (8, 256, 6, 6), torch.float32 on cpu
+          response (8, 1, 17, 17): ...
+    """
+    search, template = (
+        torch.empty(tuple(shape), dtype=dtype, device="meta")
+        for shape in (search_shape, template_shape)
+    )
+    check_pair(op, search, template)
+    search = pad_search(f"xcorr_{op}", search, template, padding, dilation)
+    geometry = Geometry.of(op, search, template, dilation)
+    print(
+        f"xcorr_{op}: search {tuple(search_shape)}, template {tuple(template_shape)}, "
+        f"{dtype} on {device}"
+    )
+    titles = {"response": f"response {geometry.response}"}
+    titles |= {"search": "gradient of search", "template": "gradient of template"}
+    for want, title in titles.items():
+        costs = predict(cast("Want", want), geometry, dtype, device)
+        chosen = choose(cast("Want", want), geometry, dtype, device)
+        listing = ", ".join(f"{name} {cost * 1e3:.3g} ms" for name, cost in costs.items())
+        print(f"  {title}: {chosen} (predicted: {listing})")

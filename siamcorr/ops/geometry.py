@@ -1,0 +1,97 @@
+"""The sizes of one correlation, in plain integers: what methods and the planner reason about."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Literal, NamedTuple, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AnyOp = Literal["naive", "batched", "depthwise"]
+Op = Literal["batched", "depthwise"]
+Want = Literal["response", "search", "template"]
+
+
+class Geometry(NamedTuple):
+    """A correlation without its tensors, padding already done.
+
+    op: "batched" sums the channels, "depthwise" keeps them. The naive correlation is a batched
+        one whose templates all serve every search.
+    search: (B, C, H, W).
+    template: (B or 1, O*C, h, w) for batched, (B or 1, C, h, w) for depthwise.
+    dilation: distance of neighbouring template cells on the search, >= 1.
+    """
+
+    op: Op
+    search: tuple[int, int, int, int]
+    template: tuple[int, int, int, int]
+    dilation: int = 1
+
+    @classmethod
+    def of(cls, op: AnyOp, search: Tensor, template: Tensor, dilation: int) -> "Geometry":
+        """The sizes of an operator's tensors; search is already padded."""
+        a, b, c, d = template.shape
+        if op == "naive":  # O templates for all are one batch of O*C channels that is shared
+            a, b = 1, a * b
+        return cls(
+            "depthwise" if op == "depthwise" else "batched", size_of(search), (a, b, c, d), dilation
+        )
+
+    @property
+    def outputs(self) -> int:
+        """O: responses of each search; 1 for depthwise."""
+        return self.template[1] // self.search[1]
+
+    @property
+    def shared(self) -> bool:
+        """Whether one template serves a batch of several searches."""
+        return self.template[0] == 1 < self.search[0]
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns of search that a dilated template covers."""
+        return (
+            (self.template[2] - 1) * self.dilation + 1,
+            (self.template[3] - 1) * self.dilation + 1,
+        )
+
+    @property
+    def response(self) -> tuple[int, int, int, int]:
+        """(B, O, H', W') for batched, (B, C, H', W') for depthwise."""
+        rows = self.search[2] - self.extent[0] + 1
+        columns = self.search[3] - self.extent[1] + 1
+        channels = self.outputs if self.op == "batched" else self.search[1]
+        return self.search[0], channels, rows, columns
+
+    @property
+    def flops(self) -> int:
+        """Useful floating point operations: one product and one sum for each pair of cells."""
+        batch, channels, _, _ = self.search
+        _, _, rows, columns = self.response
+        cells = self.template[2] * self.template[3]
+        return 2 * batch * self.outputs * channels * cells * rows * columns
+
+
+def size_of(tensor: Tensor) -> tuple[int, int, int, int]:
+    """The four sizes of a tensor."""
+    a, b, c, d = tensor.shape
+    return a, b, c, d
+
+
+def remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep the results of a function of plain sizes; torch.compile sees the function itself."""
+    known: dict[object, T] = {}
+
+    @wraps(function)
+    def from_memory(*args: P.args, **kwargs: P.kwargs) -> T:
+        if torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        key = (args, *kwargs.items())
+        if key not in known:
+            known[key] = function(*args, **kwargs)
+        return known[key]
+
+    return from_memory

@@ -1,0 +1,161 @@
+"""Correlation by the Fourier transform: the way for large templates.
+
+    response = inverse(X * conj(Z)),  search gradient = inverse(Z * G),
+    template gradient = inverse(X * conj(G))
+
+With transforms at least as large as search nothing that is kept wraps around. The channel sum of
+the batched form is taken on the spectra, so that there is one inverse transform a response.
+"""
+
+from collections.abc import Iterator
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.methods.turned import own_cells
+
+PART = 4 << 20  # bytes of spectra at a time: what a processor's cache holds
+
+
+def fast_size(size: int) -> int:
+    """The least number >= size with no prime factor above 5: transforms are fast there.
+
+    Example:
+        >>> fast_size(255), fast_size(127), fast_size(22)
+        (256, 128, 24)
+    """
+    while True:
+        rest = size
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return size
+        size += 1
+
+
+def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W')."""
+    kernels = template.reshape(-1, geometry.outputs, geometry.search[1], *template.shape[2:])
+    total = None
+    for part in _parts(geometry, geometry.search[0] * (1 + 2 * geometry.outputs)):
+        x = _spectrum(search[:, None, part], geometry)  # (B, 1, c, fH, fW)
+        z = _spectrum(_stuffed(kernels[:, :, part], geometry), geometry)  # (B or 1, O, c, fH, fW)
+        products = (x * z.conj()).sum(2)
+        total = products if total is None else total.add_(products)
+    assert total is not None
+    return _plane(total, geometry, geometry.response[2:])
+
+
+def batched_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
+    """The same with the template's conjugate spectrum (B or 1, O, C, fH, fW) at hand."""
+    parts = _parts(geometry, geometry.search[0] * (1 + geometry.outputs))
+    totals = [
+        (_spectrum(search[:, None, part], geometry) * spectrum[:, :, part]).sum(2) for part in parts
+    ]
+    return _plane(reduce(torch.add, totals), geometry, geometry.response[2:])
+
+
+def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W)."""
+    kernels = template.reshape(-1, geometry.outputs, geometry.search[1], *template.shape[2:])
+    result = grad.new_empty(geometry.search)
+    g = _spectrum(grad[:, :, None], geometry)  # (B, O, 1, fH, fW)
+    for part in _parts(geometry, geometry.search[0] * 2 * geometry.outputs):
+        z = _spectrum(_stuffed(kernels[:, :, part], geometry), geometry)
+        result[:, part] = _plane((z * g).sum(1), geometry, geometry.search[2:])
+    return result
+
+
+def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B, O, H', W'), each channel with each -> (B or 1, O*C, h, w)."""
+    batch, channels = geometry.search[:2]
+    every = search.new_empty(batch, geometry.outputs, channels, *geometry.extent)
+    g = _spectrum(grad[:, :, None], geometry).conj()
+    for part in _parts(geometry, batch * (1 + geometry.outputs)):
+        x = _spectrum(search[:, None, part], geometry)
+        every[:, :, part] = _plane(x * g, geometry, geometry.extent)
+    return own_cells(every, geometry)
+
+
+def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, C, h, w), channel by channel -> (B, C, H', W')."""
+    result = search.new_empty(geometry.response)
+    for part in _parts(geometry, 2 * geometry.search[0]):
+        x = _spectrum(search[:, part], geometry)
+        z = _spectrum(_stuffed(template[:, part], geometry), geometry)
+        result[:, part] = _plane(x * z.conj(), geometry, geometry.response[2:])
+    return result
+
+
+def depthwise_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
+    """The same with the template's conjugate spectrum (B or 1, C, fH, fW) at hand."""
+    result = search.new_empty(geometry.response)
+    for part in _parts(geometry, geometry.search[0]):
+        products = _spectrum(search[:, part], geometry) * spectrum[:, part]
+        result[:, part] = _plane(products, geometry, geometry.response[2:])
+    return result
+
+
+def template_spectrum(template: Tensor, geometry: Geometry) -> Tensor:
+    """What `batched_response_to` and `depthwise_response_to` take for a template."""
+    if geometry.op == "batched":
+        count, _, h, w = geometry.template
+        template = template.reshape(count, geometry.outputs, geometry.search[1], h, w)
+    return _spectrum(_stuffed(template, geometry), geometry).conj().resolve_conj()
+
+
+def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, C, h, w) with (B, C, H', W'), the full correlation -> (B, C, H, W)."""
+    result = grad.new_empty(geometry.search)
+    for part in _parts(geometry, 2 * geometry.search[0]):
+        z = _spectrum(_stuffed(template[:, part], geometry), geometry)
+        g = _spectrum(grad[:, part], geometry)
+        result[:, part] = _plane(z * g, geometry, geometry.search[2:])
+    return result
+
+
+def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B, C, H', W'), channel by channel -> (B or 1, C, h, w)."""
+    every = search.new_empty(*geometry.search[:2], *geometry.extent)
+    for part in _parts(geometry, 2 * geometry.search[0]):
+        x = _spectrum(search[:, part], geometry)
+        g = _spectrum(grad[:, part], geometry)
+        every[:, part] = _plane(x * g.conj(), geometry, geometry.extent)
+    return own_cells(every, geometry)
+
+
+def transform_size(geometry: Geometry) -> tuple[int, int]:
+    """Rows and columns of the transforms."""
+    return fast_size(geometry.search[2]), fast_size(geometry.search[3])
+
+
+def _spectrum(planes: Tensor, geometry: Geometry) -> Tensor:
+    spectrum: Tensor = torch.fft.rfft2(planes, s=transform_size(geometry))
+    return spectrum
+
+
+def _plane(spectrum: Tensor, geometry: Geometry, size: tuple[int, ...]) -> Tensor:
+    """The inverse transform, cut to size."""
+    plane: Tensor = torch.fft.irfft2(spectrum, s=transform_size(geometry))
+    return plane[..., : size[0], : size[1]]
+
+
+def _stuffed(template: Tensor, geometry: Geometry) -> Tensor:
+    """The template with the zeros between its cells that dilation means."""
+    d = geometry.dilation
+    if d == 1:
+        return template
+    stuffed = template.new_zeros(*template.shape[:-2], *geometry.extent)
+    stuffed[..., ::d, ::d] = template
+    return stuffed
+
+
+def _parts(geometry: Geometry, planes: int) -> Iterator[slice]:
+    """Runs of channels, as many at a time as their planes a channel leave room for."""
+    rows, columns = transform_size(geometry)
+    step = max(1, PART // (planes * rows * (columns // 2 + 1) * 8))
+    channels = geometry.search[1]
+    return (slice(low, min(low + step, channels)) for low in range(0, channels, step))

@@ -1,0 +1,203 @@
+"""Correlation by matrix products: first every template cell by itself, then shifted sums.
+
+    y[u, v, I, J] = sum over c of z[c, u, v] * x[c, I, J]       one batched product
+    response[i, j] = sum over u, v of y[u, v, i + u, j + v]     over u, then over v
+
+The product runs at the speed of the machine's matrix multiplication, which no grouped
+convolution comes near. It makes more products than needed, since y is also taken where a
+template cell leaves the response; a few template rows at a time keep that, and y, small.
+"""
+
+from collections.abc import Iterator
+from functools import reduce
+from itertools import product
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamcorr.ops.geometry import Geometry, remembered
+from siamcorr.ops.methods.turned import search_gradient, template_gradient
+
+BUDGET = 64 << 20  # bytes of the intermediate y; one row of a template is the least
+PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
+
+_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+class Piece(NamedTuple):
+    """A part of the work whose y fits the budget: searches, outputs, template and response rows."""
+
+    batch: slice
+    outputs: slice
+    cells: slice
+    rows: slice
+
+    def search_rows(self, dilation: int) -> slice:
+        """The rows of search that this piece touches."""
+        first, last = self.cells.start * dilation, (self.cells.stop - 1) * dilation
+        return slice(self.rows.start + first, self.rows.stop + last)
+
+
+@remembered
+def pieces(geometry: Geometry, itemsize: int) -> list[Piece]:
+    """Cut the work up, only as far as full speed and the budget demand."""
+    batch, outputs, rows, _ = geometry.response
+    _, _, h, w = geometry.template
+    groups = -(-h // -(-PRODUCT_ROWS // max(1, w * outputs)))
+    cells = -(-h // groups)
+
+    def most(limit: int, others: int) -> int:
+        """How many of an axis fit, if each of them costs the others' elements."""
+        return max(1, min(limit, BUDGET // max(1, others * itemsize)))
+
+    line = w * geometry.search[3]
+    if cells * (rows + (cells - 1) * geometry.dilation) * line * itemsize > BUDGET:
+        cells = 1
+    row_step = most(rows, cells * line)
+    plane = cells * (row_step + (cells - 1) * geometry.dilation) * line
+    output_step = most(outputs, plane)
+    batch_step = most(batch, output_step * plane)
+    axes = ((batch, batch_step), (outputs, output_step), (h, cells), (rows, row_step))
+    return [Piece(*parts) for parts in product(*(_slices(*axis) for axis in axes))]
+
+
+def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W')."""
+    cells, d = _cells(template, geometry), geometry.dilation
+    _, _, rows, columns = geometry.response
+    parts = pieces(geometry, search.element_size())
+    if len(parts) == 1:
+        return _response(search, cells, d, rows, columns)
+    response = search.new_zeros(geometry.response)
+    for piece in parts:
+        band = search[piece.batch, :, piece.search_rows(d)]
+        mine = _own(piece, cells)
+        rows = piece.rows.stop - piece.rows.start
+        response[piece.batch, piece.outputs, piece.rows] += _response(band, mine, d, rows, columns)
+    return response
+
+
+def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W)."""
+    cells, d = _cells(template, geometry), geometry.dilation
+    parts = pieces(geometry, grad.element_size())
+    if len(parts) == 1:
+        return _search(cells, _spread(grad, cells.shape[3:], d))
+    result = grad.new_zeros(geometry.search)
+    for piece in parts:
+        mine = _own(piece, cells)
+        spread = _spread(grad[piece.batch, piece.outputs, piece.rows], mine.shape[3:], d)
+        result[piece.batch, :, piece.search_rows(d)] += _search(mine, spread)
+    return result
+
+
+def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B, O, H', W'), each channel with each -> (B or 1, O*C, h, w)."""
+    (count, _, h, w), d = geometry.template, geometry.dilation
+    result = search.new_zeros(count, geometry.outputs, geometry.search[1], h, w)
+    for piece in pieces(geometry, search.element_size()):
+        band = search[piece.batch, :, piece.search_rows(d)]
+        size = torch.Size((piece.cells.stop - piece.cells.start, w))
+        spread = _spread(grad[piece.batch, piece.outputs, piece.rows], size, d)
+        product_ = spread.flatten(4).flatten(1, 3) @ band.flatten(2).transpose(1, 2)
+        cells = product_.view(*spread.shape[:4], -1).flip(2, 3).permute(0, 1, 4, 2, 3)
+        if geometry.shared:
+            cells = cells.sum(0, keepdim=True)
+        result[_own_batch(piece, count), piece.outputs, :, piece.cells] += cells
+    return result.view(geometry.template)
+
+
+def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, C, h, w), channel by channel -> (B, C, H', W').
+
+    The window's columns are laid out side by side, so that the product is over v, and the
+    shifted sum over u alone.
+    """
+    _, _, h, w = geometry.template
+    _, channels, rows, columns = geometry.response
+    d, result = geometry.dilation, search.new_empty(geometry.response)
+    each = search.shape[2] * columns * (w + h) * search.element_size() * len(search)
+    for part in _slices(channels, max(1, min(channels, BUDGET // max(1, each)))):
+        windows = search[:, part].unfold(3, geometry.extent[1], 1)[..., ::d]  # (B, c, H, W', w)
+        y = windows.flatten(2, 3) @ template[:, part].transpose(2, 3)  # (B, c, H*W', h)
+        y = y.view(*windows.shape[:4], h)
+        result[:, part] = shifted_sum(y, 4, 2, d, rows)
+    return result
+
+
+def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B or 1, C, h, w) with (B, C, H', W'), the full correlation -> (B, C, H, W)."""
+    return search_gradient(depthwise_response, template, grad, geometry)
+
+
+def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B, C, H', W'), channel by channel -> (B or 1, C, h, w)."""
+    return template_gradient(depthwise_response, search, grad, geometry)
+
+
+def shifted_sum(stack: Tensor, shift: int, axis: int, step: int, size: int) -> Tensor:
+    """Sum over k of stack[k on shift, k*step : k*step + size on axis]; shift goes away.
+
+    One strided view whose last dimension walks along the diagonal; slices and additions when
+    the graph is exported, because that is what other runtimes know.
+    """
+    if _exporting():
+        count = stack.shape[shift]
+        behind = axis - (shift < axis)
+        terms = (stack.select(shift, k).narrow(behind, k * step, size) for k in range(count))
+        return reduce(torch.add, terms)
+    sizes, strides = list(stack.shape), list(stack.stride())
+    sizes[axis] = size
+    sizes.append(sizes.pop(shift))
+    strides.append(strides[shift] + step * strides[axis])
+    del strides[shift]
+    return stack.as_strided(sizes, strides, stack.storage_offset()).sum(-1)
+
+
+def _response(search: Tensor, cells: Tensor, step: int, rows: int, columns: int) -> Tensor:
+    """Search (b, C, R, W) with cells (b or 1, o, C, n, w): the product and both sums."""
+    _, o, _, n, w = cells.shape
+    b, _, height, width = search.shape
+    matrix = cells.flatten(3).transpose(2, 3).flatten(1, 2)  # (b or 1, o*n*w, C)
+    y = (matrix @ search.flatten(2)).view(b, o, n, w, height, width)
+    return shifted_sum(shifted_sum(y, 2, 4, step, rows), 2, 4, step, columns)
+
+
+def _search(cells: Tensor, spread: Tensor) -> Tensor:
+    """Cells (b or 1, o, C, n, w) with spread (b, o, n, w, R, W) -> (b, C, R, W)."""
+    matrix = cells.flip(3, 4).transpose(1, 2).flatten(2)  # (b or 1, C, o*n*w)
+    product_ = matrix @ spread.flatten(4).flatten(1, 3)  # (b, C, R*W)
+    return product_.view(*product_.shape[:2], *spread.shape[4:])
+
+
+def _spread(grad: Tensor, size: torch.Size, step: int) -> Tensor:
+    """The adjoint of both sums: grad (b, o, r, W') moved to where each template cell takes it.
+
+    Returns:
+        (b, o, n, w, R, W), a view, with the n x w template cells in reverse order.
+    """
+    rows, columns = ((count - 1) * step for count in size)
+    padded = F.pad(grad, (columns, columns, rows, rows))
+    height, width = grad.shape[2] + rows, grad.shape[3] + columns
+    return padded.unfold(2, height, step).unfold(3, width, step)
+
+
+def _cells(template: Tensor, geometry: Geometry) -> Tensor:
+    """The template as (B or 1, O, C, h, w)."""
+    count, _, h, w = geometry.template
+    return template.reshape(count, geometry.outputs, geometry.search[1], h, w)
+
+
+def _own(piece: Piece, cells: Tensor) -> Tensor:
+    """The template cells of a piece, (b or 1, o, C, n, w)."""
+    return cells[_own_batch(piece, len(cells)), piece.outputs, :, piece.cells]
+
+
+def _own_batch(piece: Piece, count: int) -> slice:
+    return slice(None) if count == 1 else piece.batch
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    return (slice(low, min(low + step, length)) for low in range(0, length, step))

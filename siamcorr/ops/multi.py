@@ -1,0 +1,62 @@
+"""Several templates of one target: a memory of how it looked, matched at once."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from siamcorr.ops.contract import Method, Padding
+from siamcorr.ops.xcorr import xcorr_batched
+
+Reduction = Literal["none", "mean", "max"]
+
+
+def xcorr_multi(
+    search: Tensor,
+    templates: Tensor,
+    *,
+    reduction: Reduction = "mean",
+    padding: Padding = "valid",
+    dilation: int = 1,
+    scale: float = 1.0,
+    method: Method = "auto",
+) -> Tensor:
+    """Correlate each search with its own K templates, and put the K responses together.
+
+    Args:
+        search: x, (B, C, H, W).
+        templates: z, (B, K, C, h, w). A batch of 1 serves every search.
+        reduction: "mean" or "max" over the K responses, or "none" to keep them.
+        padding: as in `siamcorr.xcorr_naive`.
+        dilation: as in `siamcorr.xcorr_naive`.
+        scale: as in `siamcorr.xcorr_naive`.
+        method: as in `siamcorr.xcorr_naive`.
+
+    Returns:
+        (B, 1, H', W'), or (B, K, H', W') for "none"; the dtype of search.
+
+    Raises:
+        TypeError: no tensors, or not of one floating dtype.
+        ValueError: templates without five dimensions or with K = 0, an unknown reduction, and
+            all that `siamcorr.xcorr_batched` refuses.
+
+    Example:
+        >>> import torch
+        >>> xcorr_multi(torch.rand(2, 8, 22, 22), torch.rand(2, 5, 8, 6, 6)).shape
+        torch.Size([2, 1, 17, 17])
+    """
+    if reduction not in ("none", "mean", "max"):
+        known = '"none", "mean" or "max"'
+        raise ValueError(f"xcorr_multi: reduction must be {known}, got {reduction!r}")
+    if not isinstance(templates, Tensor):
+        raise TypeError(f"xcorr_multi: templates must be a Tensor, got {type(templates).__name__}")
+    if templates.ndim != 5 or templates.shape[1] == 0:
+        raise ValueError(
+            f"xcorr_multi: templates must be (B, K, C, h, w) with K >= 1, "
+            f"got {tuple(templates.shape)} for search {tuple(search.shape)}"
+        )
+    # The correlation is linear: the mean of the responses is the response to the mean template.
+    joined = templates.mean(dim=1) if reduction == "mean" else templates.flatten(1, 2)
+    response = xcorr_batched(
+        search, joined, padding=padding, dilation=dilation, scale=scale, method=method
+    )
+    return response.amax(dim=1, keepdim=True) if reduction == "max" else response

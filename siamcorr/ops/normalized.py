@@ -1,0 +1,64 @@
+"""Zero-normalised cross-correlation: template matching that brightness and contrast do not sway."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamcorr.ops.contract import Method, check_batch, check_channels, check_tensors, pad_search
+from siamcorr.ops.xcorr import xcorr_depthwise
+
+FLAT = 1e-10  # a window whose variance is below this share of its mean square has no pattern
+
+
+def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto") -> Tensor:
+    """Correlate each search with its own template after both lost their mean and their contrast.
+
+    response[b, 0, i, j] = sum over c of
+        sum over u, v of (x - mean x) * (z - mean z) / sqrt(sum (x - mean x)^2 * sum (z - mean z)^2)
+
+    where x is the window of search under the template. For each channel that is a number in
+    -1..1, and the same as TM_CCOEFF_NORMED of cv2.matchTemplate. A window without pattern, or a
+    template without, counts 0. The sums of the windows are taken in float64, because they are
+    differences of large numbers.
+
+    Args:
+        search: x, (B, C, H, W).
+        template: z, (B, C, h, w). A batch of 1 serves every search.
+        method: as in `siamcorr.xcorr_naive`.
+
+    Returns:
+        (B, 1, H - h + 1, W - w + 1), in -C..C; the dtype of search.
+
+    Raises:
+        TypeError: no tensors, or not of one floating dtype.
+        ValueError: a template batch that is neither 1 nor B, other shapes, different devices, a
+            template larger than search.
+
+    Reference:
+        Lewis, Fast Normalized Cross-Correlation, 1995.
+
+    Example:
+        >>> import torch
+        >>> image = torch.rand(1, 3, 32, 32)
+        >>> response = xcorr_normalized(image, image[:, :, 8:16, 4:12])
+        >>> int(response.argmax()) == 8 * 25 + 4
+        True
+    """
+    check_tensors("xcorr_normalized", search, template)
+    check_batch("xcorr_normalized", search, template)
+    check_channels("xcorr_normalized", search, template)
+    pad_search("xcorr_normalized", search, template, "valid")
+    x, z = search.double(), template.double()
+    # The mean of the whole search changes no result, and makes the numbers smaller.
+    x = x - x.mean(dim=(2, 3), keepdim=True)
+    z = z - z.mean(dim=(2, 3), keepdim=True)
+    size = template.shape[2:]
+    cells = size[0] * size[1]
+    mean = F.avg_pool2d(x, size, stride=1)  # (B, C, H', W')
+    square = F.avg_pool2d(x * x, size, stride=1)
+    variance = square - mean * mean
+    energy = (z * z).sum(dim=(2, 3), keepdim=True)
+    patterned = (variance > FLAT * square) & (energy > FLAT * cells)
+    scale = (variance * cells * energy).where(patterned, 1.0).rsqrt()
+    product = xcorr_depthwise(x.to(search.dtype), z.to(search.dtype), method=method)
+    each = (product * scale).where(patterned, 0.0)
+    return each.sum(dim=1, keepdim=True).to(search.dtype)

@@ -1,0 +1,116 @@
+"""Templates made ready once, for many searches: a tracker's template lives for a whole video."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from siamcorr.ops.contract import (
+    Method,
+    Padding,
+    check_channels,
+    check_options,
+    check_tensors,
+    pad_search,
+)
+from siamcorr.ops.geometry import AnyOp, Geometry
+from siamcorr.ops.methods import fft
+from siamcorr.ops.plan import choose
+
+
+@dataclass(frozen=True)
+class PreparedTemplate:
+    """A template in the form that its method works on; give it in place of the template.
+
+    The options are part of it, as are the searches' size, dtype and device. No gradient flows
+    into it.
+
+    op: the operator that takes it. method: the method that it was made ready for.
+    template: scaled, in the memory layout of the method. spectrum: its transform, for fft.
+    """
+
+    op: AnyOp
+    method: Method
+    template: Tensor
+    spectrum: Tensor | None
+    geometry: Geometry
+    search_size: tuple[int, int]
+    padding: Padding
+
+
+def prepare(
+    template: Tensor,
+    search_size: tuple[int, int],
+    *,
+    channels: int | None = None,
+    op: AnyOp = "depthwise",
+    padding: Padding = "valid",
+    dilation: int = 1,
+    scale: float = 1.0,
+    method: Method = "auto",
+) -> PreparedTemplate:
+    """Do all that a template needs but once.
+
+    Args:
+        template: z, as the operator takes it.
+        search_size: (H, W) of the searches to come.
+        channels: C of the searches; told apart from O*C for "batched" with O > 1 only.
+        op: "naive", "batched" or "depthwise".
+        padding: as in `siamcorr.xcorr_naive`.
+        dilation: as in `siamcorr.xcorr_naive`.
+        scale: as in `siamcorr.xcorr_naive`.
+        method: as in `siamcorr.xcorr_naive`; "auto" leaves the template's own share of the work
+            out of the count.
+
+    Raises:
+        TypeError: no floating tensor.
+        ValueError: no such op or method, a template larger than the padded search, channels
+            that do not divide the template's.
+
+    Example:
+        >>> import torch
+        >>> from siamcorr import xcorr_depthwise
+        >>> ready = prepare(torch.rand(1, 8, 31, 31), (63, 63))
+        >>> xcorr_depthwise(torch.rand(4, 8, 63, 63), ready).shape
+        torch.Size([4, 8, 33, 33])
+    """
+    if op not in ("naive", "batched", "depthwise"):
+        raise ValueError(f'prepare: op must be "naive", "batched" or "depthwise", got {op!r}')
+    check_options("prepare", dilation, method)
+    check_tensors("prepare", template, template)
+    channels = channels or template.shape[1]
+    if template.shape[1] % channels or (op != "batched" and template.shape[1] != channels):
+        raise ValueError(
+            f"prepare: {channels} channels do not fit the template {tuple(template.shape)}"
+        )
+    batch = 1 if op == "naive" else template.shape[0]
+    example = torch.empty(batch, channels, *search_size, dtype=template.dtype, device="meta")
+    padded = pad_search("prepare", example, template, padding, dilation)
+    geometry = Geometry.of(op, padded, template, dilation)
+    template = (template.detach() * scale).reshape(geometry.template)
+    if method == "auto":
+        method = choose("response", geometry, template.dtype, template.device.type, True)
+    spectrum = None
+    if method == "fft":
+        wide = template.to(torch.promote_types(template.dtype, torch.float32))
+        spectrum = fft.template_spectrum(wide, geometry)
+    elif method == "gemm":  # its matrix is (h*w, C): channels last
+        template = template.contiguous(memory_format=torch.channels_last)
+    return PreparedTemplate(op, method, template, spectrum, geometry, search_size, padding)
+
+
+def check_prepared(op: str, search: Tensor, ready: PreparedTemplate) -> None:
+    """Refuse a search that the template was not made ready for."""
+    check_tensors(op, search, ready.template)
+    expected = (ready.geometry.search[1], *ready.search_size)
+    if f"xcorr_{ready.op}" != op or search.shape[1:] != expected:
+        raise ValueError(
+            f"{op}: the template was prepared for xcorr_{ready.op} on searches (B, C, H, W) = "
+            f"(B, {', '.join(map(str, expected))}), got search {tuple(search.shape)}"
+        )
+    if ready.template.shape[0] not in (1, search.shape[0]):
+        raise ValueError(
+            f"{op}: {ready.template.shape[0]} templates were prepared, "
+            f"got {search.shape[0]} searches"
+        )
+    check_channels(op, search, search)
