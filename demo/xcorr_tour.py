@@ -56,7 +56,7 @@ def find_in_frame() -> None:
     response = xcorr_naive(pixels, template, padding="same")[0, 0].numpy()
     peak_y, peak_x = np.unravel_index(int(response.argmax()), response.shape)
     # With padding "same" the peak is at the template's middle, the smaller half before it.
-    corner = peak_x - (right - left - 1) // 2, peak_y - (bottom - top - 1) // 2
+    corner = int(peak_x) - (right - left - 1) // 2, int(peak_y) - (bottom - top - 1) // 2
     print(f"\nThe template was cut at {left}, {top}; the response finds it at {corner}.")
     found = (float(corner[0]), float(corner[1]), float(right - left), float(bottom - top))
     cut = np.zeros_like(frame[:, : right - left + 40])  # the template on a black strip

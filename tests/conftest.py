@@ -9,7 +9,8 @@ import torch
 
 from siamcorr.models import SiameseNetwork, build_model
 
-torch.set_num_threads(2)
+# One thread: where the machine has other work, threads that wait for each other take seconds.
+torch.set_num_threads(1)
 
 SHARED = Path(os.environ.get("SIAMCORR_SHARED") or Path(__file__).parents[2] / "shared")
 

@@ -62,11 +62,9 @@ def run(args: argparse.Namespace) -> int:
         box = _parse_box(args.box) if args.box else _draw_box(window, first)
         box = check_box(box, first.image.shape[:2])
         tracker = Tracker(build_model(args.model, weights).to(device))
-        outputs = Outputs(
-            stack.enter_context(CsvSink(args.boxes)) if args.boxes else None,
-            stack.enter_context(VideoSink(args.output, source.fps)) if args.output else None,
-            window,
-        )
+        video = stack.enter_context(VideoSink(args.output, source.fps)) if args.output else None
+        table = stack.enter_context(CsvSink(args.boxes)) if args.boxes else None
+        outputs = Outputs(table, video, window)
         if window is None and args.show is None:
             print("siamcorr: no display, going on without a window", file=sys.stderr)
         stop = stack.enter_context(StopRequest())

@@ -48,7 +48,8 @@ class Sink:
 class VideoSink(Sink):
     """Write RGB frames of one size to a video; the suffix of path chooses the codec.
 
-    The writer is opened at the first frame, whose size is the video's.
+    The writer is opened at the first frame, whose size is the video's; codecs with shared colour
+    samples leave out the last row or column of an odd size.
 
     Raises:
         ValueError: a suffix that is none of `CODECS`, or a frame of another size.
@@ -59,8 +60,9 @@ class VideoSink(Sink):
         self.path, self.fps = Path(path), fps
         if self.path.suffix.lower() not in CODECS:
             raise ValueError(f"{path}: unknown video suffix, known are {', '.join(CODECS)}")
-        with self.path.open("wb"):
-            pass  # OpenCV's writer fails without a word; this one says why
+        self._mine = not self.path.exists()
+        with self.path.open("ab"):
+            pass  # OpenCV's writer fails without a word; this says why, and keeps what is there
         self.frames = 0
         self._shape: tuple[int, ...] = ()
         self._writer: cv2.VideoWriter | None = None
@@ -81,9 +83,10 @@ class VideoSink(Sink):
         self.frames, self._shape = self.frames + 1, image.shape
 
     def close(self) -> None:
-        """Finish the video and see that it opens; one without frames is removed."""
+        """Finish the video and see that it opens; without frames nothing is left behind."""
         if self._writer is None:
-            self.path.unlink(missing_ok=True)
+            if self._mine and not self.frames:
+                self.path.unlink(missing_ok=True)
             return
         self._writer.release()
         self._writer = None

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST = 10  # a box may be so many times as long as the frame, and no target is
+
 Box = tuple[float, float, float, float]
 Image = NDArray[np.uint8]
 
@@ -21,7 +23,8 @@ def check_box(box_xywh: Sequence[float], frame_size: tuple[int, int]) -> Box:
         frame_size: (height, width) in pixels.
 
     Raises:
-        ValueError: not four finite numbers, no size, or no part of it inside the frame.
+        ValueError: not four finite numbers, no size, many times the frame's, or no part of it
+            inside the frame.
     """
     if len(box_xywh) != 4 or not all(math.isfinite(value) for value in box_xywh):
         raise ValueError(f"box must be four finite numbers x, y, w, h, got {tuple(box_xywh)}")
@@ -29,6 +32,10 @@ def check_box(box_xywh: Sequence[float], frame_size: tuple[int, int]) -> Box:
     if w <= 0 or h <= 0:
         raise ValueError(f"box must have a size, got w {w:g} and h {h:g}")
     height, width = frame_size
+    if max(w, h) > LARGEST * max(width, height):
+        raise ValueError(
+            f"box is {w:g}x{h:g}, more than {LARGEST} times the {width}x{height} frame"
+        )
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise ValueError(f"box {x:g},{y:g},{w:g},{h:g} lies outside the {width}x{height} frame")
     return x, y, w, h

@@ -70,17 +70,41 @@ def crop_square(
     whole = max(1, round(side))
     left = math.floor(center[0] - whole / 2 + 0.5)
     top = math.floor(center[1] - whole / 2 + 0.5)
-    height, width = frame.shape[:2]
-    x0, x1 = (min(max(x, 0), width) for x in (left, left + whole))
-    y0, y1 = (min(max(y, 0), height) for y in (top, top + whole))
-    patch: NDArray[Any] = frame[y0:y1, x0:x1]
-    if patch.size == 0:
-        patch = np.full((whole, whole, 3), np.round(fill), np.uint8)
-    elif patch.shape[:2] != (whole, whole):
-        margins = (y0 - top, top + whole - y1, x0 - left, left + whole - x1)
-        patch = cv2.copyMakeBorder(patch, *margins, cv2.BORDER_CONSTANT, value=fill)
-    image = cv2.resize(patch, (size, size), interpolation=cv2.INTER_LINEAR)
+    if whole > 2 * max(frame.shape[:2]):
+        image = _sample(frame, left, top, whole / size, size, fill)
+    else:
+        square = _pad(frame, left, top, whole, fill)
+        image = cv2.resize(square, (size, size), interpolation=cv2.INTER_LINEAR)
     return Crop(image.astype(np.uint8, copy=False), left, top, whole)
+
+
+def _pad(
+    frame: Image, left: int, top: int, side: int, fill: tuple[float, float, float]
+) -> NDArray[Any]:
+    """The square at full size, with borders where it leaves the frame."""
+    height, width = frame.shape[:2]
+    x0, x1 = (min(max(x, 0), width) for x in (left, left + side))
+    y0, y1 = (min(max(y, 0), height) for y in (top, top + side))
+    patch = frame[y0:y1, x0:x1]
+    if patch.size == 0:
+        return np.full((side, side, 3), np.round(fill), np.uint8)
+    if patch.shape[:2] == (side, side):
+        return patch
+    margins = (y0 - top, top + side - y1, x0 - left, left + side - x1)
+    return cv2.copyMakeBorder(patch, *margins, cv2.BORDER_CONSTANT, value=fill)
+
+
+def _sample(
+    frame: Image, left: int, top: int, step: float, size: int, fill: tuple[float, float, float]
+) -> NDArray[Any]:
+    """The square at the result's size at once: one that is mostly border is never laid out."""
+    middle = (step - 1) / 2  # OpenCV counts from pixel centres, we from pixel corners
+    affine = np.array([[step, 0, left + middle], [0, step, top + middle]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    border = cv2.BORDER_CONSTANT
+    return cv2.warpAffine(
+        frame, affine, (size, size), flags=flags, borderMode=border, borderValue=fill
+    )
 
 
 def mean_color(frame: Image) -> tuple[float, float, float]:

@@ -37,6 +37,7 @@ def test_box_around():
         ((1, 2, 3, math.inf), "four finite numbers"),
         ((1, 2, 0, 4), "must have a size, got w 0 and h 4"),
         ((1, 2, 3, -4), "must have a size"),
+        ((0, 0, 1e300, 1e300), "more than 10 times the 320x240 frame"),
         ((320, 2, 3, 4), "outside the 320x240 frame"),
         ((-3, 2, 3, 4), "outside"),
         ((1, 240, 3, 4), "outside"),

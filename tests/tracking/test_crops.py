@@ -1,11 +1,13 @@
 """Crops: the plain reference at every border, and the way back to the frame."""
 
+import cv2
 import numpy as np
 import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siamcorr.tracking import crops
 from siamcorr.tracking.crops import context_side, crop_square, mean_color
 
 FRAME = np.random.default_rng(0).integers(0, 256, size=(24, 32, 3), dtype=np.uint8)
@@ -58,3 +60,14 @@ def test_context_side():
 
 def test_mean_color():
     assert mean_color(FRAME) == pytest.approx(FRAME.reshape(-1, 3).mean(axis=0))
+
+
+def test_a_square_many_times_the_frame_is_sampled_alike():
+    """Both ways to cut, at the side where one takes over from the other."""
+    smooth = cv2.resize(FRAME, (64, 48), interpolation=cv2.INTER_CUBIC)
+    padded = crop_square(smooth, (30, 20), 128, 64, (9, 9, 9)).image.astype(int)
+    sampled = crops._sample(smooth, 30 - 64, 20 - 64, 2.0, 64, (9, 9, 9)).astype(int)
+    assert abs(padded - sampled).max() <= 2
+    huge = crop_square(smooth, (30, 20), 1e6, 127, (9, 9, 9))
+    assert huge.image.shape == (127, 127, 3)
+    assert huge.side == 1_000_000
