@@ -12,6 +12,7 @@ from siamcorr.ops.geometry import AnyOp
 
 Padding = int | Literal["valid", "same"]
 Method = Literal["auto", "conv", "gemm", "fft", "triton"]
+METHODS = get_args(Method)
 
 
 def shapes(search: Tensor, template: Tensor) -> str:
@@ -83,8 +84,8 @@ def check_options(op: str, dilation: int, method: str) -> None:
     """Refuse a dilation that is no positive int, and a method that does not exist."""
     if not isinstance(dilation, int) or dilation < 1:
         raise ValueError(f"{op}: dilation must be an int >= 1, got {dilation!r}")
-    if method not in get_args(Method):
-        known = ", ".join(get_args(Method))
+    if method not in METHODS:
+        known = ", ".join(METHODS)
         raise ValueError(f"{op}: method must be one of {known}, got {method!r}")
 
 
@@ -108,20 +109,23 @@ def pad_search(
         ValueError: unknown or negative padding; a template of no size, or larger than the
             padded search.
     """
-    height, width = ((size - 1) * dilation + 1 for size in template.shape[-2:])
+    room_y, room_x = search.shape[2:]
+    height = (template.shape[2] - 1) * dilation + 1
+    width = (template.shape[3] - 1) * dilation + 1
+    sides = None
     if padding == "same":
         top, left = (height - 1) // 2, (width - 1) // 2
-        sides = [left, width - 1 - left, top, height - 1 - top]
-    elif padding == "valid":
-        sides = [0, 0, 0, 0]
-    elif isinstance(padding, int) and padding >= 0:
-        sides = [padding] * 4
-    else:
-        raise ValueError(f'{op}: padding must be an int >= 0, "valid" or "same", got {padding!r}')
-    room_x, room_y = search.shape[3] + sides[0] + sides[1], search.shape[2] + sides[2] + sides[3]
+        sides = (left, width - 1 - left, top, height - 1 - top)
+    elif padding != "valid":
+        if not isinstance(padding, int) or padding < 0:
+            known = 'an int >= 0, "valid" or "same"'
+            raise ValueError(f"{op}: padding must be {known}, got {padding!r}")
+        sides = (padding,) * 4
+    if sides:
+        room_x, room_y = room_x + sides[0] + sides[1], room_y + sides[2] + sides[3]
     if not (0 < height <= room_y and 0 < width <= room_x):
         raise ValueError(
             f"{op}: the template must lie inside the padded search, got {height}x{width} "
             f"in {room_y}x{room_x} ({shapes(search, template)}, padding {padding!r})"
         )
-    return F.pad(search, sides) if any(sides) else search
+    return F.pad(search, sides) if sides and any(sides) else search

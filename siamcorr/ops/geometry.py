@@ -1,7 +1,7 @@
 """The sizes of one correlation, in plain integers: what methods and the planner reason about."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
 import torch
@@ -26,19 +26,18 @@ class Geometry(NamedTuple):
     """
 
     op: Op
-    search: tuple[int, int, int, int]
-    template: tuple[int, int, int, int]
+    search: tuple[int, ...]
+    template: tuple[int, ...]
     dilation: int = 1
 
     @classmethod
     def of(cls, op: AnyOp, search: Tensor, template: Tensor, dilation: int) -> "Geometry":
         """The sizes of an operator's tensors; search is already padded."""
-        a, b, c, d = template.shape
+        sizes = template.shape
         if op == "naive":  # O templates for all are one batch of O*C channels that is shared
-            a, b = 1, a * b
-        return cls(
-            "depthwise" if op == "depthwise" else "batched", size_of(search), (a, b, c, d), dilation
-        )
+            sizes = torch.Size((1, sizes[0] * sizes[1], sizes[2], sizes[3]))
+        kind: Op = "depthwise" if op == "depthwise" else "batched"
+        return cls(kind, search.shape, sizes, dilation)
 
     @property
     def outputs(self) -> int:
@@ -75,23 +74,15 @@ class Geometry(NamedTuple):
         return 2 * batch * self.outputs * channels * cells * rows * columns
 
 
-def size_of(tensor: Tensor) -> tuple[int, int, int, int]:
-    """The four sizes of a tensor."""
-    a, b, c, d = tensor.shape
-    return a, b, c, d
-
-
 def remembered(function: Callable[P, T]) -> Callable[P, T]:
     """Keep the results of a function of plain sizes; torch.compile sees the function itself."""
-    known: dict[object, T] = {}
+    cached = lru_cache(maxsize=4096)(function)
 
     @wraps(function)
     def from_memory(*args: P.args, **kwargs: P.kwargs) -> T:
         if torch.compiler.is_compiling():
             return function(*args, **kwargs)
-        key = (args, *kwargs.items())
-        if key not in known:
-            known[key] = function(*args, **kwargs)
-        return known[key]
+        result: T = cached(*args, **kwargs)  # type: ignore[arg-type]
+        return result
 
     return from_memory

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from siamcorr.ops.contract import Method, Padding, check_options, check_pair, pad_search
 from siamcorr.ops.contraction import Task, contract, response_to_spectrum
-from siamcorr.ops.geometry import AnyOp, Geometry, size_of
+from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.prepare import PreparedTemplate, check_prepared
 
 
@@ -174,7 +174,7 @@ def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> T
     """The response to a template that has its padding, dilation, scale and method with it."""
     check_prepared(name, search, ready)
     padded = pad_search(name, search, ready.template, ready.padding, ready.geometry.dilation)
-    geometry = ready.geometry._replace(search=size_of(padded))
+    geometry = ready.geometry._replace(search=padded.shape)
     task = Task("response", geometry, ready.method)
     if ready.spectrum is None or search.shape[0] == 0:
         return contract(padded, ready.template, task)

@@ -1,10 +1,11 @@
 """Correlation by the Fourier transform: the way for large templates.
 
-    response = inverse(X * conj(Z)),  search gradient = inverse(Z * G),
-    template gradient = inverse(X * conj(G))
+A product of spectra is a convolution, and a correlation is the convolution with the template
+turned by 180 degrees. With transforms at least as large as search nothing that is kept wraps
+around; the response stands behind the first h - 1 rows and w - 1 columns of the plane.
 
-With transforms at least as large as search nothing that is kept wraps around. The channel sum of
-the batched form is taken on the spectra, so that there is one inverse transform a response.
+The channel sum of the batched form is taken on the spectra, so that there is one inverse
+transform a response.
 """
 
 from collections.abc import Iterator
@@ -42,20 +43,20 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
     total = None
     for part in _parts(geometry, geometry.search[0] * (1 + 2 * geometry.outputs)):
         x = _spectrum(search[:, None, part], geometry)  # (B, 1, c, fH, fW)
-        z = _spectrum(_stuffed(kernels[:, :, part], geometry), geometry)  # (B or 1, O, c, fH, fW)
-        products = (x * z.conj()).sum(2)
+        z = _turned(kernels[:, :, part], geometry)  # (B or 1, O, c, fH, fW)
+        products = (x * z).sum(2)
         total = products if total is None else total.add_(products)
     assert total is not None
-    return _plane(total, geometry, geometry.response[2:])
+    return _plane(total, geometry, geometry.extent, geometry.response)
 
 
 def batched_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
-    """The same with the template's conjugate spectrum (B or 1, O, C, fH, fW) at hand."""
+    """The same with the template's spectrum (B or 1, O, C, fH, fW) at hand."""
     parts = _parts(geometry, geometry.search[0] * (1 + geometry.outputs))
     totals = [
         (_spectrum(search[:, None, part], geometry) * spectrum[:, :, part]).sum(2) for part in parts
     ]
-    return _plane(reduce(torch.add, totals), geometry, geometry.response[2:])
+    return _plane(reduce(torch.add, totals), geometry, geometry.extent, geometry.response)
 
 
 def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
@@ -65,7 +66,7 @@ def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     g = _spectrum(grad[:, :, None], geometry)  # (B, O, 1, fH, fW)
     for part in _parts(geometry, geometry.search[0] * 2 * geometry.outputs):
         z = _spectrum(_stuffed(kernels[:, :, part], geometry), geometry)
-        result[:, part] = _plane((z * g).sum(1), geometry, geometry.search[2:])
+        result[:, part] = _plane((z * g).sum(1), geometry, (1, 1), geometry.search)
     return result
 
 
@@ -73,10 +74,10 @@ def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     """(B, C, H, W) with (B, O, H', W'), each channel with each -> (B or 1, O*C, h, w)."""
     batch, channels = geometry.search[:2]
     every = search.new_empty(batch, geometry.outputs, channels, *geometry.extent)
-    g = _spectrum(grad[:, :, None], geometry).conj()
+    g = _spectrum(grad[:, :, None].flip(3, 4), geometry)
     for part in _parts(geometry, batch * (1 + geometry.outputs)):
         x = _spectrum(search[:, None, part], geometry)
-        every[:, :, part] = _plane(x * g, geometry, geometry.extent)
+        every[:, :, part] = _plane(x * g, geometry, geometry.response[2:], every.shape)
     return own_cells(every, geometry)
 
 
@@ -85,17 +86,17 @@ def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> 
     result = search.new_empty(geometry.response)
     for part in _parts(geometry, 2 * geometry.search[0]):
         x = _spectrum(search[:, part], geometry)
-        z = _spectrum(_stuffed(template[:, part], geometry), geometry)
-        result[:, part] = _plane(x * z.conj(), geometry, geometry.response[2:])
+        x *= _turned(template[:, part], geometry)
+        result[:, part] = _plane(x, geometry, geometry.extent, geometry.response)
     return result
 
 
 def depthwise_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
-    """The same with the template's conjugate spectrum (B or 1, C, fH, fW) at hand."""
+    """The same with the template's spectrum (B or 1, C, fH, fW) at hand."""
     result = search.new_empty(geometry.response)
     for part in _parts(geometry, geometry.search[0]):
         products = _spectrum(search[:, part], geometry) * spectrum[:, part]
-        result[:, part] = _plane(products, geometry, geometry.response[2:])
+        result[:, part] = _plane(products, geometry, geometry.extent, geometry.response)
     return result
 
 
@@ -104,7 +105,7 @@ def template_spectrum(template: Tensor, geometry: Geometry) -> Tensor:
     if geometry.op == "batched":
         count, _, h, w = geometry.template
         template = template.reshape(count, geometry.outputs, geometry.search[1], h, w)
-    return _spectrum(_stuffed(template, geometry), geometry).conj().resolve_conj()
+    return _turned(template, geometry)
 
 
 def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
@@ -113,7 +114,7 @@ def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tens
     for part in _parts(geometry, 2 * geometry.search[0]):
         z = _spectrum(_stuffed(template[:, part], geometry), geometry)
         g = _spectrum(grad[:, part], geometry)
-        result[:, part] = _plane(z * g, geometry, geometry.search[2:])
+        result[:, part] = _plane(g.mul_(z), geometry, (1, 1), geometry.search)
     return result
 
 
@@ -122,8 +123,8 @@ def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tens
     every = search.new_empty(*geometry.search[:2], *geometry.extent)
     for part in _parts(geometry, 2 * geometry.search[0]):
         x = _spectrum(search[:, part], geometry)
-        g = _spectrum(grad[:, part], geometry)
-        every[:, part] = _plane(x * g.conj(), geometry, geometry.extent)
+        x *= _spectrum(grad[:, part].flip(2, 3), geometry)
+        every[:, part] = _plane(x, geometry, geometry.response[2:], every.shape)
     return own_cells(every, geometry)
 
 
@@ -137,10 +138,18 @@ def _spectrum(planes: Tensor, geometry: Geometry) -> Tensor:
     return spectrum
 
 
-def _plane(spectrum: Tensor, geometry: Geometry, size: tuple[int, ...]) -> Tensor:
-    """The inverse transform, cut to size."""
+def _turned(template: Tensor, geometry: Geometry) -> Tensor:
+    """The spectrum of a template turned by 180 degrees."""
+    return _spectrum(_stuffed(template, geometry).flip(-2, -1), geometry)
+
+
+def _plane(
+    spectrum: Tensor, geometry: Geometry, kernel: tuple[int, ...], size: tuple[int, ...]
+) -> Tensor:
+    """The inverse transform: size (its last two) behind what a kernel of that size spoils."""
     plane: Tensor = torch.fft.irfft2(spectrum, s=transform_size(geometry))
-    return plane[..., : size[0], : size[1]]
+    top, left = kernel[0] - 1, kernel[1] - 1
+    return plane[..., top : top + size[-2], left : left + size[-1]]
 
 
 def _stuffed(template: Tensor, geometry: Geometry) -> Tensor:
