@@ -36,6 +36,9 @@ def display_available() -> bool:
 class Window:
     """A window that shows RGB frames; ask `display_available` first."""
 
+    def __init__(self) -> None:
+        cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)  # without a toolbar
+
     def show(self, image: NDArray[np.uint8], wait_ms: int = 1) -> bool:
         """Show a frame; False once the person pressed q or Esc, or closed the window."""
         cv2.imshow(TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

@@ -71,6 +71,8 @@ def check_pair(op: AnyOp, search: Tensor, template: Tensor) -> None:
     check_tensors(name, search, template)
     if op != "naive":
         check_batch(name, search, template)
+    elif template.shape[0] == 0:
+        raise ValueError(f"{name}: there must be a template ({shapes(search, template)})")
     if op != "batched":
         check_channels(name, search, template)
     elif not search.shape[1] or not template.shape[1] or template.shape[1] % search.shape[1]:

@@ -20,9 +20,15 @@ from torch import Tensor
 
 from siamcorr.ops.geometry import Geometry, Op, Want
 from siamcorr.ops.methods import conv, fft, gemm
+from siamcorr.ops.methods import triton as triton_method
 from siamcorr.ops.plan import choose
 
-METHODS: dict[str, ModuleType] = {"conv": conv, "gemm": gemm, "fft": fft}
+METHODS: dict[str, ModuleType] = {
+    "conv": conv,
+    "gemm": gemm,
+    "fft": fft,
+    "triton": triton_method,
+}
 FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tensor]] = {
     (name, op, want): getattr(module, f"{op}_{want}")
     for name, module in METHODS.items()
@@ -68,12 +74,14 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """
     want, geometry, method = task
     dtype, kind = first.dtype, first.device.type
+    if geometry.search[0] == 0:  # no method knows zero pairs
+        return first.new_zeros(getattr(geometry, want))
     if method == "auto":
         method = choose(want, geometry, dtype, kind)
     function = FUNCTIONS[method, geometry.op, want]
     if method in ("gemm", "fft") and dtype in (torch.float16, torch.bfloat16):
         first, second = first.float(), second.float()
-    if torch.is_autocast_enabled(kind):
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         with torch.autocast(kind, enabled=False):
             result = function(first, second, geometry)
     else:

@@ -1,11 +1,11 @@
 """Why a method was chosen: the planner's prediction, in words."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import cast, get_args
 
 import torch
 
-from siamcorr.ops.contract import Padding, check_pair, pad_search
+from siamcorr.ops.contract import Padding, check_options, check_pair, pad_search
 from siamcorr.ops.geometry import AnyOp, Geometry, Want
 from siamcorr.ops.plan import choose, predict
 
@@ -32,18 +32,21 @@ def explain(
         device: its type: "cpu" or "cuda".
 
     Raises:
-        ValueError: shapes that the operator refuses.
+        ValueError: no such op, shapes or a dilation that the operator refuses.
 
     Example:
         >>> explain((8, 256, 22, 22), (8, 256, 6, 6), op="batched")  # doctest: +ELLIPSIS
         xcorr_batched: search (8, 256, 22, 22), template (8, 256, 6, 6), torch.float32 on cpu
           response (8, 1, 17, 17): ...
     """
+    if op not in get_args(AnyOp):
+        raise ValueError(f"explain: op must be one of {', '.join(get_args(AnyOp))}, got {op!r}")
     search, template = (
         torch.empty(tuple(shape), dtype=dtype, device="meta")
         for shape in (search_shape, template_shape)
     )
     check_pair(op, search, template)
+    check_options(f"xcorr_{op}", dilation, "auto")
     search = pad_search(f"xcorr_{op}", search, template, padding, dilation)
     geometry = Geometry.of(op, search, template, dilation)
     print(

@@ -1,5 +1,6 @@
 """Zero-normalised cross-correlation: template matching that brightness and contrast do not sway."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -57,8 +58,10 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
     square = F.avg_pool2d(x * x, size, stride=1)
     variance = square - mean * mean
     energy = (z * z).sum(dim=(2, 3), keepdim=True)
-    patterned = (variance > FLAT * square) & (energy > FLAT * cells)
+    whole = template.double().square().sum(dim=(2, 3), keepdim=True)
+    patterned = (variance > FLAT * square) & (energy > FLAT * whole)
     scale = (variance * cells * energy).where(patterned, 1.0).rsqrt()
-    product = xcorr_depthwise(x.to(search.dtype), z.to(search.dtype), method=method)
+    wide = torch.promote_types(search.dtype, torch.float32)  # half would overflow
+    product = xcorr_depthwise(x.to(wide), z.to(wide), method=method)
     each = (product * scale).where(patterned, 0.0)
     return each.sum(dim=1, keepdim=True).to(search.dtype)

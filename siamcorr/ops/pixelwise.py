@@ -1,5 +1,6 @@
 """Pixel-wise correlation: every template cell is a 1x1 kernel of its own."""
 
+import torch
 from torch import Tensor
 
 from siamcorr.ops.contract import check_batch, check_channels, check_tensors, shapes
@@ -41,6 +42,10 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
         raise ValueError(
             f"xcorr_pixelwise: the template must have a size ({shapes(search, template)})"
         )
+    kind = search.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        with torch.autocast(kind, enabled=False):  # the dtype that goes in comes out
+            return xcorr_pixelwise(search, template, scale=scale)
     if scale != 1.0:
         template = template * scale
     cells = template.flatten(2).transpose(1, 2)  # (B or 1, h*w, C)

@@ -79,7 +79,11 @@ def prepare(
     check_options("prepare", dilation, method)
     check_tensors("prepare", template, template)
     channels = channels or template.shape[1]
-    if template.shape[1] % channels or (op != "batched" and template.shape[1] != channels):
+    if (
+        0 in template.shape[:2]
+        or template.shape[1] % channels
+        or (op != "batched" and template.shape[1] != channels)
+    ):
         raise ValueError(
             f"prepare: {channels} channels do not fit the template {tuple(template.shape)}"
         )

@@ -160,8 +160,6 @@ def _correlate(
     check_pair(op, search, template)
     check_options(f"xcorr_{op}", dilation, method)
     search = pad_search(f"xcorr_{op}", search, template, padding, dilation)
-    if search.shape[0] == 0 and op != "naive":  # no method knows zero pairs
-        template = template.new_zeros((1, *template.shape[1:]))
     if scale != 1.0:
         template = template * scale
     geometry = Geometry.of(op, search, template, dilation)

@@ -8,7 +8,7 @@ convolution comes near. It makes more products than needed, since y is also take
 template cell leaves the response; a few template rows at a time keep that, and y, small.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from itertools import product
 from typing import NamedTuple
@@ -22,6 +22,8 @@ from siamcorr.ops.methods.turned import search_gradient, template_gradient
 
 BUDGET = 64 << 20  # bytes of the intermediate y; one row of a template is the least
 PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
+
+CellSum = Callable[[Tensor, int, int, int], Tensor]
 
 _exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
@@ -63,19 +65,26 @@ def pieces(geometry: Geometry, itemsize: int) -> list[Piece]:
     return [Piece(*parts) for parts in product(*(_slices(*axis) for axis in axes))]
 
 
-def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
-    """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W')."""
+def batched_response(
+    search: Tensor, template: Tensor, geometry: Geometry, cell_sum: CellSum | None = None
+) -> Tensor:
+    """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W').
+
+    Another method may bring its own cell_sum, which does what `both_sums` does.
+    """
+    cell_sum = cell_sum or both_sums
     cells, d = _cells(template, geometry), geometry.dilation
     _, _, rows, columns = geometry.response
     parts = pieces(geometry, search.element_size())
     if len(parts) == 1:
-        return _response(search, cells, d, rows, columns)
+        return cell_sum(_products(search, cells), d, rows, columns)
     response = search.new_zeros(geometry.response)
     for piece in parts:
         band = search[piece.batch, :, piece.search_rows(d)]
         mine = _own(piece, cells)
         rows = piece.rows.stop - piece.rows.start
-        response[piece.batch, piece.outputs, piece.rows] += _response(band, mine, d, rows, columns)
+        y = _products(band, mine)
+        response[piece.batch, piece.outputs, piece.rows] += cell_sum(y, d, rows, columns)
     return response
 
 
@@ -156,13 +165,17 @@ def shifted_sum(stack: Tensor, shift: int, axis: int, step: int, size: int) -> T
     return stack.as_strided(sizes, strides, stack.storage_offset()).sum(-1)
 
 
-def _response(search: Tensor, cells: Tensor, step: int, rows: int, columns: int) -> Tensor:
-    """Search (b, C, R, W) with cells (b or 1, o, C, n, w): the product and both sums."""
+def both_sums(y: Tensor, step: int, rows: int, columns: int) -> Tensor:
+    """Products y (b, o, n, w, R, W) -> (b, o, rows, columns): summed over u, then over v."""
+    return shifted_sum(shifted_sum(y, 2, 4, step, rows), 2, 4, step, columns)
+
+
+def _products(search: Tensor, cells: Tensor) -> Tensor:
+    """Search (b, C, R, W) with cells (b or 1, o, C, n, w) -> y (b, o, n, w, R, W)."""
     _, o, _, n, w = cells.shape
     b, _, height, width = search.shape
     matrix = cells.flatten(3).transpose(2, 3).flatten(1, 2)  # (b or 1, o*n*w, C)
-    y = (matrix @ search.flatten(2)).view(b, o, n, w, height, width)
-    return shifted_sum(shifted_sum(y, 2, 4, step, rows), 2, 4, step, columns)
+    return (matrix @ search.flatten(2)).view(b, o, n, w, height, width)
 
 
 def _search(cells: Tensor, spread: Tensor) -> Tensor:
