@@ -1,0 +1,132 @@
+"""The benchmark: right rows, right numbers, files written; never how fast."""
+
+import json
+
+import pytest
+import torch
+
+from siamcorr.bench import Case, Limits, cases, fit, plot, run_case, table
+from siamcorr.bench.measure import measure_limits, peak_memory
+from siamcorr.cli import bench, main
+from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.plan import work
+
+TINY = [
+    Case("naive", 2, 3, 3, 8),
+    Case("batched", 2, 3, 3, 8, backward=True),
+    Case("depthwise", 2, 3, 3, 8),
+]
+LIMITS = Limits(1e11, 1e10)
+
+
+@pytest.mark.parametrize("case", TINY + [Case("batched", 3, 4, 2, 6)])
+def test_pasted_forms_equal_ours(case):
+    search, template = case.tensors(torch.float64, "cpu")
+    ours = cases.OPS[case.op](search, template, method="conv")
+    torch.testing.assert_close(case.pasted(search, template), ours)
+
+
+@pytest.mark.parametrize("case", TINY)
+def test_a_row(case):
+    row = run_case(case, LIMITS, torch.float32, "cpu", seconds=0.02)
+    assert {"pasted", "auto", row.chosen} <= set(row.timings)
+    assert all(t.low <= t.median <= t.high for t in row.timings.values())
+    assert row.ratio == row.timings["pasted"].median / row.timings["auto"].median
+    assert row.share > 0
+    assert bool(row.errors) != case.backward
+    assert all(error < 1e-5 for error in row.errors.values())
+
+
+def test_promised_rows_are_there():
+    labels = {(case.op, case.label, case.backward) for case in cases.quick_cases()}
+    for batch in (1, 8, 32):
+        assert ("batched", f"{batch}, 256, 6/22", False) in labels
+    assert ("depthwise", "8, 256, 7/31", True) in labels
+    assert ("naive", "1, 64, 127/255", False) in labels
+    assert len(cases.full_cases()) == 3 * 8 * 3 * 2
+
+
+def test_table_and_plot(tmp_path):
+    rows = [run_case(case, LIMITS, torch.float32, "cpu", seconds=0.02) for case in TINY]
+    lines = table(rows, LIMITS).splitlines()
+    assert lines[0] == "limits: matrix product 100 GFLOP/s, copy 10.0 GB/s"
+    body = lines[4:]
+    assert [line.split("|")[1].strip() for line in body] == [
+        "naive",
+        "batched + backward",
+        "depthwise",
+    ]
+    assert len({line.count("|") for line in lines[2:]}) == 1
+    pytest.importorskip("matplotlib")
+    plot(rows, tmp_path / "ratios.png")
+    assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_peak_memory_sees_a_large_tensor():
+    peak = peak_memory(lambda: torch.ones(16 << 20), "cpu")
+    if peak is None:
+        pytest.skip("this system does not tell a process's peak memory")
+    assert 48 << 20 < peak < 160 << 20
+
+
+def test_limits_are_positive():
+    limits = measure_limits(torch.float32, "cpu")
+    assert limits.flops > 1e8
+    assert limits.bandwidth > 1e8
+
+
+def test_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "quick_cases", lambda: TINY)
+    out = tmp_path / "rows.json"
+    code = main(["bench", "--quick", "--ops", "naive,depthwise", "--json", str(out)])
+    assert code == 0
+    printed = capsys.readouterr().out
+    assert "| naive | 2, 3, 3/8 |" in printed
+    assert "batched" not in printed
+    content = json.loads(out.read_text())
+    assert [row["case"]["op"] for row in content["rows"]] == ["naive", "depthwise"]
+    assert all(row["ratio"] > 0 for row in content["rows"])
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--ops", "naive,pixel"], "--ops: no operator is called pixel"),
+        (["--threads", "0"], "--threads must be >= 1, got 0"),
+        (["--device", "cuda:99"], "device cuda:99: there are"),
+        (["--json", "/no/such/folder/rows.json"], "No such file or directory"),
+    ],
+)
+def test_command_errors(options, text, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "quick_cases", lambda: TINY)
+    assert main(["bench", "--quick", *options]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert text in lines[0]
+
+
+def test_solve_recovers_prices():
+    generator = torch.Generator().manual_seed(0)
+    true = [1e-5, 3e-11, 2e-9]
+    samples = []
+    for _ in range(40):
+        exponents = torch.empty(2).uniform_(4, 8, generator=generator)
+        counts = [1.0, *(10 ** exponents.double()).tolist()]
+        samples.append((counts, sum(a * b for a, b in zip(true, counts, strict=True))))
+    prices, error = fit.solve(samples)
+    assert prices == pytest.approx(true, rel=0.05)
+    assert error < 0.01
+
+
+def test_fit_writes_a_table_of_the_same_kind(tmp_path, monkeypatch, capsys):
+    shapes = [Geometry("batched", (2, 4, 9, 9), (2, 4, k, k)) for k in (1, 2, 3)]
+    monkeypatch.setattr(fit, "fit_shapes", lambda op: [g._replace(op=op) for g in shapes])
+    out = tmp_path / "costs.json"
+    assert main(["bench", "--fit", "--costs", str(out)]) == 0
+    prices = json.loads(out.read_text())["cpu"]["float32"]
+    for method, constants in prices.items():
+        for key, values in constants.items():
+            op = key.split()[0]
+            assert len(values) == len(work(method, shapes[0]._replace(op=op)))
+            assert all(value >= 0 for value in values)
+    assert {"conv", "gemm", "fft"} <= set(prices)
