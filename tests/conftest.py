@@ -12,6 +12,10 @@ from siamcorr.models import SiameseNetwork, build_model
 # One thread: where the machine has other work, threads that wait for each other take seconds.
 torch.set_num_threads(1)
 
+# Without a GPU triton's kernels run in its interpreter, if this is said before triton is imported.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 SHARED = Path(os.environ.get("SIAMCORR_SHARED") or Path(__file__).parents[2] / "shared")
 
 

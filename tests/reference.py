@@ -16,6 +16,17 @@ def correlate_plane(search: Tensor, template: Tensor) -> Tensor:
     return response
 
 
+def dilated(template: Tensor, dilation: int) -> Tensor:
+    """The template with dilation - 1 zeros between its cells, one cell at a time."""
+    h, w = template.shape[2:]
+    shape = *template.shape[:2], (h - 1) * dilation + 1, (w - 1) * dilation + 1
+    wide = template.new_zeros(shape)
+    for u in range(h):
+        for v in range(w):
+            wide[:, :, u * dilation, v * dilation] = template[:, :, u, v]
+    return wide
+
+
 def naive(search: Tensor, template: Tensor) -> Tensor:
     """Every search with every template, channels summed."""
     return torch.stack(

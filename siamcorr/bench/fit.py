@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from siamcorr.bench.measure import time_together
-from siamcorr.ops.contraction import ARGUMENTS, METHODS, Task, compute
+from siamcorr.ops.contraction import ARGUMENTS, Task, compute, usable
 from siamcorr.ops.geometry import Geometry, Op, Want
 from siamcorr.ops.plan import work
 
@@ -45,10 +45,10 @@ def fit_shapes(op: Op) -> list[Geometry]:
 
 def fit_costs(dtype: torch.dtype, device: str, tell: Callable[[str], None]) -> Prices:
     """Prices of every method for one dtype on this machine, see `siamcorr.ops.plan.COSTS`."""
-    prices: Prices = {method: {} for method in METHODS}
+    prices: Prices = {method: {} for method in usable(torch.device(device).type)}
     for op in OPS:
         for want in WANTS:
-            seen: dict[str, list[tuple[list[float], float]]] = {method: [] for method in METHODS}
+            seen: dict[str, list[tuple[list[float], float]]] = {method: [] for method in prices}
             for geometry in fit_shapes(op):
                 for method, seconds in _time(want, geometry, dtype, device).items():
                     seen[method].append((work(method, geometry), seconds))
@@ -86,5 +86,7 @@ def _time(want: Want, geometry: Geometry, dtype: torch.dtype, device: str) -> di
     def by(method: str) -> Callable[[], Tensor]:
         return lambda: compute(first, second, Task(want, geometry, method))
 
-    timings = time_together({method: by(method) for method in METHODS}, 0.15, device)
+    timings = time_together(
+        {method: by(method) for method in usable(torch.device(device).type)}, 0.15, device
+    )
     return {method: timing.median for method, timing in timings.items()}

@@ -45,6 +45,8 @@ def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> T
         raise ValueError(
             f"xcorr_circular: search and template must be of one size ({shapes(search, template)})"
         )
+    if search.shape[0] == 0:  # transforms of nothing fail
+        return (search * template * scale).sum(dim=1, keepdim=True)
     # Half precision has no transform on every device, and would lose the sum besides.
     wide = torch.promote_types(search.dtype, torch.float32)
     x = torch.fft.rfft2(search.to(wide))

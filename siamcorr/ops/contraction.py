@@ -36,6 +36,13 @@ FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tenso
     for want in get_args(Want)
 }
 
+
+def usable(device_type: str) -> list[str]:
+    """The methods worth trying on a type of device: triton's interpreter is for tests alone."""
+    gpu = device_type == "cuda" and triton_method.available(device_type)
+    return [name for name in METHODS if name != "triton" or gpu]
+
+
 # For each contraction: what its first and its second argument are, and so whose gradients.
 ARGUMENTS: dict[Want, tuple[Want, Want]] = {
     "response": ("search", "template"),
@@ -57,7 +64,8 @@ def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
     graph = first.requires_grad or second.requires_grad
     if not (graph and torch.is_grad_enabled()) and not _transformed():
         return compute(first, second, task)  # an autograd.Function costs more than a small product
-    result: Tensor = Contraction.apply(first, second, task)  # type: ignore[no-untyped-call]
+    kind = Contraction if torch.compiler.is_compiling() else ContractionBothModes
+    result: Tensor = kind.apply(first, second, task)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -76,8 +84,12 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     dtype, kind = first.dtype, first.device.type
     if geometry.search[0] == 0:  # no method knows zero pairs
         return first.new_zeros(getattr(geometry, want))
+    if torch.compiler.is_compiling() and method != "conv":
+        geometry = geometry.fixed()
     if method == "auto":
         method = choose(want, geometry, dtype, kind)
+    if method == "triton" and gemm.exporting():  # other runtimes have no kernels of ours
+        method = "conv"
     function = FUNCTIONS[method, geometry.op, want]
     if method in ("gemm", "fft") and dtype in (torch.float16, torch.bfloat16):
         first, second = first.float(), second.float()
@@ -125,17 +137,6 @@ class Contraction(torch.autograd.Function):
         return gradients[0], gradients[1], None
 
     @staticmethod
-    def jvp(ctx: Any, first: Tensor | None, second: Tensor | None, _: None) -> Tensor:
-        """Forward-mode derivative: linear in both arguments, so one term for each."""
-        kept = ctx.saved_tensors
-        terms = []
-        if first is not None:
-            terms.append(contract(first, kept[1], ctx.task))
-        if second is not None:
-            terms.append(contract(kept[0], second, ctx.task))
-        return sum(terms[1:], terms[0])
-
-    @staticmethod
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], first: Tensor, second: Tensor, task: Task
     ) -> tuple[Tensor, int]:
@@ -157,3 +158,18 @@ class Contraction(torch.autograd.Function):
         if task.want == "template" and geometry.shared:
             result = result.sum(1, keepdim=True)
         return result, 0
+
+
+class ContractionBothModes(Contraction):
+    """The same with a forward-mode derivative, which torch.compile refuses to trace."""
+
+    @staticmethod
+    def jvp(ctx: Any, first: Tensor | None, second: Tensor | None, _: None) -> Tensor:
+        """Forward-mode derivative: linear in both arguments, so one term for each."""
+        kept = ctx.saved_tensors
+        terms = []
+        if first is not None:
+            terms.append(contract(first, kept[1], ctx.task))
+        if second is not None:
+            terms.append(contract(kept[0], second, ctx.task))
+        return sum(terms[1:], terms[0])

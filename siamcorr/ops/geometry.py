@@ -1,5 +1,7 @@
 """The sizes of one correlation, in plain integers: what methods and the planner reason about."""
 
+import math
+import operator
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Literal, NamedTuple, ParamSpec, TypeVar
@@ -39,6 +41,12 @@ class Geometry(NamedTuple):
         kind: Op = "depthwise" if op == "depthwise" else "batched"
         return cls(kind, search.shape, sizes, dilation)
 
+    def fixed(self) -> "Geometry":
+        """The same in numbers, where torch.compile has symbols: plans and pieces need numbers."""
+        search = tuple([operator.index(size) for size in self.search])
+        template = tuple([operator.index(size) for size in self.template])
+        return self._replace(search=search, template=template)
+
     @property
     def outputs(self) -> int:
         """O: responses of each search; 1 for depthwise."""
@@ -64,6 +72,11 @@ class Geometry(NamedTuple):
         columns = self.search[3] - self.extent[1] + 1
         channels = self.outputs if self.op == "batched" else self.search[1]
         return self.search[0], channels, rows, columns
+
+    @property
+    def elements(self) -> float:
+        """Elements of search, template and response together."""
+        return float(sum(map(math.prod, (self.search, self.template, self.response))))
 
     @property
     def flops(self) -> int:

@@ -36,8 +36,8 @@ def xcorr_multi(
 
     Raises:
         TypeError: no tensors, or not of one floating dtype.
-        ValueError: templates without five dimensions or with K = 0, an unknown reduction, and
-            all that `siamcorr.xcorr_batched` refuses.
+        ValueError: templates without five dimensions, with K = 0 or with other channels than
+            search, an unknown reduction, and all that `siamcorr.xcorr_batched` refuses.
 
     Example:
         >>> import torch
@@ -47,12 +47,19 @@ def xcorr_multi(
     if reduction not in ("none", "mean", "max"):
         known = '"none", "mean" or "max"'
         raise ValueError(f"xcorr_multi: reduction must be {known}, got {reduction!r}")
-    if not isinstance(templates, Tensor):
-        raise TypeError(f"xcorr_multi: templates must be a Tensor, got {type(templates).__name__}")
+    for name, value in (("search", search), ("templates", templates)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"xcorr_multi: {name} must be a Tensor, got {type(value).__name__}")
     if templates.ndim != 5 or templates.shape[1] == 0:
         raise ValueError(
             f"xcorr_multi: templates must be (B, K, C, h, w) with K >= 1, "
             f"got {tuple(templates.shape)} for search {tuple(search.shape)}"
+        )
+    if search.ndim == 4 and templates.shape[2] != search.shape[1]:
+        raise ValueError(
+            f"xcorr_multi: search and templates must have as many channels, got "
+            f"{search.shape[1]} and {templates.shape[2]} "
+            f"(search {tuple(search.shape)}, templates {tuple(templates.shape)})"
         )
     # The correlation is linear: the mean of the responses is the response to the mean template.
     joined = templates.mean(dim=1) if reduction == "mean" else templates.flatten(1, 2)

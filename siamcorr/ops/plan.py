@@ -4,17 +4,19 @@ Every method's work is counted (multiplications, bytes, calls) and priced by con
 measured once: `siamcorr bench --fit` writes them to costs.json. Nothing is timed at call time
 and no tensor is touched, so the same shapes always get the same method, also inside
 torch.compile.
+
+The prices of "cpu" were fitted on two cores of a server. Those of "cuda" are estimates from a
+GPU's data sheet and await a fit; `siamcorr bench --fit --device cuda` makes it.
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Literal, cast
 
 import torch
 
 from siamcorr.ops.geometry import Geometry, Want, remembered
-from siamcorr.ops.methods import fft, gemm
+from siamcorr.ops.methods import conv, fft, gemm, triton
 
 Choice = Literal["conv", "gemm", "fft", "triton"]
 
@@ -30,37 +32,10 @@ def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]
     The first is 1, for what a call costs whatever its size. prepared leaves out what a template
     costs that was made ready before.
     """
-    batch, channels = geometry.search[:2]
-    tensors = sum(map(math.prod, (geometry.search, geometry.template, geometry.response)))
     if method == "fft":
-        rows, columns = fft.transform_size(geometry)
-        templates = 0 if prepared else geometry.template[0] * geometry.template[1]
-        responses = batch * geometry.response[1]
-        plane = rows * columns
-        planes = batch * channels + templates + responses
-        products = batch * geometry.outputs * channels * plane
-        return [1.0, planes * plane * math.log2(plane), float(products)]
-    if method == "gemm" and geometry.op == "batched":
-        parts = gemm.pieces(geometry, 4)
-        product = sum(_elements(part, geometry) for part in parts)
-        flops = 2.0 * product * channels
-        packed = flops / (2 * geometry.template[3] * geometry.outputs)
-        return [1.0, float(len(parts)), flops, packed, float(product), float(tensors)]
-    if method == "gemm":
-        return [1.0, float(geometry.flops), float(tensors * geometry.template[3])]
-    if geometry.op == "batched":
-        grouped = geometry.template[0] > 1
-        flops = float(geometry.flops)
-        return [1.0, flops / geometry.outputs, flops, flops * grouped, float(tensors)]
-    return [1.0, float(geometry.flops), float(tensors)]
-
-
-def _elements(piece: gemm.Piece, geometry: Geometry) -> int:
-    """Elements of the intermediate of a piece of the matrix product."""
-    elements = geometry.template[3] * geometry.search[3]
-    for axis in (piece.batch, piece.outputs, piece.cells, piece.search_rows(geometry.dilation)):
-        elements *= axis.stop - axis.start
-    return elements
+        return fft.work(geometry, prepared)
+    counts: list[float] = {"conv": conv, "gemm": gemm, "triton": triton}[method].work(geometry)
+    return counts
 
 
 def predict(
@@ -71,6 +46,8 @@ def predict(
     prices = table.get(str(dtype).removeprefix("torch."), table["float32"])
     seconds = {}
     for method, constants in prices.items():
+        if method == "triton" and not triton.available(device):
+            continue
         counts = work(method, geometry, prepared)
         terms = zip(constants[f"{geometry.op} {want}"], counts, strict=True)
         seconds[method] = sum(price * count for price, count in terms)

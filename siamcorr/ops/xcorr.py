@@ -156,6 +156,8 @@ def _correlate(
 ) -> Tensor:
     """Check, pad, scale, and hand over to the contraction."""
     if isinstance(template, PreparedTemplate):
+        if (padding, dilation, scale, method) != ("valid", 1, 1.0, "auto"):
+            raise ValueError(f"xcorr_{op}: a prepared template has its options with it: give none")
         return _correlate_prepared(f"xcorr_{op}", search, template)
     check_pair(op, search, template)
     check_options(f"xcorr_{op}", dilation, method)

@@ -19,7 +19,7 @@ TINY = [
 LIMITS = Limits(1e11, 1e10)
 
 
-@pytest.mark.parametrize("case", TINY + [Case("batched", 3, 4, 2, 6)])
+@pytest.mark.parametrize("case", [*TINY, Case("batched", 3, 4, 2, 6)])
 def test_pasted_forms_equal_ours(case):
     search, template = case.tensors(torch.float64, "cpu")
     ours = cases.OPS[case.op](search, template, method="conv")

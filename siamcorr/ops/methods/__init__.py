@@ -8,5 +8,6 @@ tensors at hand and the Geometry, and return the third tensor:
     OP_search(template, grad, geometry)       -> the gradient of search
     OP_template(search, grad, geometry)       -> the gradient of the template
 
-where grad has the response's shape. Arguments are already checked, padded and scaled.
+where grad has the response's shape. Arguments are already checked, padded and scaled. A seventh,
+`work`, counts what the method has to do, for the planner.
 """

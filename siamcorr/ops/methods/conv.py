@@ -23,7 +23,14 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
 
 
 def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
-    """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W)."""
+    """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W).
+
+    With one output it is depthwise, grad being the same for every channel: many times faster
+    than F.conv_transpose2d with groups.
+    """
+    if geometry.outputs == 1:
+        each = grad.expand(-1, geometry.search[1], -1, -1)
+        return depthwise_search(template, each, geometry._replace(op="depthwise"))
     kernels = _kernels(template, geometry)
     if template.shape[0] == 1:
         return F.conv_transpose2d(grad, kernels, dilation=geometry.dilation)
@@ -82,3 +89,15 @@ def _kernels(template: Tensor, geometry: Geometry) -> Tensor:
     """(B or 1, O*C, h, w) -> (B*O or O, C, h, w)."""
     count, _, h, w = geometry.template
     return template.reshape(count * geometry.outputs, geometry.search[1], h, w)
+
+
+def work(geometry: Geometry) -> list[float]:
+    """Calls, multiplications and elements, for the planner.
+
+    Batched, many outputs of one search are faster than one; groups are slower.
+    """
+    flops = float(geometry.flops)
+    if geometry.op == "depthwise":
+        return [1.0, flops, geometry.elements]
+    grouped = geometry.template[0] > 1
+    return [1.0, flops / max(1, geometry.outputs), flops, flops * grouped, geometry.elements]

@@ -8,6 +8,7 @@ The channel sum of the batched form is taken on the spectra, so that there is on
 transform a response.
 """
 
+import math
 from collections.abc import Iterator
 from functools import reduce
 
@@ -168,3 +169,13 @@ def _parts(geometry: Geometry, planes: int) -> Iterator[slice]:
     step = max(1, PART // (planes * rows * (columns // 2 + 1) * 8))
     channels = geometry.search[1]
     return (slice(low, min(low + step, channels)) for low in range(0, channels, step))
+
+
+def work(geometry: Geometry, prepared: bool = False) -> list[float]:
+    """Calls, transforms and products, for the planner; prepared leaves the templates' out."""
+    rows, columns = transform_size(geometry)
+    batch, channels = geometry.search[:2]
+    templates = 0 if prepared else geometry.template[0] * geometry.template[1]
+    planes = batch * channels + templates + batch * geometry.response[1]
+    products = batch * geometry.outputs * channels * rows * columns
+    return [1.0, planes * rows * columns * math.log2(rows * columns), float(products)]

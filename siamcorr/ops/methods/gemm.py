@@ -25,7 +25,7 @@ PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
 
 CellSum = Callable[[Tensor, int, int, int], Tensor]
 
-_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 class Piece(NamedTuple):
@@ -152,7 +152,7 @@ def shifted_sum(stack: Tensor, shift: int, axis: int, step: int, size: int) -> T
     One strided view whose last dimension walks along the diagonal; slices and additions when
     the graph is exported, because that is what other runtimes know.
     """
-    if _exporting():
+    if exporting():
         count = stack.shape[shift]
         behind = axis - (shift < axis)
         terms = (stack.select(shift, k).narrow(behind, k * step, size) for k in range(count))
@@ -162,7 +162,7 @@ def shifted_sum(stack: Tensor, shift: int, axis: int, step: int, size: int) -> T
     sizes.append(sizes.pop(shift))
     strides.append(strides[shift] + step * strides[axis])
     del strides[shift]
-    return stack.as_strided(sizes, strides, stack.storage_offset()).sum(-1)
+    return stack.as_strided(sizes, strides).sum(-1)
 
 
 def both_sums(y: Tensor, step: int, rows: int, columns: int) -> Tensor:
@@ -214,3 +214,22 @@ def _own_batch(piece: Piece, count: int) -> slice:
 
 def _slices(length: int, step: int) -> Iterator[slice]:
     return (slice(low, min(low + step, length)) for low in range(0, length, step))
+
+
+def work(geometry: Geometry) -> list[float]:
+    """Calls, pieces, multiplications and elements, for the planner.
+
+    Batched, the product reads search for every piece, and its y is written and summed.
+    """
+    if geometry.op == "depthwise":
+        return [1.0, float(geometry.flops), geometry.elements * geometry.template[3]]
+    (_, channels, _, width), w = geometry.search, geometry.template[3]
+    y, read, parts = 0, 0, pieces(geometry, 4)
+    for piece in parts:
+        rows = piece.search_rows(geometry.dilation)
+        cells = (piece.batch.stop - piece.batch.start) * (rows.stop - rows.start) * width
+        read += cells * channels
+        outputs = piece.outputs.stop - piece.outputs.start
+        y += cells * outputs * (piece.cells.stop - piece.cells.start) * w
+    flops = 2.0 * y * channels
+    return [1.0, float(len(parts)), flops, float(read), float(y), geometry.elements]

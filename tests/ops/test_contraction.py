@@ -1,0 +1,180 @@
+"""The three contractions of every method: equal, adjoint to each other, and within their budget."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from pairs import relative
+from torch import Tensor
+
+from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
+from siamcorr.ops import contraction
+from siamcorr.ops.contraction import ARGUMENTS, Task, compute
+from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.methods import fft, gemm
+
+# Own and shared templates, O of 1 to 3, odd and even sizes that are not square, dilation.
+BATCHED = [
+    Geometry("batched", (1, 2, 5, 7), (1, 2, 3, 2), 1),
+    Geometry("batched", (2, 3, 8, 6), (2, 3, 3, 4), 1),
+    Geometry("batched", (3, 2, 9, 7), (3, 2 * 2, 4, 3), 2),
+    Geometry("batched", (3, 2, 6, 9), (1, 2 * 3, 2, 5), 1),
+    Geometry("batched", (2, 1, 7, 10), (1, 1, 1, 4), 3),
+    Geometry("batched", (2, 2, 4, 5), (2, 2 * 3, 4, 5), 1),
+    Geometry("batched", (2, 4, 11, 6), (2, 4 * 2, 1, 1), 1),
+]
+DEPTHWISE = [
+    Geometry("depthwise", (1, 2, 5, 7), (1, 2, 3, 2), 1),
+    Geometry("depthwise", (2, 3, 8, 6), (2, 3, 3, 4), 1),
+    Geometry("depthwise", (3, 4, 9, 7), (1, 4, 4, 3), 2),
+    Geometry("depthwise", (2, 1, 7, 10), (1, 1, 1, 4), 3),
+    Geometry("depthwise", (2, 5, 4, 5), (2, 5, 4, 5), 1),
+]
+GEOMETRIES = BATCHED + DEPTHWISE
+METHODS = ["conv", "gemm", "fft"]
+
+all_methods = pytest.mark.parametrize("method", METHODS)
+all_geometries = pytest.mark.parametrize(
+    "geometry", GEOMETRIES, ids=lambda g: f"{g.op}-{g.search}-{g.template}-{g.dilation}"
+)
+
+
+def tensors(geometry: Geometry, seed: int = 0) -> dict[str, Tensor]:
+    """Search, template and gradient of the response."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(getattr(geometry, name), generator=generator, dtype=torch.float64)
+        for name in ("search", "template", "response")
+    }
+
+
+def by(method: str, want: str, geometry: Geometry, given: dict[str, Tensor]) -> Tensor:
+    first, second = (given[name] for name in ARGUMENTS[want])
+    return compute(first, second, Task(want, geometry, method))
+
+
+# methods
+
+
+@pytest.mark.parametrize("method", ["gemm", "fft"])
+@pytest.mark.parametrize("want", ["response", "search", "template"])
+@all_geometries
+def test_methods_equal_conv(method, want, geometry):
+    given = tensors(geometry)
+    result = by(method, want, geometry, given)
+    assert result.shape == getattr(geometry, want)
+    torch.testing.assert_close(result, by("conv", want, geometry, given))
+
+
+@pytest.mark.parametrize("budget", [1, 2000, 9000])
+@pytest.mark.parametrize("method", ["gemm", "fft"])
+@all_geometries
+def test_methods_equal_conv_in_pieces(monkeypatch, budget, method, geometry):
+    """However little memory there is, which cuts along each axis in turn."""
+    monkeypatch.setattr(gemm, "BUDGET", budget)
+    monkeypatch.setattr(gemm, "pieces", gemm.pieces.__wrapped__)  # no memory of other budgets
+    monkeypatch.setattr(fft, "PART", budget)
+    given = tensors(geometry)
+    for want in ARGUMENTS:
+        expected = by("conv", want, geometry, given)
+        torch.testing.assert_close(by(method, want, geometry, given), expected, msg=want)
+
+
+@all_methods
+@all_geometries
+def test_methods_are_sides_of_one_form(method, geometry):
+    """sum(response * g) = sum(search gradient * x) = sum(template gradient * z)."""
+    given = tensors(geometry)
+    sums = [(by(method, want, geometry, given) * given[want]).sum() for want in ARGUMENTS]
+    torch.testing.assert_close(sums[1], sums[0])
+    torch.testing.assert_close(sums[2], sums[0])
+
+
+@all_methods
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_methods_dtype(method, dtype):
+    worst = {torch.float16: 2e-3, torch.bfloat16: 2e-2, torch.float32: 1e-5}[dtype]
+    for geometry in GEOMETRIES:
+        given = {name: value.to(dtype) for name, value in tensors(geometry).items()}
+        wide = {name: value.double() for name, value in given.items()}
+        for want in ARGUMENTS:
+            result = by(method, want, geometry, given)
+            assert result.dtype == dtype
+            assert relative(result, by("conv", want, geometry, wide)) <= worst, (want, geometry)
+
+
+# pieces
+
+
+def large_geometries() -> list[Geometry]:
+    sides = [(1, 16), (6, 22), (7, 31), (17, 49), (31, 63), (63, 127), (127, 255), (200, 1000)]
+    counts = [(1, 1), (8, 1), (32, 1), (2, 10), (4, 64)]
+    return [
+        Geometry("batched", (b, 256, x, x + 9), (b, o * 256, z, z + 1), d)
+        for (z, x), (b, o), d in itertools.product(sides, counts, (1, 2))
+        if (z - 1) * d < x
+    ]
+
+
+def length(axis: slice) -> int:
+    return axis.stop - axis.start
+
+
+@pytest.mark.parametrize("budget", [1, 2000, 9000, gemm.BUDGET])
+def test_pieces_keep_the_budget(monkeypatch, budget):
+    """The product of a piece fits, or is the least: one template row, one response row."""
+    monkeypatch.setattr(gemm, "BUDGET", budget)
+    for geometry in BATCHED if budget < 10_000 else BATCHED + large_geometries():
+        least = geometry.template[3] * geometry.search[3]
+        for piece in gemm.pieces.__wrapped__(geometry, 4):
+            rows = length(piece.search_rows(geometry.dilation))
+            axes = length(piece.batch) * length(piece.outputs) * length(piece.cells)
+            elements = axes * rows * least
+            assert elements * 4 <= budget or elements == least, (geometry, piece)
+
+
+@pytest.mark.parametrize("budget", [1, 2000, 9000])
+def test_pieces_cover_the_work_once(monkeypatch, budget):
+    monkeypatch.setattr(gemm, "BUDGET", budget)
+    for geometry in BATCHED:
+        batch, outputs, rows, _ = geometry.response
+        whole = torch.zeros(batch, outputs, geometry.template[2], rows)
+        for piece in gemm.pieces.__wrapped__(geometry, 8):
+            whole[piece.batch, piece.outputs, piece.cells, piece.rows] += 1
+        assert torch.equal(whole, torch.ones_like(whole)), geometry
+
+
+def test_pieces_are_one_where_there_is_room():
+    assert len(gemm.pieces(Geometry("batched", (2, 8, 16, 16), (2, 8, 4, 4)), 4)) == 1
+
+
+def test_fft_transforms_are_large_enough_and_fast():
+    for size in range(1, 300):
+        fast = fft.fast_size(size)
+        assert fast >= size
+        assert math.gcd(fast, 30**9) == fast  # no prime factor above 5
+
+
+# gradients
+
+
+@pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
+@pytest.mark.parametrize("wanted", [("search",), ("template",), ("search", "template"), ()])
+def test_gradients_only_those_asked_for(monkeypatch, op, wanted):
+    computed = []
+
+    def counted(first: Tensor, second: Tensor, task: Task) -> Tensor:
+        computed.append(task.want)
+        return compute(first, second, task)
+
+    monkeypatch.setattr(contraction, "compute", counted)
+    x = torch.rand(2, 3, 7, 6, requires_grad="search" in wanted)
+    z = torch.rand(2, 3, 3, 2, requires_grad="template" in wanted)
+    response = op(x, z)
+    assert computed == ["response"]
+    assert response.requires_grad == bool(wanted)
+    if wanted:
+        response.sum().backward()
+    assert computed == ["response", *wanted]
+    assert [x.grad is not None, z.grad is not None] == ["search" in wanted, "template" in wanted]

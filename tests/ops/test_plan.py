@@ -1,0 +1,193 @@
+"""The planner: the same shapes get the same method, and the right one where it is known."""
+
+import itertools
+import re
+
+import pytest
+import torch
+from pairs import all_ops, pair
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from siamcorr import explain
+from siamcorr.ops import contraction
+from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.plan import COSTS, choose, predict, work
+
+WANTS = ["response", "search", "template"]
+
+
+def square(op: str, batch: int, channels: int, z: int, x: int) -> Geometry:
+    return Geometry(op, (batch, channels, x, x), (batch, channels, z, z))
+
+
+GEOMETRIES = [
+    square(op, batch, channels, z, x)
+    for op, batch, channels, (z, x) in itertools.product(
+        ["batched", "depthwise"], [1, 8], [1, 256], [(1, 1), (6, 22), (17, 49), (127, 255)]
+    )
+]
+
+
+KNOWN = [  # where one method is many times faster than the next, on any CPU
+    ("gemm", square("batched", 8, 256, 6, 22)),
+    ("fft", square("batched", 1, 64, 127, 255)),
+    ("fft", square("depthwise", 1, 64, 127, 255)),
+    ("conv", square("depthwise", 8, 256, 5, 29)),
+]
+
+
+# choices
+
+
+@pytest.mark.parametrize(("method", "geometry"), KNOWN)
+def test_known_choices(method, geometry):
+    assert choose("response", geometry, torch.float32, "cpu") == method
+
+
+def test_deterministic():
+    """The remembered answer is the computed one, time and again."""
+    for geometry, want in itertools.product(GEOMETRIES, WANTS):
+        answers = {choose(want, geometry, torch.float32, "cpu") for _ in range(3)}
+        answers.add(choose.__wrapped__(want, geometry, torch.float32, "cpu"))
+        costs = predict(want, geometry, torch.float32, "cpu")
+        assert answers == {min(costs, key=costs.get)}
+
+
+def test_prepared_templates_cost_less():
+    """By fft alone, which need not transform them again."""
+    for _, geometry in KNOWN:
+        for method in ("conv", "gemm"):
+            assert work(method, geometry, True) == work(method, geometry)
+        assert sum(work("fft", geometry, True)) < sum(work("fft", geometry))
+        plain = predict("response", geometry, torch.float32, "cpu")
+        ready = predict("response", geometry, torch.float32, "cpu", True)
+        assert ready["fft"] < plain["fft"]
+
+
+@all_ops
+def test_independent_of_values_and_layout(monkeypatch, op):
+    chosen = []
+
+    def recorded(*args):
+        chosen.append(choose(*args))
+        return chosen[-1]
+
+    monkeypatch.setattr(contraction, "choose", recorded)
+    x, z = pair(op, dtype=torch.float32)
+    last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, z)]
+    for search, template in [(x, z), (x * 0, z * 0), (x / 0, z), last]:
+        op(search, template)
+    assert len(chosen) == 4
+    assert len(set(chosen)) == 1
+
+
+# compile
+
+
+@all_ops
+def test_compile_one_graph(op):
+    torch.compiler.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(op, backend=counter)
+    x, z = pair(op)
+    for seed in range(3):
+        x, z = pair(op, seed=seed)
+        torch.testing.assert_close(compiled(x, z), op(x, z))
+    assert counter.frame_count == 1
+
+
+def test_compile_same_choice():
+    names = ["conv", "gemm", "fft"]
+
+    def choices() -> list[int]:
+        found = [choose("response", geometry, torch.float32, "cpu") for _, geometry in KNOWN]
+        return [names.index(name) for name in found]
+
+    def add_choices(x: torch.Tensor) -> torch.Tensor:
+        return x + torch.tensor(choices())
+
+    torch.compiler.reset()
+    compiled = torch.compile(add_choices, fullgraph=True, backend="eager")
+    assert compiled(torch.zeros(())).tolist() == choices() == [1, 2, 2, 0]
+
+
+# costs
+
+
+@pytest.mark.parametrize(("device", "dtype"), [(d, t) for d, table in COSTS.items() for t in table])
+def test_costs_are_complete(device, dtype):
+    """A price for each count of work of each method's contractions, none below zero."""
+    table = COSTS[device][dtype]
+    assert set(table) >= {"conv", "gemm", "fft"}
+    for method, prices in table.items():
+        assert set(prices) == {f"{op} {want}" for op in ("batched", "depthwise") for want in WANTS}
+        for name, constants in prices.items():
+            geometry = square(name.split()[0], 2, 3, 3, 7)
+            assert len(constants) == len(work(method, geometry)), (method, name)
+            assert all(price >= 0 for price in constants), (method, name)
+            assert sum(constants) > 0, (method, name)
+
+
+def test_costs_grow_with_the_batch():
+    for want, method in itertools.product(WANTS, ["conv", "gemm", "fft"]):
+        for op in ("batched", "depthwise"):
+            few, many = (
+                predict(want, square(op, batch, 64, 7, 31), torch.float32, "cpu")[method]
+                for batch in (1, 32)
+            )
+            assert few < many, (want, method, op)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps", "meta", "unheard-of"])
+def test_costs_fall_back(dtype, device):
+    """What nobody measured is judged by what somebody did."""
+    for want in WANTS:
+        method = choose(want, square("batched", 8, 256, 6, 22), dtype, device)
+        assert method in contraction.METHODS
+
+
+# explain
+
+
+def test_explain(capsys):
+    explain((8, 256, 22, 22), (8, 256, 6, 6), op="batched")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "xcorr_batched: search (8, 256, 22, 22), template (8, 256, 6, 6), torch.float32 on cpu"
+    )
+    titles = ["response (8, 1, 17, 17)", "gradient of search", "gradient of template"]
+    geometry = square("batched", 8, 256, 6, 22)
+    for line, want, title in zip(lines[1:], WANTS, titles, strict=True):
+        costs = predict(want, geometry, torch.float32, "cpu")
+        chosen = choose(want, geometry, torch.float32, "cpu")
+        assert line.startswith(f"  {title}: {chosen} (predicted: ")
+        listed = dict(re.findall(r"(\w+) ([\d.e+-]+) ms", line))
+        assert list(listed) == list(costs)
+        for name, cost in costs.items():
+            assert float(listed[name]) == pytest.approx(cost * 1e3, rel=0.01)
+
+
+def test_explain_options(capsys):
+    options = {"op": "naive", "padding": "same", "dilation": 2, "dtype": torch.bfloat16}
+    explain((2, 3, 9, 8), (5, 3, 3, 2), device="cuda", **options)
+    out = capsys.readouterr().out
+    assert "torch.bfloat16 on cuda" in out
+    assert "response (2, 5, 9, 8)" in out
+
+
+@pytest.mark.parametrize(
+    ("search", "template", "options", "text"),
+    [
+        ((2, 3, 8, 8), (2, 3, 9, 9), {}, "xcorr_depthwise: the template must lie inside"),
+        ((2, 3, 8), (2, 3, 4, 4), {}, "search must have 4 dimensions, got 3"),
+        ((2, 3, 8, 8), (2, 4, 4, 4), {}, "as many channels, got 3 and 4"),
+        ((4, 3, 8, 8), (2, 3, 4, 4), {"op": "batched"}, "xcorr_batched: the template batch"),
+        ((2, 3, 8, 8), (2, 3, 4, 4), {"op": "pixelwise"}, "op must be one of naive.*'pixelwise'"),
+        ((2, 3, 8, 8), (2, 3, 4, 4), {"dilation": 0}, "dilation must be an int >= 1, got 0"),
+        ((2, 3, 8, 8), (2, 3, 4, 4), {"padding": "full"}, "padding must be.*'full'"),
+    ],
+)
+def test_explain_errors(search, template, options, text):
+    with pytest.raises(ValueError, match=text):
+        explain(search, template, **options)

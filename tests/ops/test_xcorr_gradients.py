@@ -1,0 +1,147 @@
+"""Gradients of naive, batched and depthwise by every method, eager, compiled and exported."""
+
+import pytest
+import torch
+from pairs import all_methods, all_ops, pair, relative
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from siamcorr import xcorr_batched
+
+
+def gradients(function, x: Tensor, z: Tensor, **options) -> list[Tensor]:
+    """The response and both gradients, for a gradient of the response that is not constant."""
+    x, z = x.detach().clone().requires_grad_(), z.detach().clone().requires_grad_()
+    response = function(x, z, **options)
+    generator = torch.Generator().manual_seed(5)
+    grad = torch.randn(response.shape, generator=generator, dtype=torch.float64)
+    response.backward(grad.to(response.dtype))
+    return [response.detach(), x.grad, z.grad]
+
+
+# gradcheck
+
+
+@all_ops
+@all_methods
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's forward mode
+def test_gradcheck(op, method, shared, dilation):
+    """First order, second order, and forward mode; O = 2."""
+    x, z = pair(op, outputs=2, channels=2, shared=shared, size=(4, 3), z=(2, 2))
+    inputs = x.requires_grad_(), z.requires_grad_()
+
+    def call(x: Tensor, z: Tensor) -> Tensor:
+        return op(x, z, dilation=dilation, padding=1, scale=0.5, method=method)
+
+    assert gradcheck(call, inputs, check_forward_ad=True)
+    assert gradgradcheck(call, inputs)
+
+
+@all_ops
+@all_methods
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_gradcheck_one_input(op, method, padding):
+    """Where only one of both wants a gradient, it is the same one, and the other has none."""
+    x, z = pair(op, outputs=2)
+    _, both_x, both_z = gradients(op, x, z, padding=padding, method=method)
+    grad = torch.randn(
+        op(x, z, padding=padding).shape,
+        generator=torch.Generator().manual_seed(5),
+        dtype=torch.float64,
+    )
+    x.requires_grad_()
+    op(x, z, padding=padding, method=method).backward(grad)
+    torch.testing.assert_close(x.grad, both_x)
+    x = x.detach()
+    z.requires_grad_()
+    op(x, z, padding=padding, method=method).backward(grad)
+    torch.testing.assert_close(z.grad, both_z)
+    assert x.grad is None
+
+
+# dtype
+
+
+@all_ops
+@all_methods
+@pytest.mark.parametrize(
+    ("dtype", "worst"), [(torch.float16, 4e-3), (torch.bfloat16, 4e-2), (torch.float32, 1e-5)]
+)
+def test_dtype(op, method, dtype, worst):
+    x, z = pair(op, outputs=2, dtype=dtype)
+    exact = gradients(op, x.double(), z.double(), method="conv")
+    for result, expected in zip(gradients(op, x, z, method=method), exact, strict=True):
+        assert result.dtype == dtype
+        assert relative(result, expected) <= worst
+
+
+# layout
+
+
+@all_ops
+@all_methods
+def test_layout(op, method):
+    """The gradient that comes back may lie in memory in any way, too, or have no memory at all."""
+    x, z = (tensor.requires_grad_() for tensor in pair(op, outputs=2))
+    response = op(x, z, method=method)
+    ones = torch.ones_like(response)
+    layouts = {
+        "contiguous": ones.contiguous(),
+        "expanded": ones.new_ones(()).expand(response.shape),
+        "channels_last": ones.contiguous(memory_format=torch.channels_last),
+        "transposed": ones.mT.contiguous().mT,
+    }
+    expected = [g.sum() for g in torch.autograd.grad(op(x, z, method="conv"), (x, z), ones)]
+    for name, grad in layouts.items():
+        found = torch.autograd.grad(response, (x, z), grad, retain_graph=True)
+        torch.testing.assert_close([g.sum() for g in found], expected, msg=name)
+
+
+# compile
+
+
+@all_ops
+@all_methods
+def test_compile(op, method):
+    """In one graph, without gradients and with them; the backward is compiled, too."""
+    x, z = pair(op, outputs=2)
+    options = {"padding": "same", "dilation": 2, "scale": 0.5, "method": method}
+    torch.compiler.reset()  # one function is compiled more often here than torch lets a program
+    compiled = torch.compile(op, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, z, **options), op(x, z, **options))
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x, z, **options), op(x, z, **options))
+    expected = gradients(op, x, z, **options)
+    torch.testing.assert_close(gradients(compiled, x, z, **options), expected)
+
+
+@all_methods
+def test_compile_shapes_that_change(method):
+    """At the second shape torch compiles for any shape, and gives symbols in place of sizes."""
+    torch.compiler.reset()
+    compiled = torch.compile(xcorr_batched, fullgraph=True, backend="aot_eager")
+    for size in [(7, 6), (9, 8), (11, 13)]:
+        x, z = pair(xcorr_batched, size=size)
+        expected = gradients(xcorr_batched, x, z, method=method)
+        torch.testing.assert_close(gradients(compiled, x, z, method=method), expected)
+
+
+# export
+
+
+@all_ops
+@all_methods
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_export(op, method, dilation):
+    options = {"padding": 1, "dilation": dilation, "method": method}
+
+    class Net(torch.nn.Module):
+        def forward(self, x: Tensor, z: Tensor) -> Tensor:
+            return op(x, z, **options)
+
+    x, z = pair(op, outputs=2)
+    program = torch.export.export(Net(), (x, z))
+    other = pair(op, outputs=2, seed=1)
+    torch.testing.assert_close(program.module()(*other), op(*other, **options))

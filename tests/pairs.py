@@ -1,0 +1,50 @@
+"""Searches and templates that fit the three correlations, and the tables that tests run over."""
+
+from collections.abc import Callable
+
+import pytest
+import reference
+import torch
+from torch import Tensor
+
+from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
+
+Op = Callable[..., Tensor]
+OPS = [xcorr_naive, xcorr_batched, xcorr_depthwise]
+METHODS = ["auto", "conv", "gemm", "fft"]
+ORACLES = {
+    xcorr_naive: reference.naive,
+    xcorr_batched: reference.batched,
+    xcorr_depthwise: reference.depthwise,
+}
+all_ops = pytest.mark.parametrize("op", OPS, ids=lambda op: op.__name__)
+all_methods = pytest.mark.parametrize("method", METHODS)
+
+
+def pair(
+    op: Op,
+    batch: int = 2,
+    outputs: int = 1,
+    dtype: torch.dtype = torch.float64,
+    *,
+    channels: int = 3,
+    size: tuple[int, int] = (7, 6),
+    z: tuple[int, int] = (3, 2),
+    shared: bool = False,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """A random search of size and a template of size z; depthwise has one output always."""
+    generator = torch.Generator().manual_seed(seed)
+    leading = {
+        xcorr_naive: (outputs, channels),
+        xcorr_batched: (1 if shared else batch, outputs * channels),
+        xcorr_depthwise: (1 if shared else batch, channels),
+    }[op]
+    x = torch.randn(batch, channels, *size, generator=generator, dtype=torch.float64)
+    template = torch.randn(*leading, *z, generator=generator, dtype=torch.float64)
+    return x.to(dtype), template.to(dtype)
+
+
+def relative(result: Tensor, exact: Tensor) -> float:
+    """Frobenius norm of the difference, relative to that of what is exact."""
+    return float((result.double() - exact.double()).norm() / exact.double().norm())
