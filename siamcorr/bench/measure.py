@@ -39,21 +39,21 @@ def time_together(works: dict[str, Work], seconds: float, device: str) -> dict[s
 
     Args:
         works: what to time, by name.
-        seconds: about how long it may take together; each runs at least three times, or once
-            if once takes longer than that.
+        seconds: about how long it may take together; each is timed at least five times, or
+            once if once takes longer than that. The first run of all is never counted.
         device: "cpu" or "cuda"; a GPU is waited for.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
     first = {name: _once(work, device) for name, work in works.items()}  # warms up, too
-    slow = {name for name, once in first.items() if once > seconds / 2}
+    slow = {name for name, once in first.items() if once > seconds}
     for name in slow:
-        times[name].append(first[name])
+        times[name].append(_once(works[name], device))
     rest = sum(once for name, once in first.items() if name not in slow)
-    turns = max(1, min(12, int(seconds / max(rest, 1e-6) / 4)))
+    turns = max(5, min(15, int(seconds / max(rest, 1e-6) / 4)))
     for _ in range(turns):
-        for name in works.keys() - slow:
+        for name in (name for name in works if name not in slow):
             _once(works[name], device)
-            runs = max(3, min(30, int(seconds / turns / len(works) / max(first[name], 1e-6))))
+            runs = max(1, min(20, int(seconds / turns / len(works) / max(first[name], 1e-6))))
             times[name] += [_once(works[name], device) for _ in range(runs)]
     return {name: _summary(values) for name, values in times.items()}
 

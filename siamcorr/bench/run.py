@@ -12,7 +12,7 @@ from siamcorr.bench.measure import Limits, Timing, peak_memory, time_together
 from siamcorr.ops.contract import Method
 from siamcorr.ops.plan import choose, predict
 
-HOPELESS = 8.0  # a method that is predicted to be so many times slower than the best is not run
+HOPELESS = 4.0  # a method that is predicted to be so many times slower than the best is not run
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def explain(
         padding: as in `siamcorr.xcorr_naive`.
         dilation: as in `siamcorr.xcorr_naive`.
         dtype: of the tensors.
-        device: its type: "cpu" or "cuda".
+        device: where the tensors are: "cpu", "cuda", "cuda:1".
 
     Raises:
         ValueError: no such op, shapes or a dilation that the operator refuses.
@@ -56,7 +56,7 @@ def explain(
     titles = {"response": f"response {geometry.response}"}
     titles |= {"search": "gradient of search", "template": "gradient of template"}
     for want, title in titles.items():
-        costs = predict(cast("Want", want), geometry, dtype, device)
-        chosen = choose(cast("Want", want), geometry, dtype, device)
+        costs = predict(cast("Want", want), geometry, dtype, torch.device(device).type)
+        chosen = choose(cast("Want", want), geometry, dtype, torch.device(device).type)
         listing = ", ".join(f"{name} {cost * 1e3:.3g} ms" for name, cost in costs.items())
         print(f"  {title}: {chosen} (predicted: {listing})")
