@@ -76,7 +76,9 @@ def _as_dict(row: object) -> dict[str, object]:
 
 def _fit(dtype: torch.dtype, device: str, path: Path) -> int:
     """Replace one device's and dtype's prices in the table of costs."""
-    costs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    text = path.read_text(encoding="utf-8") if path.exists() else "{}"
+    costs = json.loads(text)
+    path.write_text(text, encoding="utf-8")  # as above: told before the minutes of measuring
     prices = fit_costs(dtype, device, lambda line: print(line, file=sys.stderr))
     costs.setdefault(device, {})[str(dtype).removeprefix("torch.")] = prices
     path.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")

@@ -77,15 +77,21 @@ def test_limits_are_positive():
 
 def test_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "quick_cases", lambda: TINY)
-    out = tmp_path / "rows.json"
-    code = main(["bench", "--quick", "--ops", "naive,depthwise", "--json", str(out)])
-    assert code == 0
+    threads = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    out, picture = tmp_path / "rows.json", tmp_path / "ratios.png"
+    options = ["--threads", "1", "--json", str(out), "--plot", str(picture)]
+    assert main(["bench", "--quick", "--ops", "naive,depthwise", *options]) == 0
+    assert threads == [1]
+    assert picture.read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "| naive | 2, 3, 3/8 |" in printed
     assert "batched" not in printed
     content = json.loads(out.read_text())
     assert [row["case"]["op"] for row in content["rows"]] == ["naive", "depthwise"]
-    assert all(row["ratio"] > 0 for row in content["rows"])
+    for row in content["rows"]:
+        times = {name: timing["median"] for name, timing in row["timings"].items()}
+        assert row["ratio"] == times["pasted"] / times["auto"]
 
 
 @pytest.mark.parametrize(
@@ -95,10 +101,13 @@ def test_command(tmp_path, monkeypatch, capsys):
         (["--threads", "0"], "--threads must be >= 1, got 0"),
         (["--device", "cuda:99"], "device cuda:99: there are"),
         (["--json", "/no/such/folder/rows.json"], "No such file or directory"),
+        (["--plot", "/no/such/folder/rows.png"], "No such file or directory"),
+        (["--fit", "--costs", "/no/such/folder/costs.json"], "No such file or directory"),
     ],
 )
 def test_command_errors(options, text, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "quick_cases", lambda: TINY)
+    for long in ("run_case", "fit_costs"):  # what is wrong is told before the minutes
+        monkeypatch.setattr(bench, long, lambda *_: pytest.fail("measured"))
     assert main(["bench", "--quick", *options]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -122,8 +131,12 @@ def test_fit_writes_a_table_of_the_same_kind(tmp_path, monkeypatch, capsys):
     shapes = [Geometry("batched", (2, 4, 9, 9), (2, 4, k, k)) for k in (1, 2, 3)]
     monkeypatch.setattr(fit, "fit_shapes", lambda op: [g._replace(op=op) for g in shapes])
     out = tmp_path / "costs.json"
+    others = {"float64": {"conv": {"batched response": [1.0]}}}
+    out.write_text(json.dumps({"cpu": others}))
     assert main(["bench", "--fit", "--costs", str(out)]) == 0
-    prices = json.loads(out.read_text())["cpu"]["float32"]
+    found = json.loads(out.read_text())["cpu"]
+    prices = found.pop("float32")
+    assert found == others  # what is known of other dtypes stays
     for method, constants in prices.items():
         for key, values in constants.items():
             op = key.split()[0]

@@ -80,6 +80,23 @@ def test_sums_are_in_float32(method, dtype):
 
 
 @all_ops
+@pytest.mark.parametrize("method", ["gemm", "fft"])
+@pytest.mark.parametrize("dtype", HALVES)
+def test_sums_are_rounded_once(op, method, dtype):
+    """Nearly every cell is the exact sum's nearest neighbour in half precision."""
+    inputs = pair(op, outputs=2, dtype=dtype, channels=8, size=(20, 19), z=(6, 5))
+    found, exact = (
+        [tensor.to(kind).requires_grad_() for tensor in inputs] for kind in (dtype, torch.float64)
+    )
+    response, wide = op(*found, method=method), op(*exact, method="conv")
+    grad = torch.randn(wide.shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    gradients = torch.autograd.grad(response, found, grad)
+    wide_gradients = torch.autograd.grad(wide, exact, grad.double())
+    for result, sums in zip((response, *gradients), (wide, *wide_gradients), strict=True):
+        assert (result == sums.to(dtype)).double().mean() > 0.99
+
+
+@all_ops
 @all_methods
 @pytest.mark.parametrize("scale", [1e-3, 1e-2])
 def test_scale_keeps_half_from_overflowing(op, method, scale):

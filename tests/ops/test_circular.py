@@ -134,7 +134,7 @@ def test_errors(search, template, text):
 
 def test_errors_types():
     x, z = same_size()
-    with pytest.raises(TypeError, match="^xcorr_circular: .*one floating dtype"):
+    with pytest.raises(TypeError, match=r"^xcorr_circular: .*one floating dtype"):
         xcorr_circular(x, z.float())
 
 

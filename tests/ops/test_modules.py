@@ -13,14 +13,14 @@ from siamcorr.ops import modules
 X = torch.rand(2, 3, 9, 8, generator=torch.Generator().manual_seed(0))
 Z = torch.rand(2, 3, 4, 3, generator=torch.Generator().manual_seed(1))
 SLIDING = {"padding": "same", "dilation": 2, "scale": 0.5, "method": "gemm"}
-TABLE = {  # module: its function, a template, options, what repr shows of them
+TABLE = {  # module: its function, a template, options
     "XCorrNaive": (ops.xcorr_naive, Z, SLIDING),
     "XCorrBatched": (ops.xcorr_batched, Z, SLIDING),
     "XCorrDepthwise": (ops.xcorr_depthwise, Z, SLIDING),
     "XCorrPixelwise": (ops.xcorr_pixelwise, Z, {"scale": 0.5}),
     "XCorrNormalized": (ops.xcorr_normalized, Z, {"method": "fft"}),
     "XCorrCircular": (ops.xcorr_circular, X.flip(0), {"scale": 0.5}),
-    "XCorrMulti": (ops.xcorr_multi, Z[:, None].repeat(1, 2, 1, 1, 1), {"reduction": "max"}),
+    "XCorrMulti": (ops.xcorr_multi, torch.stack([Z, Z.flip(2)], 1), {"reduction": "max"}),
 }
 all_modules = pytest.mark.parametrize("name", TABLE)
 
@@ -122,5 +122,5 @@ def test_errors(name, option):
 
 
 def test_errors_come_from_the_function():
-    with pytest.raises(ValueError, match="^xcorr_depthwise: padding must be"):
+    with pytest.raises(ValueError, match=r"^xcorr_depthwise: padding must be"):
         ops.XCorrDepthwise(padding="full")(X, Z)

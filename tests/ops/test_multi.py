@@ -126,9 +126,9 @@ def test_errors_of_the_correlation(reduction):
         xcorr_multi(x, torch.rand(3, 5, 3, 4, 4), reduction=reduction)
     with pytest.raises(TypeError, match="one floating dtype"):
         xcorr_multi(x, torch.rand(2, 5, 3, 4, 4).double(), reduction=reduction)
-    with pytest.raises(TypeError, match="^xcorr_multi: templates must be a Tensor, got list"):
+    with pytest.raises(TypeError, match=r"^xcorr_multi: templates must be a Tensor, got list"):
         xcorr_multi(x, [torch.rand(2, 3, 4, 4)], reduction=reduction)
-    with pytest.raises(TypeError, match="^xcorr_multi: search must be a Tensor, got ndarray"):
+    with pytest.raises(TypeError, match=r"^xcorr_multi: search must be a Tensor, got ndarray"):
         xcorr_multi(x.numpy(), torch.rand(2, 5, 3, 4, 4), reduction=reduction)
 
 

@@ -219,9 +219,9 @@ def test_errors(search, template, text):
 
 def test_errors_types():
     x, z = images()
-    with pytest.raises(TypeError, match="^xcorr_normalized: .*one floating dtype"):
+    with pytest.raises(TypeError, match=r"^xcorr_normalized: .*one floating dtype"):
         xcorr_normalized(x, z.double())
-    with pytest.raises(ValueError, match="method must be one of .*'direct'"):
+    with pytest.raises(ValueError, match=r"method must be one of .*'direct'"):
         xcorr_normalized(x, z, method="direct")
 
 

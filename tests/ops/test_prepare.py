@@ -179,7 +179,7 @@ def test_errors_of_the_operator(method, op, search, error, text):
 def test_errors_dtype_and_options(op):
     x, z = pair(op, dtype=torch.float32)
     ready = prepare(z, (7, 6), op=name_of(op))
-    with pytest.raises(TypeError, match="one floating dtype, got torch.float64 and torch.float32"):
+    with pytest.raises(TypeError, match=r"got torch\.float64 and torch\.float32"):
         op(x.double(), ready)
     for option in ({"padding": "same"}, {"dilation": 2}, {"scale": 0.5}, {"method": "conv"}):
         with pytest.raises(ValueError, match="has its options with it"):
