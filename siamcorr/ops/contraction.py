@@ -43,6 +43,8 @@ def usable(device_type: str) -> list[str]:
     return [name for name in METHODS if name != "triton" or gpu]
 
 
+HALF = (torch.float16, torch.bfloat16)
+
 # For each contraction: what its first and its second argument are, and so whose gradients.
 ARGUMENTS: dict[Want, tuple[Want, Want]] = {
     "response": ("search", "template"),
@@ -91,7 +93,7 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     if method == "triton" and gemm.exporting():  # other runtimes have no kernels of ours
         method = "conv"
     function = FUNCTIONS[method, geometry.op, want]
-    if method in ("gemm", "fft") and dtype in (torch.float16, torch.bfloat16):
+    if dtype in HALF and (kind == "cpu" or method in ("gemm", "fft")):
         first, second = first.float(), second.float()
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         with torch.autocast(kind, enabled=False):

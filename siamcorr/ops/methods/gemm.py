@@ -124,15 +124,21 @@ def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> 
     The window's columns are laid out side by side, so that the product is over v, and the
     shifted sum over u alone.
     """
-    _, _, h, w = geometry.template
-    _, channels, rows, columns = geometry.response
+    (_, _, h, w), (extent, reach) = geometry.template, geometry.extent
+    batch, channels, rows, columns = geometry.response
     d, result = geometry.dilation, search.new_empty(geometry.response)
-    each = search.shape[2] * columns * (w + h) * search.element_size() * len(search)
-    for part in _slices(channels, max(1, min(channels, BUDGET // max(1, each)))):
-        windows = search[:, part].unfold(3, geometry.extent[1], 1)[..., ::d]  # (B, c, H, W', w)
-        y = windows.flatten(2, 3) @ template[:, part].transpose(2, 3)  # (B, c, H*W', h)
+    line = columns * (w + h) * search.element_size()  # bytes for a row of search
+    row_step = max(1, min(rows, BUDGET // line - extent + 1))
+    planes = max(1, BUDGET // ((row_step + extent - 1) * line))
+    channel_step = min(channels, planes)
+    axes = (batch, max(1, planes // channel_step)), (channels, channel_step), (rows, row_step)
+    for b, c, r in product(*(_slices(*axis) for axis in axes)):
+        band = search[b, c, r.start : r.stop + extent - 1]
+        windows = band.unfold(3, reach, 1)[..., ::d]  # (b, c, R, W', w)
+        own = template[b if len(template) > 1 else slice(None), c]
+        y = windows.flatten(2, 3) @ own.transpose(2, 3)  # (b, c, R*W', h)
         y = y.view(*windows.shape[:4], h)
-        result[:, part] = shifted_sum(y, 4, 2, d, rows)
+        result[b, c, r] = shifted_sum(y, 4, 2, d, r.stop - r.start)
     return result
 
 
