@@ -94,7 +94,15 @@ def check_options(op: str, dilation: int, method: str) -> None:
 def pad_search(
     op: str, search: Tensor, template: Tensor, padding: Padding, dilation: int = 1
 ) -> Tensor:
-    """Zero-pad search, after which every method correlates without padding.
+    """Zero-pad search as `pad_sides` says, after which no method needs padding."""
+    sides = pad_sides(op, search, template, padding, dilation)
+    return F.pad(search, sides) if sides else search
+
+
+def pad_sides(
+    op: str, search: Tensor, template: Tensor, padding: Padding, dilation: int
+) -> list[int] | None:
+    """How many zeros go around search.
 
     Args:
         op: name of the operator, for the error text.
@@ -105,7 +113,7 @@ def pad_search(
         dilation: distance of neighbouring template cells; it makes the template larger.
 
     Returns:
-        (B, C, H + 2*padding, W + 2*padding); for "same" (B, C, H + d*(h - 1), W + d*(w - 1)).
+        Left, right, top, bottom, as F.pad takes them; None for none.
 
     Raises:
         ValueError: unknown or negative padding; a template of no size, or larger than the
@@ -114,20 +122,19 @@ def pad_search(
     room_y, room_x = search.shape[2:]
     height = (template.shape[2] - 1) * dilation + 1
     width = (template.shape[3] - 1) * dilation + 1
-    sides = None
+    sides = [0, 0, 0, 0]
     if padding == "same":
         top, left = (height - 1) // 2, (width - 1) // 2
-        sides = (left, width - 1 - left, top, height - 1 - top)
+        sides = [left, width - 1 - left, top, height - 1 - top]
     elif padding != "valid":
         if not isinstance(padding, int) or padding < 0:
             known = 'an int >= 0, "valid" or "same"'
             raise ValueError(f"{op}: padding must be {known}, got {padding!r}")
-        sides = (padding,) * 4
-    if sides:
-        room_x, room_y = room_x + sides[0] + sides[1], room_y + sides[2] + sides[3]
+        sides = [padding] * 4
+    room_x, room_y = room_x + sides[0] + sides[1], room_y + sides[2] + sides[3]
     if not (0 < height <= room_y and 0 < width <= room_x):
         raise ValueError(
             f"{op}: the template must lie inside the padded search, got {height}x{width} "
             f"in {room_y}x{room_x} ({shapes(search, template)}, padding {padding!r})"
         )
-    return F.pad(search, sides) if sides and any(sides) else search
+    return sides if any(sides) else None

@@ -64,14 +64,14 @@ class Task(NamedTuple):
 def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """Compute the tensor that task wants from the other two, with gradients of every order."""
     graph = first.requires_grad or second.requires_grad
-    if not (graph and torch.is_grad_enabled()) and not _transformed():
+    if not (graph and torch.is_grad_enabled()) and not transformed():
         return compute(first, second, task)  # an autograd.Function costs more than a small product
     kind = Contraction if torch.compiler.is_compiling() else ContractionBothModes
     result: Tensor = kind.apply(first, second, task)  # type: ignore[no-untyped-call]
     return result
 
 
-def _transformed() -> bool:
+def transformed() -> bool:
     """Whether torch.func or torch.compile is at work, which need the Function's rules."""
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 

@@ -33,13 +33,23 @@ class Geometry(NamedTuple):
     dilation: int = 1
 
     @classmethod
-    def of(cls, op: AnyOp, search: Tensor, template: Tensor, dilation: int) -> "Geometry":
-        """The sizes of an operator's tensors; search is already padded."""
-        sizes = template.shape
+    def of(
+        cls,
+        op: AnyOp,
+        search: Tensor,
+        template: Tensor,
+        dilation: int,
+        sides: list[int] | None = None,
+    ) -> "Geometry":
+        """The sizes of an operator's tensors, with what padding adds to search's sides."""
+        sizes, searched = template.shape, search.shape
         if op == "naive":  # O templates for all are one batch of O*C channels that is shared
             sizes = torch.Size((1, sizes[0] * sizes[1], sizes[2], sizes[3]))
-        kind: Op = "depthwise" if op == "depthwise" else "batched"
-        return cls(kind, search.shape, sizes, dilation)
+        if sides:
+            left, right, top, bottom = sides
+            batch, channels, rows, columns = searched
+            searched = torch.Size((batch, channels, rows + top + bottom, columns + left + right))
+        return cls("depthwise" if op == "depthwise" else "batched", searched, sizes, dilation)
 
     def fixed(self) -> "Geometry":
         """The same in numbers, where torch.compile has symbols: plans and pieces need numbers."""

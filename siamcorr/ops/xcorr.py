@@ -13,9 +13,10 @@ Order is (search, template), as in F.conv2d(input, weight). What they take and r
 
 from torch import Tensor
 
-from siamcorr.ops.contract import Method, Padding, check_options, check_pair, pad_search
+from siamcorr.ops.calls import correlate
+from siamcorr.ops.contract import Method, Padding, pad_search
 from siamcorr.ops.contraction import Task, contract, response_to_spectrum
-from siamcorr.ops.geometry import AnyOp, Geometry
+from siamcorr.ops.geometry import AnyOp
 from siamcorr.ops.prepare import PreparedTemplate, check_prepared
 
 
@@ -154,20 +155,12 @@ def _correlate(
     scale: float,
     method: Method,
 ) -> Tensor:
-    """Check, pad, scale, and hand over to the contraction."""
+    """With a template that is prepared, or with one that is not."""
     if isinstance(template, PreparedTemplate):
         if (padding, dilation, scale, method) != ("valid", 1, 1.0, "auto"):
             raise ValueError(f"xcorr_{op}: a prepared template has its options with it: give none")
         return _correlate_prepared(f"xcorr_{op}", search, template)
-    check_pair(op, search, template)
-    check_options(f"xcorr_{op}", dilation, method)
-    search = pad_search(f"xcorr_{op}", search, template, padding, dilation)
-    if scale != 1.0:
-        template = template * scale
-    geometry = Geometry.of(op, search, template, dilation)
-    if op == "naive":
-        template = template.reshape(geometry.template)
-    return contract(search, template, Task("response", geometry, method))
+    return correlate(op, search, template, padding, dilation, scale, method)
 
 
 def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> Tensor:

@@ -172,9 +172,10 @@ def test_gradients_only_those_asked_for(monkeypatch, op, wanted):
     x = torch.rand(2, 3, 7, 6, requires_grad="search" in wanted)
     z = torch.rand(2, 3, 3, 2, requires_grad="template" in wanted)
     response = op(x, z)
-    assert computed == ["response"]
+    first = ["response"] if wanted else []  # without gradients the method is called at once
+    assert computed == first
     assert response.requires_grad == bool(wanted)
     if wanted:
         response.sum().backward()
-    assert computed == ["response", *wanted]
+    assert computed == [*first, *wanted]
     assert [x.grad is not None, z.grad is not None] == ["search" in wanted, "template" in wanted]

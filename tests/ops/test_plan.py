@@ -9,7 +9,7 @@ from pairs import all_ops, pair
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from siamcorr import explain
-from siamcorr.ops import contraction
+from siamcorr.ops import calls, contraction
 from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.plan import COSTS, choose, predict, work
 
@@ -66,19 +66,24 @@ def test_prepared_templates_cost_less():
 
 @all_ops
 def test_independent_of_values_and_layout(monkeypatch, op):
-    chosen = []
+    ran = []
 
-    def recorded(*args):
-        chosen.append(choose(*args))
-        return chosen[-1]
+    def recorded(key):
+        def run(*args):
+            ran.append(key)
+            return contraction.FUNCTIONS[key](*args)
 
-    monkeypatch.setattr(contraction, "choose", recorded)
+        return run
+
+    functions = {key: recorded(key) for key in contraction.FUNCTIONS}
+    monkeypatch.setattr(calls, "FUNCTIONS", functions)
+    monkeypatch.setattr(calls, "_calls", {})
     x, z = pair(op, dtype=torch.float32)
     last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, z)]
     for search, template in [(x, z), (x * 0, z * 0), (x / 0, z), last]:
         op(search, template)
-    assert len(chosen) == 4
-    assert len(set(chosen)) == 1
+    assert len(ran) == 4
+    assert len(set(ran)) == 1
 
 
 # compile

@@ -1,0 +1,99 @@
+"""What a call comes to, worked out once: it depends on sizes, dtype, device and options alone.
+
+A small correlation takes a tenth of a millisecond. Checks and plans in Python would be a fair
+share of that, the more so as a large tensor drives them out of the processor's cache; so a call
+like one before goes straight to its method.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamcorr.ops.contract import Method, Padding, check_options, check_pair, pad_sides
+from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
+from siamcorr.ops.geometry import AnyOp, Geometry
+from siamcorr.ops.plan import choose
+
+KEPT = 4096  # calls that are remembered
+
+
+class Call(NamedTuple):
+    """A checked call.
+
+    sides: zeros around search, as F.pad takes them; None for none.
+    function: the method's own, where nothing stands between; None where `contract` has to see
+        to precision or to an empty batch.
+    """
+
+    sides: list[int] | None
+    task: Task
+    function: Callable[[Tensor, Tensor, Geometry], Tensor] | None
+
+
+_calls: dict[tuple[object, ...], Call] = {}
+
+
+def correlate(
+    op: AnyOp,
+    search: Tensor,
+    template: Tensor,
+    padding: Padding,
+    dilation: int,
+    scale: float,
+    method: Method,
+) -> Tensor:
+    """Check, pad, scale, and hand over to the method, or to the contraction with gradients."""
+    call = _call(op, search, template, padding, dilation, method)
+    _, task, function = call
+    if call.sides:
+        search = F.pad(search, call.sides)
+    if scale != 1.0:
+        template = template * scale
+    if op == "naive":  # O templates for all are one batch of O*C channels that is shared
+        template = template.reshape(task.geometry.template)
+    graph = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
+    if function is None or graph or transformed():
+        return contract(search, template, task)
+    if torch.is_autocast_enabled(search.device.type):
+        return contract(search, template, task)
+    return function(search, template, task.geometry)
+
+
+def _call(
+    op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
+) -> Call:
+    arguments = op, search, template, padding, dilation, method
+    if torch.compiler.is_compiling():  # a graph is traced once; its guards are the memory
+        return _work_out(*arguments)
+    try:
+        kinds = search.dtype, template.dtype, search.device, template.device
+        options = padding, padding.__class__, dilation, dilation.__class__, method  # 1.0 is not 1
+        key = op, search.shape, template.shape, kinds, options
+        known = _calls.get(key)
+    except (AttributeError, TypeError):  # no tensors, or no options: the checks say which
+        return _work_out(*arguments)
+    if known is None:
+        known = _work_out(*arguments)
+        if len(_calls) >= KEPT:
+            _calls.clear()
+        _calls[key] = known
+    return known
+
+
+def _work_out(
+    op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
+) -> Call:
+    name = f"xcorr_{op}"
+    check_pair(op, search, template)
+    check_options(name, dilation, method)
+    sides = pad_sides(name, search, template, padding, dilation)
+    geometry = Geometry.of(op, search, template, dilation, sides)
+    task = Task("response", geometry, method)
+    kind = search.device.type
+    if torch.compiler.is_compiling() or kind == "meta" or not len(search) or search.dtype in HALF:
+        return Call(sides, task, None)
+    chosen = choose("response", geometry, search.dtype, kind) if method == "auto" else method
+    return Call(sides, task, FUNCTIONS[chosen, geometry.op, "response"])

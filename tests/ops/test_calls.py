@@ -1,0 +1,66 @@
+"""Calls are checked once: a call like one before is the same, and a wrong one stays wrong."""
+
+import pytest
+import torch
+
+from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
+from siamcorr.ops import calls
+
+all_ops = pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch):
+    monkeypatch.setattr(calls, "_calls", {})
+
+
+@all_ops
+def test_a_second_call_is_not_checked_again_and_gives_the_same(op, monkeypatch):
+    x, z = torch.rand(2, 3, 9, 8), torch.rand(2, 3, 3, 2)
+    first = op(x, z, padding="same", scale=0.5)
+
+    def unexpected(*_):
+        raise AssertionError("checked again")
+
+    monkeypatch.setattr(calls, "check_pair", unexpected)
+    assert torch.equal(op(x, z, padding="same", scale=0.5), first)
+    torch.testing.assert_close(op(x, z, padding="same", scale=1.0), 2 * first)
+    with pytest.raises(AssertionError, match="checked again"):
+        op(x, z, padding="valid")
+
+
+@all_ops
+def test_what_was_wrong_is_not_remembered_as_right(op):
+    x, z = torch.rand(2, 3, 9, 8), torch.rand(2, 3, 3, 2)
+    op(x, z)
+    for wrong in ({"padding": 1.0}, {"padding": [1, 1]}, {"dilation": 1.0}, {"method": "fftt"}):
+        for _ in range(2):
+            with pytest.raises(ValueError, match="must be"):
+                op(x, z, **wrong)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="one floating dtype"):
+            op(x, z.double())
+        with pytest.raises(TypeError, match=r"must be a torch\.Tensor, got ndarray"):
+            op(x.numpy(), z.numpy())
+        with pytest.raises(ValueError, match="channels"):
+            op(x, z[:, :2])
+
+
+@all_ops
+def test_gradients_and_autocast_are_told_apart_from_a_known_call(op):
+    x, z = torch.rand(2, 3, 9, 8), torch.rand(2, 3, 3, 2)
+    plain = op(x, z)
+    assert not plain.requires_grad
+    assert op(x.requires_grad_(), z).requires_grad
+    with torch.no_grad():
+        assert not op(x, z).requires_grad
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(op(x.detach(), z), plain)
+
+
+@all_ops
+def test_memory_is_bounded(op, monkeypatch):
+    monkeypatch.setattr(calls, "KEPT", 3)
+    for size in range(4, 12):
+        op(torch.rand(1, 1, size, 5), torch.rand(1, 1, 2, 2))
+        assert len(calls._calls) <= 3
