@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         Path(path).touch()  # what cannot be written is told before the minutes of measuring
     cases = [case for case in (quick_cases if args.quick else full_cases)() if case.op in ops]
     limits = measure_limits(dtype, device)
-    seconds = 0.8 if args.quick else 3.0
+    seconds = 0.6 if args.quick else 3.0
     rows = [run_case(case, limits, dtype, device, seconds) for case in tqdm(cases, unit=" rows")]
     print(f"{args.dtype} on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(table(rows, limits))
