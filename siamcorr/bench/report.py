@@ -32,7 +32,7 @@ def _cells(row: Row, methods: list[str]) -> list[str]:
         row.case.label,
         milliseconds(timings["pasted"]),
         milliseconds(timings["auto"]),
-        f"**{row.ratio:.2g}x**" if row.ratio < 10 else f"**{row.ratio:.0f}x**",
+        f"**{row.ratio:.{2 if row.ratio < 2 else 1 if row.ratio < 10 else 0}f}x**",
         row.chosen,
         *(milliseconds(timings[name]) if name in timings else "-" for name in methods),
         f"{row.behind_best:.2f}",

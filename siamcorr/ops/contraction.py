@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry, Op, Want
+from siamcorr.ops.geometry import Geometry, Op, Want, exporting
 from siamcorr.ops.methods import conv, fft, gemm
 from siamcorr.ops.methods import triton as triton_method
 from siamcorr.ops.plan import choose
@@ -90,7 +90,7 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
         geometry = geometry.fixed()
     if method == "auto":
         method = choose(want, geometry, dtype, kind)
-    if method == "triton" and gemm.exporting():  # other runtimes have no kernels of ours
+    if method == "triton" and exporting():  # other runtimes have no kernels of ours
         method = "conv"
     function = FUNCTIONS[method, geometry.op, want]
     if dtype in HALF and (kind == "cpu" or method in ("gemm", "fft")):

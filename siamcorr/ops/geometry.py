@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+# Whether the graph leaves for another runtime; torch 2.6 knows no more than that it is compiled.
+exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

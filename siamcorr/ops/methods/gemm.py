@@ -17,15 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry, remembered
+from siamcorr.ops.geometry import Geometry, exporting, remembered
 from siamcorr.ops.methods.turned import search_gradient, template_gradient
 
 BUDGET = 64 << 20  # bytes of the intermediate y; one row of a template is the least
 PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
 
 CellSum = Callable[[Tensor, int, int, int], Tensor]
-
-exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
 class Piece(NamedTuple):
