@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.contract import Method, Padding, check_options, check_pair, pad_sides
+from siamcorr.ops.contract import Method, Padding, check_call
 from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
 from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.plan import choose
@@ -86,11 +86,7 @@ def _call(
 def _work_out(
     op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
 ) -> Call:
-    name = f"xcorr_{op}"
-    check_pair(op, search, template)
-    check_options(name, dilation, method)
-    sides = pad_sides(name, search, template, padding, dilation)
-    geometry = Geometry.of(op, search, template, dilation, sides)
+    sides, geometry = check_call(op, search, template, padding, dilation, method)
     task = Task("response", geometry, method)
     kind = search.device.type
     if torch.compiler.is_compiling() or kind == "meta" or not len(search) or search.dtype in HALF:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import AnyOp
+from siamcorr.ops.geometry import AnyOp, Geometry
 
 Padding = int | Literal["valid", "same"]
 Method = Literal["auto", "conv", "gemm", "fft", "triton"]
@@ -138,3 +138,14 @@ def pad_sides(
             f"in {room_y}x{room_x} ({shapes(search, template)}, padding {padding!r})"
         )
     return sides if any(sides) else None
+
+
+def check_call(
+    op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
+) -> tuple[list[int] | None, Geometry]:
+    """All checks of xcorr_{op}; what `pad_sides` says, and the sizes after padding."""
+    name = f"xcorr_{op}"
+    check_pair(op, search, template)
+    check_options(name, dilation, method)
+    sides = pad_sides(name, search, template, padding, dilation)
+    return sides, Geometry.of(op, search, template, dilation, sides)

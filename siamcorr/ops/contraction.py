@@ -12,23 +12,15 @@ second and higher orders come from the same three functions.
 """
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from siamcorr.ops.geometry import Geometry, Op, Want, exporting
-from siamcorr.ops.methods import conv, fft, gemm
-from siamcorr.ops.methods import triton as triton_method
+from siamcorr.ops.methods import METHODS, fft, triton
 from siamcorr.ops.plan import choose
 
-METHODS: dict[str, ModuleType] = {
-    "conv": conv,
-    "gemm": gemm,
-    "fft": fft,
-    "triton": triton_method,
-}
 FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tensor]] = {
     (name, op, want): getattr(module, f"{op}_{want}")
     for name, module in METHODS.items()
@@ -39,7 +31,7 @@ FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tenso
 
 def usable(device_type: str) -> list[str]:
     """The methods worth trying on a type of device: triton's interpreter is for tests alone."""
-    gpu = device_type == "cuda" and triton_method.available(device_type)
+    gpu = device_type == "cuda" and triton.available(device_type)
     return [name for name in METHODS if name != "triton" or gpu]
 
 

@@ -1,12 +1,12 @@
 """Why a method was chosen: the planner's prediction, in words."""
 
 from collections.abc import Sequence
-from typing import cast, get_args
+from typing import get_args
 
 import torch
 
-from siamcorr.ops.contract import Padding, check_options, check_pair, pad_search
-from siamcorr.ops.geometry import AnyOp, Geometry, Want
+from siamcorr.ops.contract import Padding, check_call
+from siamcorr.ops.geometry import AnyOp, Want
 from siamcorr.ops.plan import choose, predict
 
 
@@ -45,18 +45,19 @@ def explain(
         torch.empty(tuple(shape), dtype=dtype, device="meta")
         for shape in (search_shape, template_shape)
     )
-    check_pair(op, search, template)
-    check_options(f"xcorr_{op}", dilation, "auto")
-    search = pad_search(f"xcorr_{op}", search, template, padding, dilation)
-    geometry = Geometry.of(op, search, template, dilation)
+    _, geometry = check_call(op, search, template, padding, dilation, "auto")
     print(
         f"xcorr_{op}: search {tuple(search_shape)}, template {tuple(template_shape)}, "
         f"{dtype} on {device}"
     )
-    titles = {"response": f"response {geometry.response}"}
-    titles |= {"search": "gradient of search", "template": "gradient of template"}
+    titles: dict[Want, str] = {
+        "response": f"response {geometry.response}",
+        "search": "gradient of search",
+        "template": "gradient of template",
+    }
+    kind = torch.device(device).type
     for want, title in titles.items():
-        costs = predict(cast("Want", want), geometry, dtype, torch.device(device).type)
-        chosen = choose(cast("Want", want), geometry, dtype, torch.device(device).type)
+        costs = predict(want, geometry, dtype, kind)
+        chosen = choose(want, geometry, dtype, kind)
         listing = ", ".join(f"{name} {cost * 1e3:.3g} ms" for name, cost in costs.items())
         print(f"  {title}: {chosen} (predicted: {listing})")

@@ -16,7 +16,7 @@ from typing import Literal, cast
 import torch
 
 from siamcorr.ops.geometry import Geometry, Want, remembered
-from siamcorr.ops.methods import conv, fft, gemm, triton
+from siamcorr.ops.methods import METHODS, fft, triton
 
 Choice = Literal["conv", "gemm", "fft", "triton"]
 
@@ -34,7 +34,7 @@ def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]
     """
     if method == "fft":
         return fft.work(geometry, prepared)
-    counts: list[float] = {"conv": conv, "gemm": gemm, "triton": triton}[method].work(geometry)
+    counts: list[float] = METHODS[method].work(geometry)
     return counts
 
 

@@ -8,10 +8,9 @@ from torch import Tensor
 from siamcorr.ops.contract import (
     Method,
     Padding,
-    check_channels,
     check_options,
     check_tensors,
-    pad_search,
+    pad_sides,
 )
 from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.methods import fft
@@ -89,8 +88,8 @@ def prepare(
         )
     batch = 1 if op == "naive" else template.shape[0]
     example = torch.empty(batch, channels, *search_size, dtype=template.dtype, device="meta")
-    padded = pad_search("prepare", example, template, padding, dilation)
-    geometry = Geometry.of(op, padded, template, dilation)
+    sides = pad_sides("prepare", example, template, padding, dilation)
+    geometry = Geometry.of(op, example, template, dilation, sides)
     template = (template.detach() * scale).reshape(geometry.template)
     if method == "auto":
         method = choose("response", geometry, template.dtype, template.device.type, True)
@@ -117,4 +116,3 @@ def check_prepared(op: str, search: Tensor, ready: PreparedTemplate) -> None:
             f"{op}: {ready.template.shape[0]} templates were prepared, "
             f"got {search.shape[0]} searches"
         )
-    check_channels(op, search, search)

@@ -22,7 +22,7 @@ def test_a_second_call_is_not_checked_again_and_gives_the_same(op, monkeypatch):
     def unexpected(*_):
         raise AssertionError("checked again")
 
-    monkeypatch.setattr(calls, "check_pair", unexpected)
+    monkeypatch.setattr(calls, "check_call", unexpected)
     assert torch.equal(op(x, z, padding="same", scale=0.5), first)
     torch.testing.assert_close(op(x, z, padding="same", scale=1.0), 2 * first)
     with pytest.raises(AssertionError, match="checked again"):

@@ -11,3 +11,9 @@ tensors at hand and the Geometry, and return the third tensor:
 where grad has the response's shape. Arguments are already checked, padded and scaled. A seventh,
 `work`, counts what the method has to do, for the planner.
 """
+
+from types import ModuleType
+
+from siamcorr.ops.methods import conv, fft, gemm, triton
+
+METHODS: dict[str, ModuleType] = {"conv": conv, "gemm": gemm, "fft": fft, "triton": triton}
