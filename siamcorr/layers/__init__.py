@@ -1,6 +1,85 @@
-"""Modules that own parameters, built on `siamcorr.ops`."""
+"""Modules that own parameters, built on `siamcorr.ops`: convolutions, blocks, necks, heads."""
 
-from siamcorr.layers.correlation import ChannelAttention, PixelwiseCorrelation
-from siamcorr.layers.heads import PixelwiseHead, Prediction
+from siamcorr.layers.asymmetric import AsymmetricCorrelation
+from siamcorr.layers.blocks import Block, ConvBNReLU, DilConv, ReLUConvBN, SepConv
+from siamcorr.layers.correlation import (
+    ChannelAttention,
+    DepthwiseCorrelation,
+    PixelwiseCorrelation,
+)
+from siamcorr.layers.counting import conv_parameters, count_parameters
+from siamcorr.layers.fusing import fuse
+from siamcorr.layers.heads import (
+    AsymmetricHead,
+    CrossCorrelationHead,
+    DepthwiseAnchorHead,
+    DepthwiseBoxHead,
+    MatrixHead,
+    MultiLevelAnchorHead,
+    MultiLevelBoxHead,
+    PixelwiseDepthwiseHead,
+    PixelwiseHead,
+    Prediction,
+    SharedPixelwiseHead,
+    UpChannelHead,
+)
+from siamcorr.layers.matrix import MatrixCorrelation, MatrixEncoding
+from siamcorr.layers.necks import (
+    AdjustAllLayer,
+    AdjustLayer,
+    LevelFusion,
+    SeparableNeck,
+    center_crop,
+    fuse_levels,
+)
+from siamcorr.layers.padding import same_pad
+from siamcorr.layers.receptive_field import Field, receptive_fields
+from siamcorr.layers.search_space import BLOCKS, FactorizedReduce, Identity, Zero, make_block
+from siamcorr.layers.separable import DepthwiseConv2d, SeparableConv2d
+from siamcorr.layers.spatial import SpatialSeparableConv2d
 
-__all__ = ["ChannelAttention", "PixelwiseCorrelation", "PixelwiseHead", "Prediction"]
+__all__ = [
+    "BLOCKS",
+    "AdjustAllLayer",
+    "AdjustLayer",
+    "AsymmetricCorrelation",
+    "AsymmetricHead",
+    "Block",
+    "ChannelAttention",
+    "ConvBNReLU",
+    "CrossCorrelationHead",
+    "DepthwiseAnchorHead",
+    "DepthwiseBoxHead",
+    "DepthwiseConv2d",
+    "DepthwiseCorrelation",
+    "DilConv",
+    "FactorizedReduce",
+    "Field",
+    "Identity",
+    "LevelFusion",
+    "MatrixCorrelation",
+    "MatrixEncoding",
+    "MatrixHead",
+    "MultiLevelAnchorHead",
+    "MultiLevelBoxHead",
+    "PixelwiseCorrelation",
+    "PixelwiseDepthwiseHead",
+    "PixelwiseHead",
+    "Prediction",
+    "ReLUConvBN",
+    "SepConv",
+    "SeparableConv2d",
+    "SeparableNeck",
+    "SharedPixelwiseHead",
+    "SpatialSeparableConv2d",
+    "UpChannelHead",
+    "Zero",
+    "center_crop",
+    "conv_parameters",
+    "count_parameters",
+    "fuse",
+    "fuse_levels",
+    "make_block",
+    "receptive_fields",
+    "same_pad",
+]

@@ -1,8 +1,12 @@
-"""Correlations with parameters of their own around the operator."""
+"""Correlations with parameters of their own around the operator.
+
+All work in two steps, because one template serves many searches: `kernel` is the template's
+side, run once a target; what it returns is given to every `forward`.
+"""
 
 from torch import Tensor, nn
 
-from siamcorr.ops import xcorr_pixelwise
+from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
 
 
 class ChannelAttention(nn.Module):
@@ -30,9 +34,6 @@ class ChannelAttention(nn.Module):
 
 class PixelwiseCorrelation(nn.Module):
     """Adapt both sides by 1x1 convolution, correlate pixel-wise, weigh the template cells.
-
-    `kernel` is the template's side: it is run once a target and its result given to each
-    `forward`, so that a search costs the search's side alone.
 
     Args:
         channels: C of both sides.
@@ -62,3 +63,52 @@ class PixelwiseCorrelation(nn.Module):
         response = xcorr_pixelwise(self.conv_search(search), kernel)
         weighted: Tensor = self.CA_layer(response)
         return weighted
+
+
+class DepthwiseCorrelation(nn.Module):
+    """Adapt both sides by a convolution, correlate channel by channel, then two 1x1.
+
+    Args:
+        in_channels: C of both sides.
+        hidden: channels of the correlation.
+        out_channels: O of the map.
+        kernel_size: of the adapting convolutions, which are not padded.
+
+    Shapes: kernel (B, C, h, w) -> (B, hidden, h - 2, w - 2);
+        forward (B, C, H, W) -> (B, O, H - h + 1, W - w + 1), for kernel_size 3.
+
+    Keys: conv_kernel.{0 convolution, 1 BN}, conv_search likewise, head.{0 convolution, 1 BN,
+    3 convolution with bias}.
+
+    Reference:
+        Li et al., SiamRPN++, 2018, arXiv:1812.11703; the layout is pysot's.
+    """
+
+    def __init__(
+        self, in_channels: int, hidden: int, out_channels: int, kernel_size: int = 3
+    ) -> None:
+        super().__init__()
+        self.conv_kernel = conv_bn_relu(in_channels, hidden, kernel_size)
+        self.conv_search = conv_bn_relu(in_channels, hidden, kernel_size)
+        self.head = nn.Sequential(
+            *conv_bn_relu(hidden, hidden, 1), nn.Conv2d(hidden, out_channels, 1)
+        )
+
+    def kernel(self, template: Tensor) -> Tensor:
+        """The template's side: features (B, C, h, w) to what `forward` correlates with."""
+        adapted: Tensor = self.conv_kernel(template)
+        return adapted
+
+    def forward(self, search: Tensor, kernel: Tensor) -> Tensor:
+        """Correlate search features (B, C, H, W) with a kernel of batch B or 1."""
+        response = xcorr_depthwise(self.conv_search(search), kernel)
+        out: Tensor = self.head(response)
+        return out
+
+
+def conv_bn_relu(
+    in_channels: int, out_channels: int, kernel_size: int, dilation: int | tuple[int, int] = 1
+) -> nn.Sequential:
+    """Convolution without padding, norm, ReLU: what adapts a side. Keys: 0, 1."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, dilation=dilation, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))

@@ -67,7 +67,7 @@ def test_many_targets_in_one_forward(network):
     for b in range(3):
         alone = network.search(searches[b : b + 1], templates[b])
         torch.testing.assert_close(together.logits[b], alone.logits[0], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(together.distances[b], alone.distances[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(together.boxes[b], alone.boxes[0], rtol=1e-4, atol=1e-5)
     shared = network.search(searches, templates[0])
     torch.testing.assert_close(shared.logits[0], together.logits[0], rtol=1e-4, atol=1e-5)
 
@@ -75,8 +75,8 @@ def test_many_targets_in_one_forward(network):
 def test_gradients_reach_every_parameter(network):
     trained = copy.deepcopy(network).train()
     prediction = trained(torch.rand(2, 3, 255, 255), torch.rand(2, 3, 127, 127))
-    assert (prediction.distances > 0).all()
-    (prediction.logits.sum() + prediction.distances.sum()).backward()
+    assert (prediction.boxes > 0).all()
+    (prediction.logits.sum() + prediction.boxes.sum()).backward()
     assert [name for name, p in trained.named_parameters() if p.grad is None] == []
 
 

@@ -1,0 +1,132 @@
+"""Fewer steps for inference: norms folded into convolutions, and pairs of them where it saves.
+
+In eval mode a batch norm is a scale and a shift for each channel, and a convolution can do both:
+
+    BN(W x + b) = (g / s) W x + (b - mean) g / s + beta,   s = sqrt(variance + eps)
+"""
+
+import copy
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from siamcorr.layers.separable import SeparableConv2d
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fuse(module: M) -> M:
+    """A copy for inference, equal to rounding, with fewer layers.
+
+    Norms are folded into the convolution before them: neighbours in an nn.Sequential, and pairs
+    of a module's own that are called convN and bnN. Where a depthwise convolution stands right
+    before a 1x1 one and the two merged cost fewer multiplications, they become one. What was
+    folded leaves an nn.Identity, so that no place in a Sequential moves.
+
+    Args:
+        module: in eval mode; it is not changed.
+
+    Raises:
+        ValueError: the module is in training mode, where norms depend on the batch.
+
+    Example:
+        >>> fuse(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)).eval())
+        Sequential(
+          (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+          (1): Identity()
+        )
+    """
+    if module.training:
+        raise ValueError("fuse: the module is in training mode; call eval() first")
+    fused = copy.deepcopy(module)
+    for parent in [*fused.modules()]:
+        for first, second in _neighbours(parent):
+            conv, norm = parent.get_submodule(first), parent.get_submodule(second)
+            if type(norm) is nn.BatchNorm2d and norm.running_mean is not None:
+                target = _last_conv(conv)
+                if target is not None and target.out_channels == norm.num_features:
+                    fold_norm(target, norm)
+                    setattr(parent, second, nn.Identity())
+        for first, second in _neighbours(parent):
+            one, two = parent.get_submodule(first), parent.get_submodule(second)
+            merged = merge_pointwise(one, two)
+            if merged is not None:
+                setattr(parent, first, merged)
+                setattr(parent, second, nn.Identity())
+    return fused
+
+
+def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Make conv do what conv and then norm did, in place."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    with torch.no_grad():
+        scale = (variance + norm.eps).rsqrt()  # (O,)
+        if norm.affine:
+            scale = scale * norm.weight
+        shift = -mean * scale + (norm.bias if norm.affine else 0)
+        if conv.bias is not None:
+            shift = shift + conv.bias * scale
+        conv.weight.copy_(conv.weight * scale[:, None, None, None])
+        conv.bias = nn.Parameter(shift)
+
+
+def merge_pointwise(first: nn.Module, second: nn.Module) -> nn.Conv2d | None:
+    """One convolution for a depthwise and a 1x1 behind it, if that takes fewer multiplications.
+
+    The pair takes k*k*M + M*O for each input channel and output cell, the one k*k*O; so it pays
+    where there are few outputs, or k is 1.
+    """
+    if not (type(first) is nn.Conv2d and type(second) is nn.Conv2d):
+        return None
+    plain = second.kernel_size == second.stride == (1, 1) and second.padding in (0, (0, 0))
+    if not (plain and second.groups == 1 and first.groups == first.in_channels > 1):
+        return None
+    cells = first.kernel_size[0] * first.kernel_size[1]
+    per_channel, outputs = first.out_channels // first.in_channels, second.out_channels
+    if cells * outputs >= cells * per_channel + per_channel * outputs:
+        return None
+    merged = nn.Conv2d(
+        first.in_channels,
+        outputs,
+        first.kernel_size,  # type: ignore[arg-type]
+        first.stride,  # type: ignore[arg-type]
+        first.padding,  # type: ignore[arg-type]
+        first.dilation,  # type: ignore[arg-type]
+        padding_mode=first.padding_mode,
+        device=first.weight.device,
+        dtype=first.weight.dtype,
+    )
+    with torch.no_grad():
+        merged.weight.copy_(_product(first.weight, second.weight, first.in_channels))
+        shift = torch.zeros_like(second.weight[:, 0, 0, 0]) if second.bias is None else second.bias
+        if first.bias is not None:
+            shift = shift + second.weight[:, :, 0, 0] @ first.bias
+        merged.bias = nn.Parameter(shift.clone())
+    return merged.eval()
+
+
+def _product(depthwise: Tensor, pointwise: Tensor, channels: int) -> Tensor:
+    """(C*M, 1, kh, kw) and (O, C*M, 1, 1) -> (O, C, kh, kw)."""
+    filters = depthwise.reshape(channels, -1, *depthwise.shape[2:])  # (C, M, kh, kw)
+    mixing = pointwise.reshape(len(pointwise), channels, -1)  # (O, C, M)
+    return torch.einsum("ocm,cmij->ocij", mixing, filters)
+
+
+def _neighbours(parent: nn.Module) -> list[tuple[str, str]]:
+    """Names of children that run one right after the other."""
+    names = [name for name, child in parent.named_children() if not isinstance(child, nn.Identity)]
+    if isinstance(parent, nn.Sequential):
+        return [*pairwise(names)]
+    norms = ((name, name.replace("conv", "bn", 1)) for name in names if name.startswith("conv"))
+    return [(name, norm) for name, norm in norms if norm in names]
+
+
+def _last_conv(module: nn.Module) -> nn.Conv2d | None:
+    """The convolution that a module is, or ends with."""
+    if isinstance(module, SeparableConv2d):
+        return module.pointwise
+    return module if isinstance(module, nn.Conv2d) else None

@@ -1,0 +1,28 @@
+"""Heads: from the features of both sides to scores and boxes on the response map.
+
+Every head has two steps: `template(features)` is run once a target and returns a tuple of tensors
+whose first dimension is the batch; `forward(features, template)` is run for every search.
+"""
+
+from siamcorr.layers.heads.anchors import DepthwiseAnchorHead, UpChannelHead
+from siamcorr.layers.heads.boxes import AsymmetricHead, DepthwiseBoxHead, MatrixHead
+from siamcorr.layers.heads.cross_correlation import CrossCorrelationHead
+from siamcorr.layers.heads.levels import MultiLevelAnchorHead, MultiLevelBoxHead
+from siamcorr.layers.heads.pixelwise import PixelwiseHead, SharedPixelwiseHead
+from siamcorr.layers.heads.prediction import Prediction
+from siamcorr.layers.heads.twofold import PixelwiseDepthwiseHead
+
+__all__ = [
+    "AsymmetricHead",
+    "CrossCorrelationHead",
+    "DepthwiseAnchorHead",
+    "DepthwiseBoxHead",
+    "MatrixHead",
+    "MultiLevelAnchorHead",
+    "MultiLevelBoxHead",
+    "PixelwiseDepthwiseHead",
+    "PixelwiseHead",
+    "Prediction",
+    "SharedPixelwiseHead",
+    "UpChannelHead",
+]

@@ -1,0 +1,73 @@
+"""From a Keras layer's arrays to parameters in PyTorch's order; Keras itself is never imported."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def keras_options(layer: Any) -> tuple[dict[str, Any], list[Tensor]]:
+    """A built Keras layer's options under our names, and its weights in Keras's layout.
+
+    Raises:
+        ValueError: the layer has no weights yet, or an activation.
+    """
+    config = layer.get_config()
+    weights = [torch.as_tensor(array) for array in layer.get_weights()]
+    if not weights:
+        raise ValueError(f"{config['name']}: has no weights yet; build the Keras layer first")
+    if config["activation"] not in (None, "linear"):
+        raise ValueError(
+            f"{config['name']}: has the activation {config['activation']!r}, this module none; "
+            "put it behind"
+        )
+    options = {
+        "kernel_size": tuple(config["kernel_size"]),
+        "stride": tuple(config["strides"]),
+        "padding": config["padding"],
+        "dilation": tuple(config["dilation_rate"]),
+        "depth_multiplier": config["depth_multiplier"],
+        "bias": config["use_bias"],
+        "dtype": weights[0].dtype,
+    }
+    return options, weights
+
+
+def copy_depthwise(conv: nn.Conv2d, kernel: Any, bias: Any) -> None:
+    """Kernel (kh, kw, C, M) and bias (C*M) into a convolution with groups=C."""
+    per_channel = conv.out_channels // conv.in_channels
+    wanted = (*conv.weight.shape[2:], conv.in_channels, per_channel)
+    array = _checked("depthwise kernel", kernel, wanted)
+    with torch.no_grad():
+        conv.weight.copy_(array.permute(2, 3, 0, 1).reshape(conv.weight.shape))
+    _copy_bias(conv, bias)
+
+
+def copy_separable(
+    depthwise: nn.Conv2d, pointwise: nn.Conv2d, kernel: Any, mixing: Any, bias: Any
+) -> None:
+    """Kernels (kh, kw, C, M) and (1, 1, C*M, O), and bias (O), into the two steps."""
+    wanted = (1, 1, pointwise.in_channels, pointwise.out_channels)
+    array = _checked("pointwise kernel", mixing, wanted)
+    copy_depthwise(depthwise, kernel, None)
+    with torch.no_grad():
+        pointwise.weight.copy_(array.permute(3, 2, 0, 1))
+    _copy_bias(pointwise, bias)
+
+
+def _copy_bias(conv: nn.Conv2d, bias: Any) -> None:
+    if (conv.bias is None) != (bias is None):
+        raise ValueError(
+            f"bias: the module has {'none' if conv.bias is None else 'one'}, "
+            f"the weights have {'none' if bias is None else 'one'}"
+        )
+    if conv.bias is not None:
+        with torch.no_grad():
+            conv.bias.copy_(_checked("bias", bias, (conv.out_channels,)))
+
+
+def _checked(name: str, array: Any, wanted: tuple[int, ...]) -> Tensor:
+    tensor = torch.as_tensor(array)
+    if tensor.shape != wanted:
+        raise ValueError(f"{name}: must be {wanted} in Keras's layout, got {tuple(tensor.shape)}")
+    return tensor

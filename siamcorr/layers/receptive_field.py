@@ -1,0 +1,132 @@
+"""How much of the input a cell sees, and how far apart two cells look: measured on a forward.
+
+Every function that torch runs is looked at once: a convolution or a pool of kernel k, dilation d
+and stride s over cells that see r and stand j apart gives cells that see r + (k - 1) d j and
+stand s j apart. Everything else, sums and concatenations among it, sees the most that any of its
+inputs sees. Means over the whole map see all of it by nature and are not counted.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+
+class Field(NamedTuple):
+    """Of one cell: its side in input pixels, and the distance to its neighbour (total stride)."""
+
+    height: int = 1
+    width: int = 1
+    stride_y: int = 1
+    stride_x: int = 1
+
+
+def receptive_fields(module: nn.Module, *inputs: Tensor) -> dict[str, Field]:
+    """The field of each submodule's output, by its name, from one forward without gradients.
+
+    Args:
+        module: run in the mode it is in.
+        inputs: what its forward takes; the first is the image whose pixels are counted.
+
+    Returns:
+        By name in the order of the last run; "" is the module itself. Modules whose output is no
+        tensor are left out.
+
+    Example:
+        >>> receptive_fields(nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.MaxPool2d(3, 2)),
+        ...     torch.rand(1, 3, 31, 31))["1"]
+        Field(height=7, width=7, stride_y=4, stride_x=4)
+    """
+    fields: dict[str, Field] = {}
+    with torch.no_grad(), _Tracing(inputs[0]) as tracing:
+
+        def note(name: str) -> Any:
+            def hook(_: nn.Module, __: Any, out: Any) -> None:
+                if isinstance(out, Tensor) and (field := tracing.field(out)):
+                    fields.pop(name, None)
+                    fields[name] = field
+
+            return hook
+
+        hooks = [child.register_forward_hook(note(name)) for name, child in module.named_modules()]
+        try:
+            module(*inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+    return fields
+
+
+class _Tracing(TorchFunctionMode):
+    """Carries the field of every tensor from function to function."""
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()
+        # Tensors are kept, so that an id never comes to stand for another one.
+        self.known: dict[int, tuple[Tensor, Field]] = {id(image): (image, Field())}
+
+    def field(self, tensor: Tensor) -> Field | None:
+        known = self.known.get(id(tensor))
+        return known[1] if known else None
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        seen = [field for tensor in _tensors(args) if (field := self.field(tensor))]
+        if isinstance(out, Tensor) and out.ndim == 4 and seen:
+            field = Field(*(max(sides) for sides in zip(*seen, strict=True)))
+            kernel = _kernel(getattr(func, "__name__", ""), args, kwargs)
+            self.known[id(out)] = (out, field if kernel is None else _through(field, *kernel))
+        return out
+
+
+def _through(field: Field, kernel: list[int], stride: list[int], dilation: list[int]) -> Field:
+    return Field(
+        field.height + (kernel[0] - 1) * dilation[0] * field.stride_y,
+        field.width + (kernel[1] - 1) * dilation[1] * field.stride_x,
+        field.stride_y * stride[0],
+        field.stride_x * stride[1],
+    )
+
+
+def _kernel(
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[int], list[int], list[int]] | None:
+    """Kernel, stride and dilation of a convolution or a pool; None for any other function."""
+
+    def option(place: int, key: str, default: Any) -> list[int]:
+        value = args[place] if len(args) > place else kwargs.get(key, default)
+        return [value, value] if isinstance(value, int) else list(value) * (2 // len(value))
+
+    if name == "conv2d":
+        weight = args[1] if len(args) > 1 else kwargs["weight"]
+        return [*weight.shape[2:]], option(3, "stride", 1), option(5, "dilation", 1)
+    if "max_pool2d" in name or "boolean_dispatch" in name:
+        kernel = option(1, "kernel_size", 1)
+        stride = option(2, "stride", None) if _given(args, kwargs) else kernel
+        return kernel, stride, option(4, "dilation", 1)
+    if name == "avg_pool2d":
+        kernel = option(1, "kernel_size", 1)
+        return kernel, option(2, "stride", None) if _given(args, kwargs) else kernel, [1, 1]
+    return None
+
+
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a pool was given a stride; without one it takes its kernel."""
+    return bool(args[2] if len(args) > 2 else kwargs.get("stride"))
+
+
+def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
