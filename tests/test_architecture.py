@@ -21,7 +21,7 @@ ROOMS = {
     "evaluation": {"torch", "cv2", "numpy", "matplotlib"},
     "training": {"torch", "numpy", "tqdm"},
     "adaptors": None,
-    "bench": {"torch", "matplotlib"},
+    "bench": {"torch", "matplotlib", "torchinfo"},
     "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

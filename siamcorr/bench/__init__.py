@@ -1,20 +1,26 @@
-"""The benchmark: every operator by every method, beside the forms that trackers paste."""
+"""What things cost: every operator measured by every method, networks counted layer by layer."""
 
 from siamcorr.bench.cases import Case, full_cases, quick_cases
 from siamcorr.bench.fit import fit_costs
 from siamcorr.bench.measure import Limits, measure_limits
 from siamcorr.bench.report import plot, table
 from siamcorr.bench.run import Row, run_case
+from siamcorr.bench.summary import LayerRow, SearchSide, TemplateSide, summarize, summary_table
 
 __all__ = [
     "Case",
+    "LayerRow",
     "Limits",
     "Row",
+    "SearchSide",
+    "TemplateSide",
     "fit_costs",
     "full_cases",
     "measure_limits",
     "plot",
     "quick_cases",
     "run_case",
+    "summarize",
+    "summary_table",
     "table",
 ]

@@ -8,9 +8,9 @@ import cv2
 import torch
 
 from siamcorr import __version__
-from siamcorr.cli import bench, convert, track
+from siamcorr.cli import bench, convert, summary, track
 
-COMMANDS = (track, convert, bench)
+COMMANDS = (track, convert, summary, bench)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -81,7 +81,7 @@ class _Tracing(TorchFunctionMode):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         seen = [field for tensor in _tensors(args) if (field := self.field(tensor))]
-        if isinstance(out, Tensor) and out.ndim == 4 and seen:
+        if isinstance(out, Tensor) and seen:
             field = Field(*(max(sides) for sides in zip(*seen, strict=True)))
             kernel = _kernel(getattr(func, "__name__", ""), args, kwargs)
             self.known[id(out)] = (out, field if kernel is None else _through(field, *kernel))

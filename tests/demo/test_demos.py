@@ -63,6 +63,18 @@ def test_xcorr_tour(demo, tmp_path, capsys):
     assert cv2.imread(str(tmp_path / "output" / "xcorr_tour.png")).shape[0] == 360
 
 
+def test_convolutions(demo, capsys):
+    demo("convolutions", "--channels", 8, "--size", 16).main()
+    lines = capsys.readouterr().out.splitlines()[1:5]
+    rows = [re.split(r"  +", line.replace(",", "")) for line in lines]
+    assert [row[0] for row in rows] == ["full", "grouped 4", "depthwise-separable", "dilated 2"]
+    stem, norms = 3 * 8 * 9, 3 * 2 * 8
+    inner = [8 * 8 * 9, 8 * 2 * 9, 8 * 9 + 8 * 8, 8 * 8 * 9]
+    assert [int(row[1]) for row in rows] == [stem + norms + 3 * count for count in inner]
+    assert [int(row[3]) for row in rows] == [15, 15, 15, 27]
+    assert all(float(row[4]) > 0 for row in rows)
+
+
 def test_track_video_without_weights(demo, capsys):
     demo("track_video").main()
     rendered, advice = capsys.readouterr().out.splitlines()

@@ -1,0 +1,136 @@
+"""What a network is made of: parameters, multiply-adds, receptive field and stride, by layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from siamcorr.layers import Field, receptive_fields
+from siamcorr.models import SiameseNetwork, Template
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer, with all that lies inside of it.
+
+    multiply_adds: of convolutions and linear layers; norms and activations cost next to nothing
+        beside them, and the correlation has no parameters to be counted by.
+    field: None where no input pixel is followed to, as on the template's side.
+    """
+
+    name: str
+    kind: str
+    depth: int
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    field: Field | None
+
+
+class SearchSide(nn.Module):
+    """What a network does for every frame, with the template given."""
+
+    def __init__(self, network: SiameseNetwork, template: Template) -> None:
+        super().__init__()
+        self.network = network
+        self.given = template
+
+    def forward(self, image: Tensor) -> Any:
+        """Search images (B, 3, H, W)."""
+        return self.network.search(image, self.given)
+
+
+class TemplateSide(nn.Module):
+    """What a network does once a target."""
+
+    def __init__(self, network: SiameseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Any:
+        """Template images (B, 3, h, w)."""
+        return self.network.template(image)
+
+
+def summarize(module: nn.Module, image: Tensor, depth: int = 3) -> list[LayerRow]:
+    """Run a module once, and tell what each of its layers is and costs.
+
+    Args:
+        module: in eval mode.
+        image: (1, C, H, W), what it takes.
+        depth: how far to look into modules of modules.
+
+    Returns:
+        The layers that ran, in their order; the first row is the module itself.
+
+    Raises:
+        ModuleNotFoundError: torchinfo is not installed.
+
+    Example:
+        >>> import torch
+        >>> grouped = nn.Conv2d(4, 8, 3, groups=2, bias=False)
+        >>> summarize(grouped, torch.rand(1, 4, 9, 9))[0].multiply_adds
+        7056
+    """
+    from torchinfo import summary
+
+    fields = receptive_fields(module, image)
+    names = {id(child): name for name, child in module.named_modules()}
+    info = summary(module, input_data=(image,), depth=64, verbose=0).summary_list
+    rows = []
+    for index, layer in enumerate(info):
+        inside = [layer]
+        for later in info[index + 1 :]:
+            if later.depth <= layer.depth:
+                break
+            inside.append(later)
+        if layer.depth > depth or not layer.executed:
+            continue
+        name = names.get(layer.layer_id, layer.var_name)
+        rows.append(
+            LayerRow(
+                name,
+                layer.class_name,
+                layer.depth,
+                tuple(layer.output_size),
+                sum(p.numel() for p in layer.module.parameters()),
+                sum(part.macs for part in inside if part.is_leaf_layer and _counts(part.module)),
+                fields.get(name),
+            )
+        )
+    return rows
+
+
+def summary_table(rows: list[LayerRow]) -> str:
+    """The rows as text, a line each."""
+    head = ("layer", "kind", "output", "parameters", "multiply-adds", "field", "stride")
+    cells = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < 3 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
+
+
+def _cells(row: LayerRow) -> tuple[str, ...]:
+    field = row.field
+    return (
+        "  " * row.depth + (row.name.rpartition(".")[2] or "all"),
+        row.kind,
+        " x ".join(str(side) for side in row.output),
+        f"{row.parameters:,}" if row.parameters else "",
+        f"{row.multiply_adds:,}" if row.multiply_adds else "",
+        "" if field is None else _pair(field.height, field.width),
+        "" if field is None else _pair(field.stride_y, field.stride_x),
+    )
+
+
+def _pair(height: int, width: int) -> str:
+    return str(height) if height == width else f"{height} x {width}"
+
+
+def _counts(module: nn.Module) -> bool:
+    return isinstance(module, (nn.Conv2d, nn.Linear, nn.ConvTranspose2d))
