@@ -51,18 +51,33 @@ class AsymmetricCorrelation(nn.Module):
         """The template's side: features (B, C, 7, 7), and the target's width and height (B, 2).
 
         Raises:
-            ValueError: features of another size, which would not come down to one cell.
+            ValueError: features of another size, which would not come down to one cell, or not
+                one width and height for each.
         """
         if template.shape[-2:] != (7, 7):
             raise ValueError(
                 f"AsymmetricCorrelation: template must be (B, C, 7, 7), got {tuple(template.shape)}"
+            )
+        if size.shape != (len(template), 2):
+            raise ValueError(
+                "AsymmetricCorrelation: size must be (B, 2), width and height of each template, "
+                f"got {tuple(size.shape)} for template {tuple(template.shape)}"
             )
         code: Tensor = self.xorr_bbox(size)[:, :, None, None]
         cell: Tensor = self.xorr_kernel(self.conv_kernel(template))
         return cell + code
 
     def forward(self, search: Tensor, kernel: Tensor) -> Tensor:
-        """Compare search features (B, C, H, W) with a kernel of batch B or 1."""
+        """Compare search features (B, C, H, W) with a kernel of batch B or 1.
+
+        Raises:
+            ValueError: a kernel of another batch.
+        """
+        if len(kernel) not in (1, len(search)):
+            raise ValueError(
+                f"AsymmetricCorrelation: the kernel's batch must be 1 or {len(search)}, "
+                f"got {tuple(kernel.shape)} for search {tuple(search.shape)}"
+            )
         summed = self.xorr_search(self.conv_search(search)) + kernel
         out: Tensor = self.head(self.xorr_activate(summed))
         return out

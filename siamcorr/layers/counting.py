@@ -31,7 +31,7 @@ def conv_parameters(
         >>> conv_parameters(4, 4, 3, groups=4) + conv_parameters(4, 8, 1)
         68
     """
-    if in_channels % groups or out_channels % groups:
+    if groups < 1 or in_channels % groups or out_channels % groups:
         raise ValueError(
             f"conv_parameters: groups={groups} must divide both channels, got {in_channels} and "
             f"{out_channels}"

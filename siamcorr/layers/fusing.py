@@ -6,13 +6,14 @@ In eval mode a batch norm is a scale and a shift for each channel, and a convolu
 """
 
 import copy
+from collections import Counter
 from itertools import pairwise
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from siamcorr.layers.separable import SeparableConv2d
+from siamcorr.layers.separable import DepthwiseConv2d, SeparableConv2d
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -21,9 +22,10 @@ def fuse(module: M) -> M:
     """A copy for inference, equal to rounding, with fewer layers.
 
     Norms are folded into the convolution before them: neighbours in an nn.Sequential, and pairs
-    of a module's own that are called convN and bnN. Where a depthwise convolution stands right
-    before a 1x1 one and the two merged cost fewer multiplications, they become one. What was
-    folded leaves an nn.Identity, so that no place in a Sequential moves.
+    of a module's own that are called convN and bnN, in this order. Where a depthwise convolution
+    stands right before a 1x1 one and the two merged cost fewer multiplications, they become one.
+    What was folded leaves an nn.Identity, so that no place in a Sequential moves. A convolution
+    that stands in two places keeps its norms.
 
     Args:
         module: in eval mode; it is not changed.
@@ -41,14 +43,19 @@ def fuse(module: M) -> M:
     if module.training:
         raise ValueError("fuse: the module is in training mode; call eval() first")
     fused = copy.deepcopy(module)
-    for parent in [*fused.modules()]:
+    parents = [*fused.modules()]
+    places = Counter(id(child) for parent in parents for child in parent._modules.values())
+    for parent in parents:
         for first, second in _neighbours(parent):
             conv, norm = parent.get_submodule(first), parent.get_submodule(second)
-            if type(norm) is nn.BatchNorm2d and norm.running_mean is not None:
-                target = _last_conv(conv)
-                if target is not None and target.out_channels == norm.num_features:
-                    fold_norm(target, norm)
-                    setattr(parent, second, nn.Identity())
+            if type(norm) is not nn.BatchNorm2d or norm.running_mean is None or norm.training:
+                continue
+            target = _last_conv(conv)
+            if target is None or target.out_channels != norm.num_features:
+                continue
+            if places[id(conv)] == places[id(target)] == 1:
+                fold_norm(target, norm)
+                setattr(parent, second, nn.Identity())
         for first, second in _neighbours(parent):
             one, two = parent.get_submodule(first), parent.get_submodule(second)
             merged = merge_pointwise(one, two)
@@ -70,7 +77,8 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         shift = -mean * scale + (norm.bias if norm.affine else 0)
         if conv.bias is not None:
             shift = shift + conv.bias * scale
-        conv.weight.copy_(conv.weight * scale[:, None, None, None])
+        # A new parameter: another convolution may have the old one too.
+        conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
         conv.bias = nn.Parameter(shift)
 
 
@@ -118,15 +126,18 @@ def _product(depthwise: Tensor, pointwise: Tensor, channels: int) -> Tensor:
 
 def _neighbours(parent: nn.Module) -> list[tuple[str, str]]:
     """Names of children that run one right after the other."""
-    names = [name for name, child in parent.named_children() if not isinstance(child, nn.Identity)]
+    # Not named_children(), which leaves out the second place of a module that stands in two.
+    children = ((name, child) for name, child in parent._modules.items() if child is not None)
+    names = [name for name, child in children if not isinstance(child, nn.Identity)]
     if isinstance(parent, nn.Sequential):
         return [*pairwise(names)]
     norms = ((name, name.replace("conv", "bn", 1)) for name in names if name.startswith("conv"))
-    return [(name, norm) for name, norm in norms if norm in names]
+    return [(name, norm) for name, norm in norms if norm in names[names.index(name) :]]
 
 
 def _last_conv(module: nn.Module) -> nn.Conv2d | None:
     """The convolution that a module is, or ends with."""
-    if isinstance(module, SeparableConv2d):
-        return module.pointwise
-    return module if isinstance(module, nn.Conv2d) else None
+    if type(module) is SeparableConv2d:
+        return _last_conv(module.pointwise)
+    # A class made from nn.Conv2d may compute its weight, as torch's parametrizations do.
+    return module if type(module) in (nn.Conv2d, DepthwiseConv2d) else None  # type: ignore[return-value]

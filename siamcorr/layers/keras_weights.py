@@ -13,7 +13,7 @@ def keras_options(layer: Any) -> tuple[dict[str, Any], list[Tensor]]:
         ValueError: the layer has no weights yet, or an activation.
     """
     config = layer.get_config()
-    weights = [torch.as_tensor(array) for array in layer.get_weights()]
+    weights = [_tensor(array) for array in layer.get_weights()]
     if not weights:
         raise ValueError(f"{config['name']}: has no weights yet; build the Keras layer first")
     if config["activation"] not in (None, "linear"):
@@ -67,7 +67,12 @@ def _copy_bias(conv: nn.Conv2d, bias: Any) -> None:
 
 
 def _checked(name: str, array: Any, wanted: tuple[int, ...]) -> Tensor:
-    tensor = torch.as_tensor(array)
+    tensor = _tensor(array)
     if tensor.shape != wanted:
         raise ValueError(f"{name}: must be {wanted} in Keras's layout, got {tuple(tensor.shape)}")
     return tensor
+
+
+def _tensor(array: Any) -> Tensor:
+    # A copy: torch warns of memory that it may not write, and Keras on JAX hands out no other.
+    return array if isinstance(array, Tensor) else torch.tensor(array)

@@ -78,7 +78,7 @@ def check_sizes(
         ValueError: a padding that is neither "same", "valid", an int >= 0 nor two of them,
             sizes below 1, or stride together with dilation.
     """
-    borders = padding if isinstance(padding, tuple) else (padding,)
+    borders = padding if isinstance(padding, tuple) and len(padding) == 2 else (padding,)
     if padding not in ("same", "valid") and not all(type(b) is int and b >= 0 for b in borders):
         raise ValueError(f'{name}: padding must be "same", "valid" or an int >= 0, got {padding!r}')
     sizes = (*pair(kernel), *pair(stride), *pair(dilation), depth_multiplier)
@@ -89,6 +89,6 @@ def check_sizes(
         )
     if max(pair(stride)) > 1 and max(pair(dilation)) > 1:
         raise ValueError(
-            f"{name}: stride > 1 with dilation > 1 is refused, as Keras does: cells would be "
-            f"skipped twice over, got stride={stride}, dilation={dilation}"
+            f"{name}: stride > 1 with dilation > 1 is refused, as Keras documents it: cells "
+            f"would be skipped twice over, got stride={stride}, dilation={dilation}"
         )

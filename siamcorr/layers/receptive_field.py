@@ -3,7 +3,8 @@
 Every function that torch runs is looked at once: a convolution or a pool of kernel k, dilation d
 and stride s over cells that see r and stand j apart gives cells that see r + (k - 1) d j and
 stand s j apart. Everything else, sums and concatenations among it, sees the most that any of its
-inputs sees. Means over the whole map see all of it by nature and are not counted.
+inputs sees. Means over the whole map see all of it by nature and are not counted, nor are
+adaptive pools.
 """
 
 from collections.abc import Iterable
@@ -80,11 +81,13 @@ class _Tracing(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        seen = [field for tensor in _tensors(args) if (field := self.field(tensor))]
-        if isinstance(out, Tensor) and seen:
+        inputs = _tensors([*args, *kwargs.values()])
+        seen = [field for tensor in inputs if (field := self.field(tensor))]
+        if seen:
             field = Field(*(max(sides) for sides in zip(*seen, strict=True)))
             kernel = _kernel(getattr(func, "__name__", ""), args, kwargs)
-            self.known[id(out)] = (out, field if kernel is None else _through(field, *kernel))
+            field = field if kernel is None else _through(field, *kernel)
+            self.known |= {id(made): (made, field) for made in _tensors([out])}
         return out
 
 
@@ -109,7 +112,7 @@ def _kernel(
     if name == "conv2d":
         weight = args[1] if len(args) > 1 else kwargs["weight"]
         return [*weight.shape[2:]], option(3, "stride", 1), option(5, "dilation", 1)
-    if "max_pool2d" in name or "boolean_dispatch" in name:
+    if name in ("max_pool2d", "max_pool2d_with_indices"):
         kernel = option(1, "kernel_size", 1)
         stride = option(2, "stride", None) if _given(args, kwargs) else kernel
         return kernel, stride, option(4, "dilation", 1)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from siamcorr.layers.blocks import Block, DilConv, ReLUConvBN, SepConv
+from siamcorr.layers.blocks import DilConv, ReLUConvBN, SepConv
 
 
 class Identity(nn.Module):
@@ -45,6 +45,8 @@ class FactorizedReduce(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, affine: bool = True) -> None:
         super().__init__()
+        if out_channels < 2:
+            raise ValueError(f"FactorizedReduce: out_channels must be >= 2, got {out_channels}")
         half = out_channels // 2
         self.conv_1 = nn.Conv2d(in_channels, half, 1, stride=2, bias=False)
         self.conv_2 = nn.Conv2d(in_channels, out_channels - half, 1, stride=2, bias=False)
@@ -64,7 +66,7 @@ def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
 
 
 def _spatial_7(channels: int, stride: int, affine: bool) -> nn.Module:
-    return Block(
+    return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
         nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
@@ -111,13 +113,15 @@ def make_block(name: str, channels: int, stride: int = 1, affine: bool = True) -
         affine: whether its norms have parameters.
 
     Raises:
-        ValueError: no block has that name.
+        ValueError: no block has that name, or the stride is neither 1 nor 2.
 
     Example:
         >>> import torch
         >>> make_block("dil_conv_5x5", 16)(torch.rand(1, 16, 9, 9)).shape
         torch.Size([1, 16, 9, 9])
     """
+    if stride not in (1, 2):
+        raise ValueError(f"make_block: stride must be 1 or 2, got {stride}")
     if name not in BLOCKS:
         raise ValueError(f"no block is called {name!r}, only {', '.join(BLOCKS)}")
     return BLOCKS[name](channels, stride, affine)
