@@ -2,6 +2,7 @@
 
 from siamcorr.models.build import (
     build_model,
+    cache_dir,
     convert,
     find_weights,
     load_weights,
@@ -17,6 +18,7 @@ __all__ = [
     "SiameseNetwork",
     "Template",
     "build_model",
+    "cache_dir",
     "convert",
     "find_weights",
     "load_preset",

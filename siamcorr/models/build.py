@@ -1,28 +1,20 @@
 """From a preset's name to a network with weights."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
-from siamcorr.layers import PixelwiseHead
 from siamcorr.models.checkpoints import (
     Checkpoint,
     mismatches,
     read_checkpoint,
     sha256,
-    without_unused,
     write_safetensors,
 )
-from siamcorr.models.mobilenetv3 import MobileNetV3Small
+from siamcorr.models.parts import assemble
 from siamcorr.models.presets import Preset, configs_dir, load_preset, preset_names
 from siamcorr.models.siamese import SiameseNetwork
-
-BACKBONES: dict[str, Callable[[], Any]] = {"mobilenetv3-small": MobileNetV3Small}
-HEADS: dict[str, Callable[[int], nn.Module]] = {"pixelwise": PixelwiseHead}
 
 
 def build_model(name: str, weights: str | Path | None = None) -> SiameseNetwork:
@@ -41,7 +33,7 @@ def build_model(name: str, weights: str | Path | None = None) -> SiameseNetwork:
         255
     """
     preset = load_preset(name)
-    network = _build(preset)
+    network = assemble(preset)
     if weights is not None:
         load_weights(network, read_checkpoint(weights))
     return network.eval()
@@ -54,7 +46,7 @@ def load_weights(network: SiameseNetwork, checkpoint: Checkpoint) -> list[str]:
         ValueError: keys or shapes differ; the text lists the first and names the preset that fits.
     """
     preset = network.preset
-    state_dict = without_unused(checkpoint, preset.weights.unused)
+    state_dict = checkpoint.as_published(preset.weights)
     faults = mismatches(network, state_dict)
     if faults:
         other = matching_preset(checkpoint)
@@ -62,7 +54,7 @@ def load_weights(network: SiameseNetwork, checkpoint: Checkpoint) -> list[str]:
         few = "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
         raise ValueError(f"{checkpoint.path}: not weights of {preset.name}, {hint} ({few})")
     network.load_state_dict(state_dict)
-    return [key for key in checkpoint.state_dict if key not in state_dict]
+    return checkpoint.dropped(preset.weights)
 
 
 def matching_preset(checkpoint: Checkpoint) -> Preset | None:
@@ -70,8 +62,8 @@ def matching_preset(checkpoint: Checkpoint) -> Preset | None:
     for name in preset_names():
         preset = load_preset(name)
         with torch.device("meta"):
-            network = _build(preset)
-        if not mismatches(network, without_unused(checkpoint, preset.weights.unused)):
+            network = assemble(preset)
+        if not mismatches(network, checkpoint.as_published(preset.weights)):
             return preset
     return None
 
@@ -97,7 +89,7 @@ def convert(source: str | Path, destination: str | Path, name: str | None = None
     preset = load_preset(name) if name else matching_preset(checkpoint)
     if preset is None:
         raise ValueError(f"{source}: fits no known preset ({', '.join(preset_names())})")
-    network = _build(preset)
+    network = assemble(preset)
     dropped = load_weights(network, checkpoint)
     digest = checkpoint.metadata.get("source_sha256") or sha256(source)
     known = digest == preset.weights.sha256
@@ -105,7 +97,7 @@ def convert(source: str | Path, destination: str | Path, name: str | None = None
         "preset": preset.name,
         "source_sha256": digest,
         "licence": preset.weights.licence if known else "unknown",
-        "source": preset.weights.url if known else Path(source).name,
+        "source": preset.weights.page if known else Path(source).name,
     }
     write_safetensors(destination, network.state_dict(), metadata)
     return dropped
@@ -120,25 +112,21 @@ def find_weights(preset: Preset) -> Path:
     Raises:
         FileNotFoundError: they are in none of them; the text says where to get them.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siamcorr"
+    cache = cache_dir()
     shared = Path(os.environ.get("SIAMCORR_SHARED") or configs_dir().parent.parent / "shared")
     own = os.environ.get("SIAMCORR_WEIGHTS")
     for folder in [*([Path(own)] if own else []), cache, shared / "weights"]:
         for file in (f"{preset.name}.safetensors", preset.weights.file):
             if (folder / file).is_file():
                 return folder / file
+    weights = preset.weights
+    what = weights.url or f"{weights.file} from {weights.page}"
+    way = f"siamcorr download {preset.name}, or " if weights.url else ""
     raise FileNotFoundError(
-        f"no weights for {preset.name} on this machine: put {preset.weights.url} into {cache}"
+        f"no weights for {preset.name} on this machine: {way}put {what} into {cache}"
     )
 
 
-def _build(preset: Preset) -> SiameseNetwork:
-    for kind, name, known in (
-        ("backbone", preset.network.backbone, BACKBONES),
-        ("head", preset.network.head, HEADS),
-    ):
-        if name not in known:
-            raise ValueError(f"{preset.name}: no {kind} is called {name}, only {', '.join(known)}")
-    backbone = BACKBONES[preset.network.backbone]()
-    head = HEADS[preset.network.head](backbone.channels)
-    return SiameseNetwork(preset, backbone, head, preset.network.head_key)
+def cache_dir() -> Path:
+    """The user's folder for weights; it need not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siamcorr"

@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from siamcorr.models.presets import WeightsConfig
+
 # Numbers of the optimizer's state were saved as numpy scalars, under numpy 1's module name.
 ALLOWED: list[Any] = [
     (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
@@ -32,6 +34,19 @@ class Checkpoint:
     path: Path
     state_dict: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
+
+    def as_published(self, weights: WeightsConfig) -> dict[str, Tensor]:
+        """The weights under the network's keys, less those that it never calls."""
+        prefix = weights.prefix
+        return {
+            key if key.startswith(prefix) else prefix + key: value
+            for key, value in self.state_dict.items()
+            if not key.startswith(weights.unused)
+        }
+
+    def dropped(self, weights: WeightsConfig) -> list[str]:
+        """Keys that the network never calls."""
+        return [key for key in self.state_dict if key.startswith(weights.unused)]
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -69,11 +84,6 @@ def _read_safetensors(path: Path) -> Checkpoint:
             return Checkpoint(path, state_dict, file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file ({error})") from None
-
-
-def without_unused(checkpoint: Checkpoint, unused: tuple[str, ...]) -> dict[str, Tensor]:
-    """The weights less those whose keys start with a name in unused."""
-    return {k: v for k, v in checkpoint.state_dict.items() if not k.startswith(unused)}
 
 
 def mismatches(network: nn.Module, state_dict: dict[str, Tensor]) -> list[str]:

@@ -26,12 +26,16 @@ ROWS = (
     Row(5, 120, 48, True, True, 1),
     Row(5, 144, 48, True, True, 1),
 )
+WIDE_ROWS = (*ROWS, Row(5, 288, 96, True, True, 1))
 
 
 class MobileNetV3Small(nn.Module):
-    """The first nine stages of MobileNetV3-small, total stride 16, 48 channels.
+    """The first nine stages of MobileNetV3-small, total stride 16, 48 channels; or ten, 96.
 
-    Shapes: (B, 3, 255, 255) -> (B, 48, 16, 16); (B, 3, 127, 127) -> (B, 48, 8, 8).
+    Args:
+        rows: the blocks behind the stem; WIDE_ROWS has one more.
+
+    Shapes: (B, 3, 255, 255) -> (B, C, 16, 16); (B, 3, 127, 127) -> (B, C, 8, 8).
 
     Keys: features.0.{0 convolution, 1 BN}; features.N.conv.M, see `InvertedResidual`.
 

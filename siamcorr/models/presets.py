@@ -6,25 +6,43 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from siamcorr.models.config import from_mapping
+from siamcorr.models.recipe import RecipeConfig
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the network is built from: names that `siamcorr.models.build` knows."""
+    """What the network is built from: names that `siamcorr.models.build` knows.
+
+    levels: stages of the backbone that are used; none where it has one output.
+    neck: channels of each level behind the neck; none where there is no neck.
+    template_crop: cells a side that the neck leaves of the template; 0 leaves all.
+    """
 
     backbone: str
     head: str
     head_key: str = "head"
+    levels: tuple[int, ...] = ()
+    neck: tuple[int, ...] = ()
+    template_crop: int = 0
 
 
 @dataclass(frozen=True)
 class CropConfig:
-    """How a frame becomes the network's input. Sizes in pixels."""
+    """How a frame becomes the network's input.
+
+    template_size, search_size: in pixels.
+    context: margin around the target, as a share of its width and height together.
+    keep_ratio: crops are squares; else the target's shape is stretched to one.
+    color: the order of channels that the network was trained on.
+    mean: subtracted from the channels, in that order; none for nothing.
+    """
 
     template_size: int = 127
     search_size: int = 255
     context: float = 0.5
+    keep_ratio: bool = True
     color: str = "rgb"
+    mean: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.template_size <= self.search_size:
@@ -33,39 +51,30 @@ class CropConfig:
             raise ValueError(f"context must be >= 0, got {self.context}")
         if self.color not in ("rgb", "bgr"):
             raise ValueError(f'color must be "rgb" or "bgr", got {self.color!r}')
-
-
-@dataclass(frozen=True)
-class RecipeConfig:
-    """How predictions become the next box.
-
-    stride: pixels of the search crop from one response cell to the next.
-    penalty: strength of the penalty for a change of size or shape, >= 0.
-    window: weight of the cosine window that prefers the centre, 0..1.
-    learning_rate: share of the new size in the smoothed one at a perfect score, 0..1.
-    """
-
-    stride: int
-    penalty: float
-    window: float
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        if self.stride < 1 or self.penalty < 0:
-            raise ValueError("stride must be >= 1 and penalty >= 0")
-        if not (0 <= self.window <= 1 and 0 <= self.learning_rate <= 1):
-            raise ValueError("window and learning_rate must lie in 0..1")
+        if len(self.mean) not in (0, 3):
+            raise ValueError(f"mean must be three numbers or none, got {list(self.mean)}")
 
 
 @dataclass(frozen=True)
 class WeightsConfig:
-    """A published checkpoint: where it is, how to know it, what in it the network never calls."""
+    """A published checkpoint.
+
+    file: what it is called.
+    url: from where it can be fetched; empty where only a person can, from `page`.
+    page: where it is described.
+    sha256: how to know it; empty where nobody has told.
+    licence: of the weights.
+    unused: beginnings of keys that the network never calls.
+    prefix: what its keys lack at the beginning.
+    """
 
     file: str
-    url: str
-    sha256: str
+    page: str
     licence: str
+    url: str = ""
+    sha256: str = ""
     unused: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)

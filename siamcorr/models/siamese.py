@@ -1,7 +1,8 @@
-"""The Siamese network: one backbone for both sides, and a head that compares them."""
+"""The Siamese network: one backbone and neck for both sides, and a head that compares them."""
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
+import torch
 from torch import Tensor, nn
 
 from siamcorr.layers import Prediction
@@ -11,25 +12,28 @@ Template = tuple[Tensor, ...]
 
 
 class Head(Protocol):
-    """What a network asks of its head."""
+    """What a network asks of its head; features are a tensor, or one for each level."""
 
-    def template(self, features: Tensor) -> Template:
+    def template(self, features: Any) -> Template:
         """Template features to all that the search side needs of the target."""
 
-    def __call__(self, features: Tensor, template: Template) -> Prediction:
+    def __call__(self, features: Any, template: Template) -> Prediction:
         """Compare search features with a template."""
 
 
 class SiameseNetwork(nn.Module):
-    """Backbone and head; it holds no target, so one network serves many at once.
+    """Backbone, neck and head; it holds no target, so one network serves many at once.
 
     Images are float, 0..255, in the colour order that the preset names.
 
     Args:
         preset: what the network was made from; trackers read their recipe there.
-        backbone: (B, 3, H, W) -> (B, C, H / stride, W / stride).
+        backbone: (B, 3, H, W) -> (B, C, H / stride, W / stride), or a tuple of levels.
         head: see `Head`.
-        head_key: the head's name in state_dict; published checkpoints know it.
+        neck: (features, crop) -> features, see `siamcorr.layers.AdjustAllLayer`.
+
+    Keys: backbone, neck, and the head's by the name in the preset, as published checkpoints
+    know them.
 
     Example:
         >>> import torch
@@ -40,19 +44,36 @@ class SiameseNetwork(nn.Module):
         torch.Size([5, 2, 16, 16])
     """
 
+    mean: Tensor
+
     def __init__(
-        self, preset: Preset, backbone: nn.Module, head: nn.Module, head_key: str = "head"
+        self, preset: Preset, backbone: nn.Module, head: nn.Module, neck: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.preset = preset
         self.backbone = backbone
-        self.add_module(head_key, head)
-        self.head_key = head_key
+        self.neck = neck
+        # Not by add_module: the key may be "head", which is also the property below.
+        self._modules[preset.network.head_key] = head
+        mean = torch.tensor(preset.crop.mean or (0.0, 0.0, 0.0))[:, None, None]
+        self.register_buffer("mean", mean, persistent=False)
 
     @property
     def head(self) -> Head:
         """The head, by whatever key the checkpoint calls it."""
-        return cast("Head", self.get_submodule(self.head_key))
+        return cast("Head", self._modules[self.preset.network.head_key])
+
+    def features(self, image: Tensor, crop: int | None = None) -> Any:
+        """What the head compares: backbone and neck of images (B, 3, H, W).
+
+        Args:
+            image: float, 0..255.
+            crop: cells a side that are left in the middle, for the template's side.
+        """
+        if self.preset.crop.mean:
+            image = image - self.mean
+        features = self.backbone(image)
+        return features if self.neck is None else self.neck(features, crop)
 
     def template(self, image: Tensor) -> Template:
         """All that `search` needs of template images (B, 3, h, w); rows can be kept apart.
@@ -60,11 +81,11 @@ class SiameseNetwork(nn.Module):
         A batch of templates is a tuple of tensors whose first dimension is the batch, so targets
         are stacked by torch.cat and dropped by indexing.
         """
-        return self.head.template(self.backbone(image))
+        return self.head.template(self.features(image, self.preset.network.template_crop or None))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
         """Look for a template (batch B or 1) in search images (B, 3, H, W)."""
-        return self.head(self.backbone(image), template)
+        return self.head(self.features(image), template)
 
     def forward(self, search: Tensor, template: Tensor) -> Prediction:
         """Both sides at once, as in training: images (B, 3, H, W) and (B or 1, 3, h, w)."""

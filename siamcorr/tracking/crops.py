@@ -1,4 +1,4 @@
-"""Context crops: the square around a target that a network sees, and the way back to the frame."""
+"""Context crops: the box around a target that a network sees, and the way back to the frame."""
 
 import math
 from dataclasses import dataclass
@@ -10,29 +10,33 @@ from numpy.typing import NDArray
 
 from siamcorr.tracking.boxes import Image
 
+Color = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of the frame, resized.
+    """A box of the frame, resized to a square.
 
     image: (out, out, 3) uint8.
-    left, top: the square's corner in frame pixels; it may lie outside the frame.
-    side: the square's side in frame pixels.
+    left, top: the box's corner in frame pixels; it may lie outside the frame.
+    width, height: of the box in frame pixels.
     """
 
     image: Image
     left: int
     top: int
-    side: int
+    width: int
+    height: int
 
     @property
     def scale(self) -> float:
-        """Crop pixels to a frame pixel."""
-        return len(self.image) / self.side
+        """Crop pixels to a frame pixel, along x; for a square crop also along y."""
+        return len(self.image) / self.width
 
     def to_frame(self, x: float, y: float) -> tuple[float, float]:
         """A point of the crop in frame coordinates, both continuous."""
-        return self.left + x / self.scale, self.top + y / self.scale
+        out = len(self.image)
+        return self.left + x * self.width / out, self.top + y * self.height / out
 
 
 def context_side(width: float, height: float, context: float = 0.5) -> float:
@@ -48,58 +52,75 @@ def context_side(width: float, height: float, context: float = 0.5) -> float:
     return math.sqrt((width + margin) * (height + margin))
 
 
-def crop_square(
+def context_box(
+    width: float, height: float, context: float, keep_ratio: bool = True
+) -> tuple[float, float]:
+    """Width and height of the crop around a target.
+
+    A square of `context_side`, or, where the ratio need not be kept, each side with twice its
+    context; the two agree for a square target.
+
+    Example:
+        >>> context_box(10, 20, 1.0, keep_ratio=False)
+        (30.0, 60.0)
+    """
+    if not keep_ratio:
+        return width * (1 + 2 * context), height * (1 + 2 * context)
+    side = context_side(width, height, context)
+    return side, side
+
+
+def crop_box(
     frame: Image,
     center: tuple[float, float],
-    side: float,
+    sides: tuple[float, float],
     size: int,
-    fill: tuple[float, float, float],
+    fill: Color,
 ) -> Crop:
-    """Cut a square out of a frame and resize it; what lies outside the frame is filled.
+    """Cut a box out of a frame and resize it to a square; what lies outside the frame is filled.
 
-    The corner and the side are rounded to whole pixels; the Crop that comes back knows the
-    rounded ones, so no position is lost. Only the square itself is copied, never the frame.
+    The corner and the sides are rounded to whole pixels; the Crop that comes back knows the
+    rounded ones, so no position is lost. Only the box itself is copied, never the frame.
 
     Args:
         frame: (H, W, 3) uint8.
-        center: x, y of the square's middle in the frame, continuous.
-        side: of the square, in frame pixels.
+        center: x, y of the box's middle in the frame, continuous.
+        sides: width and height of the box, in frame pixels.
         size: of the result, in pixels.
         fill: colour for what lies outside, usually the frame's mean.
     """
-    whole = max(1, round(side))
-    left = math.floor(center[0] - whole / 2 + 0.5)
-    top = math.floor(center[1] - whole / 2 + 0.5)
-    if whole > 2 * max(frame.shape[:2]):
-        image = _sample(frame, left, top, whole / size, size, fill)
+    width, height = (max(1, round(side)) for side in sides)
+    left = math.floor(center[0] - width / 2 + 0.5)
+    top = math.floor(center[1] - height / 2 + 0.5)
+    if max(width, height) > 2 * max(frame.shape[:2]):
+        image = _sample(frame, (left, top), (width / size, height / size), size, fill)
     else:
-        square = _pad(frame, left, top, whole, fill)
-        image = cv2.resize(square, (size, size), interpolation=cv2.INTER_LINEAR)
-    return Crop(image.astype(np.uint8, copy=False), left, top, whole)
+        patch = _pad(frame, left, top, width, height, fill)
+        image = cv2.resize(patch, (size, size), interpolation=cv2.INTER_LINEAR)
+    return Crop(image.astype(np.uint8, copy=False), left, top, width, height)
 
 
-def _pad(
-    frame: Image, left: int, top: int, side: int, fill: tuple[float, float, float]
-) -> NDArray[Any]:
-    """The square at full size, with borders where it leaves the frame."""
-    height, width = frame.shape[:2]
-    x0, x1 = (min(max(x, 0), width) for x in (left, left + side))
-    y0, y1 = (min(max(y, 0), height) for y in (top, top + side))
+def _pad(frame: Image, left: int, top: int, width: int, height: int, fill: Color) -> NDArray[Any]:
+    """The box at full size, with borders where it leaves the frame."""
+    rows, columns = frame.shape[:2]
+    x0, x1 = (min(max(x, 0), columns) for x in (left, left + width))
+    y0, y1 = (min(max(y, 0), rows) for y in (top, top + height))
     patch = frame[y0:y1, x0:x1]
     if patch.size == 0:
-        return np.full((side, side, 3), np.round(fill), np.uint8)
-    if patch.shape[:2] == (side, side):
+        return np.full((height, width, 3), np.round(fill), np.uint8)
+    if patch.shape[:2] == (height, width):
         return patch
-    margins = (y0 - top, top + side - y1, x0 - left, left + side - x1)
+    margins = (y0 - top, top + height - y1, x0 - left, left + width - x1)
     return cv2.copyMakeBorder(patch, *margins, cv2.BORDER_CONSTANT, value=fill)
 
 
 def _sample(
-    frame: Image, left: int, top: int, step: float, size: int, fill: tuple[float, float, float]
+    frame: Image, corner: tuple[int, int], step: tuple[float, float], size: int, fill: Color
 ) -> NDArray[Any]:
-    """The square at the result's size at once: one that is mostly border is never laid out."""
-    middle = (step - 1) / 2  # OpenCV counts from pixel centres, we from pixel corners
-    affine = np.array([[step, 0, left + middle], [0, step, top + middle]])
+    """The box at the result's size at once: one that is mostly border is never laid out."""
+    # OpenCV counts from pixel centres, we from pixel corners.
+    x, y = (start + (pixels - 1) / 2 for start, pixels in zip(corner, step, strict=True))
+    affine = np.array([[step[0], 0, x], [0, step[1], y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     border = cv2.BORDER_CONSTANT
     return cv2.warpAffine(
@@ -107,7 +128,7 @@ def _sample(
     )
 
 
-def mean_color(frame: Image) -> tuple[float, float, float]:
+def mean_color(frame: Image) -> Color:
     """Mean of each channel, 0..255: the fill for what lies outside the frame."""
     red, green, blue, _ = cv2.mean(frame)
     return red, green, blue

@@ -1,7 +1,8 @@
-"""Decoding: from a network's maps to one box in the search crop, anchor-free.
+"""Decoding: from a network's maps to one box in the search crop.
 
-Every response cell votes with a score and a box. The score is damped where the box differs from
-the last one in size or shape, and raised towards the centre; the best cell wins.
+Every response cell votes with a score and a box, or with one of each for every anchor. The score
+is damped where the box differs from the last one in size or shape, and raised towards the
+centre; the best one wins.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siamcorr.models.presets import RecipeConfig
+from siamcorr.models.recipe import AnchorConfig
 from siamcorr.tracking.crops import context_side
 
 Map = NDArray[np.floating[Any]]
@@ -19,7 +20,7 @@ Map = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Best:
-    """The winning cell: centre and size in crop pixels, score 0..1, penalty 0..1."""
+    """The winner: centre and size in crop pixels, score 0..1, penalty 0..1."""
 
     x: float
     y: float
@@ -29,9 +30,20 @@ class Best:
     penalty: float
 
 
-def softmax_score(logits: Map) -> Map:
-    """(2, S, S) logits of background and target -> (S, S) probability of target, 0..1."""
-    probability: Map = 1 / (1 + np.exp(logits[0] - logits[1]))
+def target_score(logits: Map, anchors: int = 1) -> Map:
+    """Probability of target, 0..1.
+
+    Args:
+        logits: (2*k, S, S), channel class * k + anchor, for softmax over background and target;
+            or (k, S, S) for the sigmoid.
+        anchors: k.
+
+    Returns:
+        (k, S, S).
+    """
+    planes = logits.reshape(-1, anchors, *logits.shape[1:])
+    against = planes[-2] if len(planes) == 2 else 0.0
+    probability: Map = 1 / (1 + np.exp(against - planes[-1]))
     return probability
 
 
@@ -49,6 +61,17 @@ def point_grid(cells: int, stride: int, size: int) -> Map:
     return _shared(np.stack(np.meshgrid(line, line)))
 
 
+@cache
+def anchor_sizes(config: AnchorConfig) -> Map:
+    """Width and height of each anchor in crop pixels: (2, k).
+
+    The smallest anchors have whole sides, as those that published heads were trained with.
+    """
+    widths = [int((config.size**2 / ratio) ** 0.5) for ratio in config.ratios]
+    heights = [int(width * ratio) for width, ratio in zip(widths, config.ratios, strict=True)]
+    return _shared(np.array([widths, heights]) * config.scale)
+
+
 def boxes_from_distances(points: Map, distances: Map) -> Map:
     """Distances to left, top, right, bottom -> boxes as centre and size.
 
@@ -57,12 +80,33 @@ def boxes_from_distances(points: Map, distances: Map) -> Map:
         distances: (4, S, S) in crop pixels.
 
     Returns:
-        (4, S, S): centre x, centre y, width, height in crop pixels.
+        (4, 1, S, S): centre x, centre y, width, height in crop pixels.
     """
     left, top, right, bottom = distances
     x = points[0] + (right - left) / 2
     y = points[1] + (bottom - top) / 2
-    return np.stack([x, y, left + right, top + bottom])
+    return np.stack([x, y, left + right, top + bottom])[:, None]
+
+
+def boxes_from_anchors(points: Map, anchors: Map, offsets: Map) -> Map:
+    """Corrections of anchors -> boxes as centre and size.
+
+    x = x0 + dx * w0, w = w0 * exp(dw), likewise y and h.
+
+    Args:
+        points: (2, S, S), from `point_grid`.
+        anchors: (2, k), from `anchor_sizes`.
+        offsets: (4*k, S, S), channel coordinate * k + anchor.
+
+    Returns:
+        (4, k, S, S): centre x, centre y, width, height in crop pixels.
+    """
+    sizes = anchors[:, :, None, None]  # (2, k, 1, 1)
+    shifts = offsets.reshape(4, anchors.shape[1], *offsets.shape[1:])
+    centers = points[:, None] + shifts[:2] * sizes
+    # A random or hostile network must not overflow what follows.
+    spans = sizes * np.exp(np.clip(shifts[2:], -10, 10))
+    return np.concatenate([centers, spans])
 
 
 def change_penalty(width: Map, height: Map, last: tuple[float, float], strength: float) -> Map:
@@ -87,22 +131,23 @@ def cosine_window(cells: int) -> Map:
 
 
 def best_box(
-    score: Map, boxes: Map, last: tuple[float, float], recipe: RecipeConfig, window: Map
+    score: Map, boxes: Map, last: tuple[float, float], penalty: float, window: float
 ) -> Best:
-    """Choose the cell with the best damped and windowed score.
+    """Choose the cell and anchor with the best damped and windowed score.
 
     Args:
-        score: (S, S), from `softmax_score`.
-        boxes: (4, S, S), from `boxes_from_distances`.
+        score: (k, S, S), from `target_score`.
+        boxes: (4, k, S, S).
         last: width and height of the last box in crop pixels.
-        recipe: penalty and window weights.
-        window: (S, S), from `cosine_window`.
+        penalty: strength of the penalty for a change.
+        window: weight of the cosine window, 0..1.
     """
-    penalty = change_penalty(boxes[2], boxes[3], last, recipe.penalty)
-    damped = penalty * score * (1 - recipe.window) + window * recipe.window
+    damping = change_penalty(boxes[2], boxes[3], last, penalty)
+    near = cosine_window(score.shape[-1])
+    damped = damping * score * (1 - window) + near * window
     cell = np.unravel_index(int(damped.argmax()), damped.shape)
     x, y, width, height = (float(plane[cell]) for plane in boxes)
-    return Best(x, y, width, height, float(score[cell]), float(penalty[cell]))
+    return Best(x, y, width, height, float(score[cell]), float(damping[cell]))
 
 
 def _shared(plane: Map) -> Map:

@@ -3,24 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from siamcorr.models import SiameseNetwork, Template
 from siamcorr.tracking.boxes import Box, Image, check_box
-from siamcorr.tracking.crops import Crop, context_side, crop_square, mean_color
-from siamcorr.tracking.decoding import (
-    Best,
-    Map,
-    best_box,
-    boxes_from_distances,
-    cosine_window,
-    point_grid,
-    softmax_score,
-)
-
-SMALLEST_SIDE = 10.0  # pixels; a box never shrinks below it
+from siamcorr.tracking.crops import Crop, mean_color
+from siamcorr.tracking.decoding import Map
+from siamcorr.tracking.recipes import recipe_of
+from siamcorr.tracking.target import Target
 
 
 @dataclass(frozen=True)
@@ -29,11 +22,13 @@ class TrackResult:
 
     box_xywh: in frame pixels.
     score: the network's confidence in the box, 0..1.
+    lost: the score is below what the preset takes for a target in sight.
     response: (S, S) scores over the search crop, if asked for.
     """
 
     box_xywh: Box
     score: float
+    lost: bool = False
     response: Map | None = None
 
 
@@ -41,13 +36,11 @@ class Tracker:
     """Follow one target with a Siamese network.
 
     Frames are (H, W, 3) uint8 RGB, boxes (x, y, w, h) in float pixels, 0-based. The network is
-    set to eval mode and otherwise left alone: many trackers may share it.
+    set to eval mode and otherwise left alone: many trackers may share it. How its maps are read
+    is the recipe's, by the network's preset.
 
     Args:
         model: see `siamcorr.models.build_model`; it runs on the device where its weights are.
-
-    Reference:
-        Li et al., SiamRPN, CVPR 2018, for the penalty, the window and the smoothed size.
 
     Example:
         >>> import numpy as np
@@ -61,9 +54,8 @@ class Tracker:
 
     def __init__(self, model: SiameseNetwork) -> None:
         self.model = model.eval()
-        self.device = next(model.parameters()).device
-        self.crop = model.preset.crop
-        self.recipe = model.preset.recipe
+        self.device = model.mean.device
+        self.recipe = recipe_of(model.preset)
         self._template: Template | None = None
 
     @torch.inference_mode()
@@ -75,12 +67,12 @@ class Tracker:
             ValueError: frame is not (H, W, 3), or the box has no size or lies outside of it.
         """
         check_frame(frame)
-        x, y, w, h = check_box(box_xywh, frame.shape[:2])
+        height, width = frame.shape[:2]
+        box = check_box(box_xywh, (height, width))
+        self._target = Target.from_box(box, (height, width))
         self._frame_shape = frame.shape
-        self._center, self._size = (x + w / 2, y + h / 2), (w, h)
         self._fill = mean_color(frame)
-        crop = self._cut(frame, context_side(w, h, self.crop.context), self.crop.template_size)
-        self._template = self.model.template(self._tensor(crop))
+        self._template = self._look_at(frame)
 
     @torch.inference_mode()
     def update(self, frame: Image, *, response: bool = False) -> TrackResult:
@@ -96,50 +88,45 @@ class Tracker:
         check_frame(frame)
         if frame.shape != self._frame_shape:
             raise ValueError(f"frame is {frame.shape}, but the first one was {self._frame_shape}")
-        side = context_side(*self._size, self.crop.context)
-        side *= self.crop.search_size / self.crop.template_size
-        crop = self._cut(frame, side, self.crop.search_size)
-        logits, distances = self.model.search(self._tensor(crop), self._template)
-        maps = torch.cat([logits, distances], dim=1)[0].float().cpu().numpy()  # (2 + 4, S, S)
-        score = softmax_score(maps[:2])
-        self._follow(crop, self._decode(score, maps[2:], crop.scale))
-        return TrackResult(self.box_xywh, self._score, score if response else None)
+        crops = self.recipe.search_crops(frame, self._target, self._fill)
+        prediction = self.model.search(self._tensor(crops), self._template)
+        logits, boxes = to_numpy(prediction.logits, prediction.boxes)
+        step = self.recipe.follow(logits, boxes, crops, self._target)
+        self._target = step.target
+        self._renew_template(frame)
+        lost = step.score < self.recipe.config.lost_below
+        return TrackResult(self.box_xywh, step.score, lost, step.response if response else None)
 
     @property
     def box_xywh(self) -> Box:
         """The target's box after the last `init` or `update`."""
-        (x, y), (w, h) = self._center, self._size
-        return x - w / 2, y - h / 2, w, h
+        return self._target.box_xywh
 
-    def _cut(self, frame: Image, side: float, size: int) -> Crop:
-        return crop_square(frame, self._center, side, size, self._fill)
+    def _look_at(self, frame: Image) -> Template:
+        """The target as the network knows it from this frame."""
+        crop = self.recipe.template_crop(frame, self._target, self._fill)
+        return self.model.template(self._tensor([crop]))
 
-    def _tensor(self, crop: Crop) -> Tensor:
-        image = torch.from_numpy(crop.image).to(self.device)  # (H, W, 3) uint8
-        if self.crop.color == "bgr":
-            image = image.flip(2)
-        return image.permute(2, 0, 1)[None].float()  # (1, 3, H, W)
+    def _renew_template(self, frame: Image) -> None:
+        """Take over a share of how the target looks now, if the recipe says so."""
+        rate = self.recipe.config.update_rate
+        if rate and self._template is not None:
+            fresh = self._look_at(frame)
+            pairs = zip(self._template, fresh, strict=True)
+            self._template = tuple(old + rate * (new - old) for old, new in pairs)
 
-    def _decode(self, score: Map, distances: Map, scale: float) -> Best:
-        cells = score.shape[0]
-        points = point_grid(cells, self.recipe.stride, self.crop.search_size)
-        last = self._size[0] * scale, self._size[1] * scale
-        boxes = boxes_from_distances(points, distances)
-        return best_box(score, boxes, last, self.recipe, cosine_window(cells))
+    def _tensor(self, crops: list[Crop]) -> Tensor:
+        images = [crop.image for crop in crops]
+        if self.recipe.crop.color == "bgr":
+            images = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8) for image in images]
+        stacked = torch.from_numpy(np.stack(images)).to(self.device)  # (N, H, W, 3) uint8
+        return stacked.permute(0, 3, 1, 2).float()  # (N, 3, H, W), channels last
 
-    def _follow(self, crop: Crop, best: Best) -> None:
-        """Move to the best box; smooth its size, the more the less it is trusted."""
-        height, width = self._frame_shape[:2]
-        x, y = crop.to_frame(best.x, best.y)
-        self._center = float(np.clip(x, 0, width)), float(np.clip(y, 0, height))
-        rate = best.penalty * best.score * self.recipe.learning_rate
-        w = self._size[0] * (1 - rate) + best.width / crop.scale * rate
-        h = self._size[1] * (1 - rate) + best.height / crop.scale * rate
-        self._size = (
-            float(np.clip(w, SMALLEST_SIDE, max(SMALLEST_SIDE, width))),
-            float(np.clip(h, SMALLEST_SIDE, max(SMALLEST_SIDE, height))),
-        )
-        self._score = best.score
+
+def to_numpy(logits: Tensor, boxes: Tensor) -> tuple[Map, Map]:
+    """Both maps of a prediction as float32 arrays, in one copy from the device."""
+    together = torch.cat([logits, boxes], dim=1).float().cpu().numpy()
+    return together[:, : logits.shape[1]], together[:, logits.shape[1] :]
 
 
 def check_frame(frame: Image) -> None:

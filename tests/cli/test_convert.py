@@ -101,7 +101,7 @@ def test_malicious_pickle_is_refused(tmp_path, capsys):
         ("random.pth", "gone/out.safetensors", "out.safetensors: "),
         ("gone.pth", "out.safetensors", "gone.pth: No such file or directory"),
         ("notes.pth", "out.safetensors", "notes.pth: not a checkpoint"),
-        ("other.pth", "out.safetensors", "other.pth: fits no known preset (nanotrack-v2"),
+        ("other.pth", "out.safetensors", "other.pth: fits no known preset (dcfnet, nanotrack-v1"),
     ],
 )
 def test_errors(source, destination, text, random_weights, tmp_path, capsys):

@@ -79,7 +79,10 @@ def test_track_video_without_weights(demo, capsys):
     demo("track_video").main()
     rendered, advice = capsys.readouterr().out.splitlines()
     assert rendered.startswith("rendered 150 frames to ")
-    assert re.match(r"no weights for nanotrack-v2 .*: put https://\S+\.pth into ", advice)
+    assert re.match(
+        r"no weights for nanotrack-v2 .*: siamcorr download .*, or put https://\S+\.pth into ",
+        advice,
+    )
 
 
 def test_track_video(demo, clip, weights, tmp_path, capsys):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamcorr.tracking import crops
-from siamcorr.tracking.crops import context_side, crop_square, mean_color
+from siamcorr.tracking.crops import context_side, crop_box, mean_color
 
 FRAME = np.random.default_rng(0).integers(0, 256, size=(24, 32, 3), dtype=np.uint8)
 
@@ -17,7 +17,7 @@ FRAME = np.random.default_rng(0).integers(0, 256, size=(24, 32, 3), dtype=np.uin
 @given(x=st.floats(-60, 90), y=st.floats(-60, 90), side=st.integers(1, 40))
 def test_equal_to_the_reference_inside_across_and_outside_the_border(x, y, side):
     fill = (10.0, 20.0, 30.0)
-    crop = crop_square(FRAME, (x, y), side, side, fill)  # without a change of scale
+    crop = crop_box(FRAME, (x, y), (side, side), side, fill)  # without a change of scale
     expected = reference.crop(FRAME, crop.left, crop.top, side, np.array(fill))
     np.testing.assert_array_equal(crop.image, expected)
     assert abs(crop.left + side / 2 - x) <= 0.5 + 1e-9
@@ -28,18 +28,19 @@ def test_equal_to_the_reference_inside_across_and_outside_the_border(x, y, side)
 @settings(deadline=None)
 def test_the_way_back(x, y, side, size):
     """The middle of the crop is the centre asked for, to the pixel that rounding costs."""
-    crop = crop_square(FRAME, (x, y), side, size, (0, 0, 0))
+    crop = crop_box(FRAME, (x, y), (side, side), size, (0, 0, 0))
     assert crop.image.shape == (size, size, 3)
     assert crop.to_frame(size / 2, size / 2) == pytest.approx((x, y), abs=0.51)
     assert crop.to_frame(0, 0) == (crop.left, crop.top)
-    assert crop.to_frame(size, size) == pytest.approx((crop.left + crop.side, crop.top + crop.side))
+    end = crop.left + crop.width, crop.top + crop.height
+    assert crop.to_frame(size, size) == pytest.approx(end)
 
 
 def test_resizing_keeps_positions():
     """A bright square is where `to_frame` says, after the crop was enlarged three times."""
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[20:30, 25:40] = 255
-    crop = crop_square(frame, (30, 30), 40, 120, (0, 0, 0))
+    crop = crop_box(frame, (30, 30), (40, 40), 120, (0, 0, 0))
     rows, columns = np.nonzero(crop.image[:, :, 0] > 127)
     first = crop.to_frame(columns.min(), rows.min())
     last = crop.to_frame(columns.max() + 1, rows.max() + 1)
@@ -49,7 +50,7 @@ def test_resizing_keeps_positions():
 
 def test_frame_is_not_written_to():
     before = FRAME.copy()
-    crop_square(FRAME, (0, 0), 30, 127, mean_color(FRAME)).image[:] = 0
+    crop_box(FRAME, (0, 0), (30, 30), 127, mean_color(FRAME)).image[:] = 0
     np.testing.assert_array_equal(FRAME, before)
 
 
@@ -65,9 +66,9 @@ def test_mean_color():
 def test_a_square_many_times_the_frame_is_sampled_alike():
     """Both ways to cut, at the side where one takes over from the other."""
     smooth = cv2.resize(FRAME, (64, 48), interpolation=cv2.INTER_CUBIC)
-    padded = crop_square(smooth, (30, 20), 128, 64, (9, 9, 9)).image.astype(int)
-    sampled = crops._sample(smooth, 30 - 64, 20 - 64, 2.0, 64, (9, 9, 9)).astype(int)
+    padded = crop_box(smooth, (30, 20), (128, 128), 64, (9, 9, 9)).image.astype(int)
+    sampled = crops._sample(smooth, (30 - 64, 20 - 64), (2.0, 2.0), 64, (9, 9, 9)).astype(int)
     assert abs(padded - sampled).max() <= 2
-    huge = crop_square(smooth, (30, 20), 1e6, 127, (9, 9, 9))
+    huge = crop_box(smooth, (30, 20), (1e6, 1e6), 127, (9, 9, 9))
     assert huge.image.shape == (127, 127, 3)
-    assert huge.side == 1_000_000
+    assert (huge.width, huge.height) == (1_000_000, 1_000_000)

@@ -3,17 +3,13 @@
 import numpy as np
 import pytest
 
-from siamcorr.models.presets import RecipeConfig
 from siamcorr.tracking.decoding import (
     best_box,
     boxes_from_distances,
     change_penalty,
-    cosine_window,
     point_grid,
-    softmax_score,
+    target_score,
 )
-
-RECIPE = RecipeConfig(stride=16, penalty=0.15, window=0.49, learning_rate=0.385)
 
 
 def test_point_grid_of_nanotrack():
@@ -28,12 +24,12 @@ def test_point_grid_odd_is_symmetric():
     assert x[0].mean() == 127.5
 
 
-def test_softmax_score():
+def test_target_score():
     logits = np.array([[[0.0, 1, 800]], [[0.0, 3, 0]]])
     with np.errstate(over="ignore"):
-        score = softmax_score(logits)
-    assert score[0, :2] == pytest.approx([0.5, 1 / (1 + np.exp(-2))])
-    assert score[0, 2] == 0
+        score = target_score(logits)
+    assert score[0, 0, :2] == pytest.approx([0.5, 1 / (1 + np.exp(-2))])
+    assert score[0, 0, 2] == 0
 
 
 def test_boxes_from_distances():
@@ -57,8 +53,8 @@ def test_change_penalty():
 def test_best_box_prefers_the_middle_among_equals():
     points = point_grid(16, 16, 255)
     boxes = boxes_from_distances(points, np.full((4, 16, 16), 20.0))
-    score = np.full((16, 16), 0.9)
-    best = best_box(score, boxes, (40, 40), RECIPE, cosine_window(16))
+    score = np.full((1, 16, 16), 0.9)
+    best = best_box(score, boxes, (40, 40), penalty=0.15, window=0.49)
     assert abs(best.x - 127.5) <= 16
     assert best.score == pytest.approx(0.9)
 
@@ -66,8 +62,8 @@ def test_best_box_prefers_the_middle_among_equals():
 def test_best_box_follows_a_clear_score():
     points = point_grid(16, 16, 255)
     boxes = boxes_from_distances(points, np.full((4, 16, 16), 20.0))
-    score = np.full((16, 16), 1e-3)
-    score[4, 11] = 1.0
-    best = best_box(score, boxes, (40, 40), RECIPE, cosine_window(16))
+    score = np.full((1, 16, 16), 1e-3)
+    score[0, 4, 11] = 1.0
+    best = best_box(score, boxes, (40, 40), penalty=0.15, window=0.49)
     assert (best.x, best.y) == (points[0, 4, 11], points[1, 4, 11])
     assert (best.width, best.height, best.penalty) == (40, 40, 1)

@@ -18,13 +18,13 @@ class PerfectTracker(Tracker):
 
     truth: tuple[float, float, float, float]
 
-    def _cut(self, frame, side, size):
-        self.last_crop = super()._cut(frame, side, size)
-        return self.last_crop
+    def _tensor(self, crops):
+        self.last_crop = crops[0]
+        return super()._tensor(crops)
 
     def answer(self, image, template):
         crop, (x, y, w, h) = self.last_crop, self.truth
-        stride, cells = self.recipe.stride, 16
+        stride, cells = self.recipe.config.stride, 16
         grid = 127.5 + stride * (torch.arange(cells) - cells // 2)
         left, top = (x - crop.left) * crop.scale, (y - crop.top) * crop.scale
         px, py = grid[None, :].expand(cells, cells), grid[:, None].expand(cells, cells)

@@ -1,0 +1,71 @@
+"""What presets call their parts, and how a network is put together from them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from siamcorr.layers import (
+    AdjustAllLayer,
+    CrossCorrelationHead,
+    DepthwiseAnchorHead,
+    DepthwiseBoxHead,
+    MultiLevelAnchorHead,
+    MultiLevelBoxHead,
+    PixelwiseDepthwiseHead,
+    PixelwiseHead,
+    SharedPixelwiseHead,
+)
+from siamcorr.models.alexnet import AlexNet, AlexNetLegacy
+from siamcorr.models.dcfnet import CorrelationFilterHead, DCFNetFeatures
+from siamcorr.models.mobilenetv2 import MobileNetV2
+from siamcorr.models.mobilenetv3 import WIDE_ROWS, MobileNetV3Small
+from siamcorr.models.presets import NetworkConfig, Preset
+from siamcorr.models.resnet import ResNet50
+from siamcorr.models.siamese import SiameseNetwork
+
+# A backbone's attribute `channels` is a number, or one for each level.
+BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
+    "alexnet": lambda config: AlexNet(),
+    "alexnet-legacy": lambda config: AlexNetLegacy(),
+    "dcfnet": lambda config: DCFNetFeatures(),
+    "mobilenetv2": lambda config: MobileNetV2(config.levels),
+    "mobilenetv3-small": lambda config: MobileNetV3Small(),
+    "mobilenetv3-small-wide": lambda config: MobileNetV3Small(WIDE_ROWS),
+    "resnet50": lambda config: ResNet50(config.levels),
+}
+# From channels, one number or one for each level, and anchors.
+HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
+    "correlation-filter": lambda channels, anchors: CorrelationFilterHead(),
+    "cross-correlation": lambda channels, anchors: CrossCorrelationHead(),
+    "depthwise-anchors": lambda channels, anchors: DepthwiseAnchorHead(channels, anchors=anchors),
+    "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
+    "multi-level-anchors": MultiLevelAnchorHead,
+    "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
+        channels, anchors, weighted=False
+    ),
+    "multi-level-boxes": lambda channels, anchors: MultiLevelBoxHead(channels),
+    "pixelwise": lambda channels, anchors: PixelwiseHead(channels),
+    "pixelwise-depthwise": lambda channels, anchors: PixelwiseDepthwiseHead(channels),
+    "pixelwise-shared": lambda channels, anchors: SharedPixelwiseHead(channels),
+}
+
+
+def assemble(preset: Preset) -> SiameseNetwork:
+    """The network of a preset, with random weights, in training mode.
+
+    Raises:
+        ValueError: the preset names a part that is not there.
+    """
+    config = preset.network
+    for kind, name, known in (
+        ("backbone", config.backbone, BACKBONES),
+        ("head", config.head, HEADS),
+    ):
+        if name not in known:
+            raise ValueError(f"{preset.name}: no {kind} is called {name}, only {', '.join(known)}")
+    backbone = BACKBONES[config.backbone](config)
+    neck = AdjustAllLayer(backbone.channels, config.neck) if config.neck else None
+    channels = config.neck or backbone.channels
+    head = HEADS[config.head](channels, len(preset.recipe.anchors.ratios))
+    return SiameseNetwork(preset, backbone, head, neck)

@@ -1,0 +1,98 @@
+"""How a network's maps become the next box: the numbers that were published with it."""
+
+from dataclasses import dataclass, field
+
+KINDS = ("points", "anchors", "scales", "filter")
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """The boxes of known shape that an anchor head corrects.
+
+    size: side of the smallest square anchor, in pixels of the search crop.
+    scale: multiplies it.
+    ratios: height / width of each anchor, in the order of the head's channels.
+    """
+
+    size: int = 8
+    scale: float = 8.0
+    ratios: tuple[float, ...] = (0.33, 0.5, 1.0, 2.0, 3.0)
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.scale <= 0 or not self.ratios or min(self.ratios) <= 0:
+            raise ValueError("size, scale and ratios must be positive")
+
+
+@dataclass(frozen=True)
+class ScaleConfig:
+    """The pyramid of crops of a recipe that knows no boxes.
+
+    count: crops a frame, odd; the middle one has the last scale.
+    step: ratio of neighbouring scales, > 1.
+    penalty: multiplies the response of all but the middle one, 0..1.
+    upsample: response cells become so many, by cubic interpolation.
+    """
+
+    count: int = 3
+    step: float = 1.0375
+    penalty: float = 0.9745
+    upsample: int = 16
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.count % 2 == 0 or self.upsample < 1:
+            raise ValueError("count must be odd, upsample at least 1")
+        if self.step <= 1 or not 0 < self.penalty <= 1:
+            raise ValueError("step must be > 1, penalty in 0..1")
+
+
+@dataclass(frozen=True)
+class LongTermConfig:
+    """What to do while the target is lost.
+
+    search_size: of the larger crop, in pixels; 0 never enlarges it.
+    below: a score under it is a loss.
+    above: a score over it ends the loss.
+    """
+
+    search_size: int = 0
+    below: float = 0.8
+    above: float = 0.998
+
+    def __post_init__(self) -> None:
+        if self.search_size < 0 or not 0 <= self.below <= self.above <= 1:
+            raise ValueError("search_size must be >= 0, and 0 <= below <= above <= 1")
+
+
+@dataclass(frozen=True)
+class RecipeConfig:
+    """How predictions become the next box.
+
+    kind: "points" (anchor-free), "anchors", "scales" (SiamFC's pyramid), "filter" (a correlation
+        filter that is renewed every frame).
+    stride: pixels of the search crop from one response cell to the next.
+    penalty: strength of the penalty for a change of size or shape, >= 0.
+    window: weight of the cosine window that prefers the centre, 0..1.
+    learning_rate: share of the new size in the smoothed one at a perfect score, 0..1.
+    update_rate: share of the new template in the averaged one, 0..1.
+    lost_below: a score under it says that the target is lost, 0..1.
+    """
+
+    kind: str
+    stride: int
+    window: float
+    learning_rate: float
+    penalty: float = 0.0
+    update_rate: float = 0.0
+    lost_below: float = 0.0
+    anchors: AnchorConfig = field(default_factory=AnchorConfig)
+    scales: ScaleConfig = field(default_factory=ScaleConfig)
+    long_term: LongTermConfig = field(default_factory=LongTermConfig)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        if self.stride < 1 or self.penalty < 0:
+            raise ValueError("stride must be >= 1 and penalty >= 0")
+        shares = (self.window, self.learning_rate, self.update_rate, self.lost_below)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("window, learning_rate, update_rate and lost_below must be in 0..1")

@@ -1,0 +1,49 @@
+"""A target: where it is believed to be, in frame pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from siamcorr.tracking.boxes import Box
+
+SMALLEST_SIDE = 10.0  # pixels; a box never shrinks below it
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target after a frame; the next frame makes a new one of it.
+
+    center: x, y. size: width, height. first_size: that of the first frame.
+    frame_size: height, width.
+    lost: the recipe looks for it in a larger crop.
+    """
+
+    center: Pair
+    size: Pair
+    first_size: Pair
+    frame_size: tuple[int, int]
+    lost: bool = False
+
+    @classmethod
+    def from_box(cls, box_xywh: Sequence[float], frame_size: tuple[int, int]) -> Self:
+        """The target in a box (x, y, w, h) of a frame (height, width)."""
+        x, y, w, h = box_xywh
+        return cls((x + w / 2, y + h / 2), (w, h), (w, h), frame_size)
+
+    @property
+    def box_xywh(self) -> Box:
+        """Its box (x, y, w, h)."""
+        (x, y), (w, h) = self.center, self.size
+        return x - w / 2, y - h / 2, w, h
+
+    def moved(self, center: Pair, size: Pair) -> Self:
+        """The target elsewhere: its centre in the frame, its sides at most the frame's."""
+        height, width = self.frame_size
+        x, y = np.clip(center[0], 0, width), np.clip(center[1], 0, height)
+        w = np.clip(size[0], SMALLEST_SIDE, max(SMALLEST_SIDE, width))
+        h = np.clip(size[1], SMALLEST_SIDE, max(SMALLEST_SIDE, height))
+        return replace(self, center=(float(x), float(y)), size=(float(w), float(h)))
