@@ -3,11 +3,13 @@
 from siamcorr.bench.cases import Case, full_cases, quick_cases
 from siamcorr.bench.fit import fit_costs
 from siamcorr.bench.measure import Limits, measure_limits
+from siamcorr.bench.profile import STAGES, profile_tracker
 from siamcorr.bench.report import plot, table
 from siamcorr.bench.run import Row, run_case
 from siamcorr.bench.summary import LayerRow, SearchSide, TemplateSide, summarize, summary_table
 
 __all__ = [
+    "STAGES",
     "Case",
     "LayerRow",
     "Limits",
@@ -18,6 +20,7 @@ __all__ = [
     "full_cases",
     "measure_limits",
     "plot",
+    "profile_tracker",
     "quick_cases",
     "run_case",
     "summarize",

@@ -8,9 +8,9 @@ import cv2
 import torch
 
 from siamcorr import __version__
-from siamcorr.cli import bench, convert, summary, track
+from siamcorr.cli import bench, convert, download, export, models, profile, summary, track
 
-COMMANDS = (track, convert, summary, bench)
+COMMANDS = (track, models, download, convert, export, summary, profile, bench)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,6 +24,10 @@ def main(argv: list[str] | None = None) -> int:
     _quiet_opencv()
     try:
         code: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our lines has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (OSError, ValueError, torch.OutOfMemoryError) as error:
         if os.environ.get("SIAMCORR_DEBUG"):
             raise

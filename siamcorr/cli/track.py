@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
+from siamcorr.adaptors.onnx import onnx_network
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.stop import StopRequest
 from siamcorr.media import (
@@ -23,7 +25,14 @@ from siamcorr.media import (
     draw_result,
     open_source,
 )
-from siamcorr.models import build_model, find_weights, load_preset, preset_names
+from siamcorr.models import (
+    Network,
+    build_model,
+    find_weights,
+    for_inference,
+    load_preset,
+    preset_names,
+)
 from siamcorr.tracking import Box, Tracker, TrackResult, check_box
 
 
@@ -36,6 +45,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--model", choices=preset_names(), default="nanotrack-v2")
     add("--weights", metavar="FILE", help=".pth or .safetensors (default: where they are kept)")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
+    add("--backend", choices=("torch", "onnxruntime"), default="torch", help="what runs it")
+    add("--compile", action="store_true", help="by torch.compile: slow to start, then fast")
     add("--output", metavar="OUT.mp4", help="write the video with the boxes drawn")
     add("--boxes", metavar="OUT.csv", help="write frame, time (s), x, y, w, h, score")
     add("--show", action=argparse.BooleanOptionalAction, help="default: where there is a display")
@@ -49,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise ValueError(f"--max-frames must be >= 1, got {args.max_frames}")
     _refuse_overwriting(args.source, args.output, args.boxes)
-    weights = args.weights or find_weights(load_preset(args.model))
+    weights = Path(args.weights or find_weights(load_preset(args.model)))
     device = choose_device(args.device)
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
         frames = iter(source)
@@ -61,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(closing(window))
         box = _parse_box(args.box) if args.box else _draw_box(window, first)
         box = check_box(box, first.image.shape[:2])
-        tracker = Tracker(build_model(args.model, weights).to(device))
+        tracker = Tracker(_network(args, weights, device))
         video = stack.enter_context(VideoSink(args.output, source.fps)) if args.output else None
         table = stack.enter_context(CsvSink(args.boxes)) if args.boxes else None
         outputs = Outputs(table, video, window)
@@ -93,7 +104,7 @@ class Outputs:
             self.table.write(frame.index, frame.time, result.box_xywh, result.score)
         if not (self.video or self.window):
             return True
-        label = f"{frame.index}  {result.score:.2f}"
+        label = f"{frame.index}  {result.score:.2f}{'  lost' if result.lost else ''}"
         drawn = draw_result(frame.image, result.box_xywh, result.score, label)
         if self.video:
             self.video.write(drawn)
@@ -122,6 +133,21 @@ def _results(
             bar.set_postfix(score=f"{result.score:.2f}", refresh=False)
             bar.update()
             yield frame, result
+
+
+def _network(args: argparse.Namespace, weights: Path, device: torch.device) -> Network:
+    """The network, as fast as the machine and the options allow."""
+    if args.backend == "torch":
+        if weights.suffix == ".onnx":
+            raise ValueError(f"{weights}: is for --backend onnxruntime")
+        network = build_model(args.model, weights).to(device)
+        return for_inference(network, compiled=args.compile)
+    if args.compile or device.type != "cpu":
+        raise ValueError("--backend onnxruntime runs on the CPU, without --compile")
+    try:
+        return onnx_network(args.model, weights)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}: pip install 'siamcorr[export]'") from None
 
 
 def _report(args: argparse.Namespace, source: Source, count: int, stopped: bool) -> None:

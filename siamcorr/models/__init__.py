@@ -9,18 +9,25 @@ from siamcorr.models.build import (
     matching_preset,
 )
 from siamcorr.models.checkpoints import Checkpoint, read_checkpoint
+from siamcorr.models.download import download
+from siamcorr.models.inference import for_inference
+from siamcorr.models.parts import assemble
 from siamcorr.models.presets import Preset, load_preset, preset_names
-from siamcorr.models.siamese import SiameseNetwork, Template
+from siamcorr.models.siamese import Network, SiameseNetwork, Template
 
 __all__ = [
     "Checkpoint",
+    "Network",
     "Preset",
     "SiameseNetwork",
     "Template",
+    "assemble",
     "build_model",
     "cache_dir",
     "convert",
+    "download",
     "find_weights",
+    "for_inference",
     "load_preset",
     "load_weights",
     "matching_preset",

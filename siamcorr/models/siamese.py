@@ -21,6 +21,22 @@ class Head(Protocol):
         """Compare search features with a template."""
 
 
+class Network(Protocol):
+    """What a tracker asks of a network, whatever runs it."""
+
+    preset: Preset
+
+    @property
+    def device(self) -> torch.device:
+        """Where images are to be brought."""
+
+    def template(self, image: Tensor) -> Template:
+        """All that `search` needs of template images (B, 3, h, w)."""
+
+    def search(self, image: Tensor, template: Template) -> Prediction:
+        """Look for a template in search images (B, 3, H, W)."""
+
+
 class SiameseNetwork(nn.Module):
     """Backbone, neck and head; it holds no target, so one network serves many at once.
 
@@ -62,6 +78,11 @@ class SiameseNetwork(nn.Module):
     def head(self) -> Head:
         """The head, by whatever key the checkpoint calls it."""
         return cast("Head", self._modules[self.preset.network.head_key])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and images are to be brought."""
+        return self.mean.device
 
     def features(self, image: Tensor, crop: int | None = None) -> Any:
         """What the head compares: backbone and neck of images (B, 3, H, W).

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from siamcorr.models import SiameseNetwork, Template
+from siamcorr.models import Network, Template
 from siamcorr.tracking.boxes import Box, Image, check_box
 from siamcorr.tracking.crops import Crop, mean_color
 from siamcorr.tracking.decoding import Map
@@ -40,7 +40,8 @@ class Tracker:
     is the recipe's, by the network's preset.
 
     Args:
-        model: see `siamcorr.models.build_model`; it runs on the device where its weights are.
+        model: see `siamcorr.models.build_model`, and `for_inference` for a faster one; it runs on
+            the device where its weights are.
 
     Example:
         >>> import numpy as np
@@ -52,9 +53,9 @@ class Tracker:
         4
     """
 
-    def __init__(self, model: SiameseNetwork) -> None:
-        self.model = model.eval()
-        self.device = model.mean.device
+    def __init__(self, model: Network) -> None:
+        self.model = model.eval() if isinstance(model, nn.Module) else model
+        self.device = model.device
         self.recipe = recipe_of(model.preset)
         self._template: Template | None = None
 

@@ -1,0 +1,1 @@
+"""Adaptors: one file for each foreign interface, which imports its package inside."""

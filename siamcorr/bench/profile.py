@@ -1,0 +1,138 @@
+"""Where a tracker's time goes: the stages of a frame, one after the other."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from siamcorr.models import SiameseNetwork
+from siamcorr.tracking import Box, Tracker
+from siamcorr.tracking.boxes import Image
+
+STAGES = ("crop", "backbone", "neck and correlation", "head", "decode")
+# What stands behind the correlation in a head, by the names that its layout gives it.
+BEHIND = re.compile(r"(^|[._])(head|down|tower|pred|logits)($|[._])")
+
+
+class Stopwatch:
+    """Seconds by stage, summed until `lap` hands them out."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(self, name: str, inside: str | None = None) -> Iterator[None]:
+        """Count what runs in here to a stage, and take it from the one around it."""
+        start = self._now()
+        yield
+        spent = self._now() - start
+        self.seconds[name] += spent
+        if inside:
+            self.seconds[inside] -= spent
+
+    def lap(self) -> dict[str, float]:
+        """The sums so far; begins anew."""
+        done, self.seconds = self.seconds, dict.fromkeys(STAGES, 0.0)
+        return done
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def profile_tracker(
+    network: SiameseNetwork, frames: list[Image], box_xywh: Box, warm: int = 5
+) -> list[dict[str, float]]:
+    """Track through frames, and tell what each stage of each frame took, in seconds.
+
+    Args:
+        network: in eval mode, on its device.
+        frames: at least warm + 2.
+        box_xywh: the target in the first one.
+        warm: frames that are not counted.
+
+    Raises:
+        ValueError: too few frames.
+    """
+    if len(frames) < warm + 2:
+        raise ValueError(f"profile: {warm + 2} frames at least, got {len(frames)}")
+    watch = Stopwatch(network.device)
+    tracker = Tracker(_Timed(network, watch))
+    _time_recipe(tracker, watch)
+    tracker.init(frames[0], box_xywh)
+    laps = []
+    hooks = _time_predictors(network, watch)
+    try:
+        for frame in frames[1:]:
+            watch.lap()
+            tracker.update(frame)
+            laps.append(watch.lap())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return laps[warm:]
+
+
+class _Timed:
+    """A network whose parts are timed as a tracker calls them."""
+
+    def __init__(self, network: SiameseNetwork, watch: Stopwatch) -> None:
+        self.network, self.watch = network, watch
+        self.preset, self.device = network.preset, network.device
+
+    def template(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        with self.watch.stage("backbone"):
+            return self.network.template(image)
+
+    def search(self, image: torch.Tensor, template: tuple[torch.Tensor, ...]) -> Any:
+        network = self.network
+        with self.watch.stage("backbone"):
+            features = network.backbone(image - network.mean if network.preset.crop.mean else image)
+        with self.watch.stage("neck and correlation"):
+            adapted = features if network.neck is None else network.neck(features, None)
+            return network.head(adapted, template)
+
+
+def _time_recipe(tracker: Tracker, watch: Stopwatch) -> None:
+    """Time the two ends of a frame: cutting and bringing the crops, and reading the maps."""
+    recipe, tensor = tracker.recipe, tracker._tensor
+    cut, follow = recipe.search_crops, recipe.follow
+
+    def timed(name: str, call: Any) -> Any:
+        def wrapped(*args: Any) -> Any:
+            with watch.stage(name):
+                return call(*args)
+
+        return wrapped
+
+    recipe.search_crops = timed("crop", cut)  # type: ignore[method-assign]
+    recipe.follow = timed("decode", follow)  # type: ignore[method-assign]
+    tracker._tensor = timed("crop", tensor)  # type: ignore[method-assign]
+
+
+def _time_predictors(network: SiameseNetwork, watch: Stopwatch) -> list[Any]:
+    """Hooks on the outermost modules of the head that stand behind the correlation."""
+    head = network.get_submodule(network.preset.network.head_key)
+    names = [name for name, _ in head.named_modules() if BEHIND.search(name)]
+    outer = [name for name in names if not any(name.startswith(f"{o}.") for o in names)]
+    hooks = []
+    for name in outer:
+        spans: list[Any] = []
+
+        def before(module: nn.Module, args: Any, spans: list[Any] = spans) -> None:
+            span = watch.stage("head", inside="neck and correlation")
+            span.__enter__()
+            spans.append(span)
+
+        def after(module: nn.Module, args: Any, out: Any, spans: list[Any] = spans) -> None:
+            spans.pop().__exit__(None, None, None)
+
+        module = head.get_submodule(name)
+        hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    return hooks
