@@ -37,6 +37,7 @@ from siamcorr.layers.receptive_field import Field, receptive_fields
 from siamcorr.layers.search_space import BLOCKS, FactorizedReduce, Identity, Zero, make_block
 from siamcorr.layers.separable import DepthwiseConv2d, SeparableConv2d
 from siamcorr.layers.spatial import SpatialSeparableConv2d
+from siamcorr.layers.winograd import WinogradConv2d, use_winograd
 
 __all__ = [
     "BLOCKS",
@@ -73,6 +74,7 @@ __all__ = [
     "SharedPixelwiseHead",
     "SpatialSeparableConv2d",
     "UpChannelHead",
+    "WinogradConv2d",
     "Zero",
     "center_crop",
     "conv_parameters",
@@ -82,4 +84,5 @@ __all__ = [
     "make_block",
     "receptive_fields",
     "same_pad",
+    "use_winograd",
 ]
