@@ -10,9 +10,11 @@ def keras_options(layer: Any) -> tuple[dict[str, Any], list[Tensor]]:
     """A built Keras layer's options under our names, and its weights in Keras's layout.
 
     Raises:
-        ValueError: the layer has no weights yet, or an activation.
+        ValueError: the layer is of another kind, has no weights yet, or an activation.
     """
     config = layer.get_config()
+    if "depth_multiplier" not in config:
+        raise ValueError(f"{config.get('name')}: is no depthwise or separable convolution of Keras")
     weights = [_tensor(array) for array in layer.get_weights()]
     if not weights:
         raise ValueError(f"{config['name']}: has no weights yet; build the Keras layer first")
@@ -38,9 +40,11 @@ def copy_depthwise(conv: nn.Conv2d, kernel: Any, bias: Any) -> None:
     per_channel = conv.out_channels // conv.in_channels
     wanted = (*conv.weight.shape[2:], conv.in_channels, per_channel)
     array = _checked("depthwise kernel", kernel, wanted)
+    shift = _checked_bias(conv, bias)
     with torch.no_grad():
         conv.weight.copy_(array.permute(2, 3, 0, 1).reshape(conv.weight.shape))
-    _copy_bias(conv, bias)
+        if conv.bias is not None and shift is not None:
+            conv.bias.copy_(shift)
 
 
 def copy_separable(
@@ -49,21 +53,21 @@ def copy_separable(
     """Kernels (kh, kw, C, M) and (1, 1, C*M, O), and bias (O), into the two steps."""
     wanted = (1, 1, pointwise.in_channels, pointwise.out_channels)
     array = _checked("pointwise kernel", mixing, wanted)
+    shift = _checked_bias(pointwise, bias)
     copy_depthwise(depthwise, kernel, None)
     with torch.no_grad():
         pointwise.weight.copy_(array.permute(3, 2, 0, 1))
-    _copy_bias(pointwise, bias)
+        if pointwise.bias is not None and shift is not None:
+            pointwise.bias.copy_(shift)
 
 
-def _copy_bias(conv: nn.Conv2d, bias: Any) -> None:
+def _checked_bias(conv: nn.Conv2d, bias: Any) -> Tensor | None:
     if (conv.bias is None) != (bias is None):
         raise ValueError(
             f"bias: the module has {'none' if conv.bias is None else 'one'}, "
             f"the weights have {'none' if bias is None else 'one'}"
         )
-    if conv.bias is not None:
-        with torch.no_grad():
-            conv.bias.copy_(_checked("bias", bias, (conv.out_channels,)))
+    return None if bias is None else _checked("bias", bias, (conv.out_channels,))
 
 
 def _checked(name: str, array: Any, wanted: tuple[int, ...]) -> Tensor:
