@@ -13,7 +13,7 @@ from pathlib import Path
 from siamcorr import Tracker, build_model
 from siamcorr.data import render_clip
 from siamcorr.media import CsvSink, VideoSink, draw_result, open_source
-from siamcorr.models import find_weights, load_preset
+from siamcorr.models import find_weights, for_inference, load_preset
 from siamcorr.tracking import box_iou
 
 OUTPUT = Path(__file__).resolve().parent.parent / "output"
@@ -50,7 +50,7 @@ def main() -> None:
     except FileNotFoundError as error:
         print(error)  # one line that says where to get them
         return
-    tracker = Tracker(build_model("nanotrack-v2", weights))
+    tracker = Tracker(for_inference(build_model("nanotrack-v2", weights)))
 
     source = open_source(path)
     overlaps = []

@@ -7,7 +7,7 @@ import sys
 
 from siamcorr import Tracker, build_model
 from siamcorr.media import SourceError, Window, display_available, draw_result, open_source
-from siamcorr.models import find_weights, load_preset
+from siamcorr.models import find_weights, for_inference, load_preset
 
 
 def main() -> None:
@@ -18,7 +18,8 @@ def main() -> None:
         weights = find_weights(load_preset("nanotrack-v2"))
     except (SourceError, FileNotFoundError) as error:
         sys.exit(str(error))
-    tracker, window, started = Tracker(build_model("nanotrack-v2", weights)), Window(), False
+    network = for_inference(build_model("nanotrack-v2", weights))
+    tracker, window, started = Tracker(network), Window(), False
     for frame in source:
         if not started:
             box = window.select_box(frame.image)

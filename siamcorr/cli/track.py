@@ -31,7 +31,6 @@ from siamcorr.models import (
     find_weights,
     for_inference,
     load_preset,
-    preset_names,
 )
 from siamcorr.tracking import Box, Tracker, TrackResult, check_box
 
@@ -42,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add("source", metavar="SOURCE", help="video file, image folder, camera index or stream URL")
     add("--box", metavar="X,Y,W,H", help="the target in the first frame, in pixels")
-    add("--model", choices=preset_names(), default="nanotrack-v2")
+    add("--model", default="nanotrack-v2", metavar="NAME", help="see `siamcorr models`")
     add("--weights", metavar="FILE", help=".pth or .safetensors (default: where they are kept)")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
     add("--backend", choices=("torch", "onnxruntime"), default="torch", help="what runs it")

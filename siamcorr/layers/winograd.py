@@ -8,7 +8,6 @@ A dilation d is d*d interleaved images without one, each with tiles of its own.
 """
 
 from contextlib import suppress
-from functools import cache
 from typing import Self, TypeVar
 
 import torch
@@ -164,13 +163,5 @@ def transform_filter(weight: Tensor) -> Tensor:
 
 def _both(side: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
     """The transform of both sides at once, as one matrix."""
-    return _kronecker(side, like.dtype, like.device)
-
-
-@cache
-def _kronecker(
-    side: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    with torch.inference_mode(False):  # cached, so it must serve training, too
-        matrix = torch.tensor(side, dtype=dtype, device=device)
-        return torch.kron(matrix, matrix)
+    matrix = torch.tensor(side, dtype=like.dtype, device=like.device)
+    return torch.kron(matrix, matrix)

@@ -1,5 +1,6 @@
 """A network as it runs fastest when nothing more is learnt."""
 
+import copy
 from typing import cast
 
 import torch
@@ -30,7 +31,7 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
         >>> any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
         False
     """
-    fast = fuse(network.eval()).requires_grad_(False)
+    fast = fuse(copy.deepcopy(network).eval()).requires_grad_(False)
     if network.device.type == "cpu":  # on a GPU cuDNN chooses for itself
         fast = use_winograd(fast)
     if network.preset.network.backbone not in CHANNELS_FIRST:
