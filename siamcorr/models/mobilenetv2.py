@@ -34,6 +34,8 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, levels: Sequence[int] = (3, 5, 7), width: float = 1.4) -> None:
         super().__init__()
+        if not levels or not all(1 <= level <= len(STAGES) for level in levels):
+            raise ValueError(f"levels must be in 1..{len(STAGES)}, got {tuple(levels)}")
         self.levels = tuple(levels)
         into = int(32 * width)
         self.layer0 = nn.Sequential(*_conv_bn(3, into, 3, stride=2), nn.ReLU6(inplace=True))

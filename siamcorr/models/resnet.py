@@ -30,6 +30,8 @@ class ResNet50(nn.Module):
 
     def __init__(self, levels: Sequence[int] = (2, 3, 4)) -> None:
         super().__init__()
+        if not levels or not all(1 <= level <= len(STAGES) for level in levels):
+            raise ValueError(f"levels must be in 1..{len(STAGES)}, got {tuple(levels)}")
         self.levels = tuple(levels)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

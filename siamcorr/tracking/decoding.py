@@ -43,7 +43,8 @@ def target_score(logits: Map, anchors: int = 1) -> Map:
     """
     planes = logits.reshape(-1, anchors, *logits.shape[1:])
     against = planes[-2] if len(planes) == 2 else 0.0
-    probability: Map = 1 / (1 + np.exp(against - planes[-1]))
+    with np.errstate(over="ignore"):  # of exp, where the probability is 0
+        probability: Map = 1 / (1 + np.exp(against - planes[-1]))
     return probability
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamcorr.tracking import crops
-from siamcorr.tracking.crops import context_side, crop_box, mean_color
+from siamcorr.tracking.crops import context_box, context_side, crop_box, mean_color
 
 FRAME = np.random.default_rng(0).integers(0, 256, size=(24, 32, 3), dtype=np.uint8)
 
@@ -59,6 +59,46 @@ def test_context_side():
     assert context_side(10, 30, context=0) == pytest.approx(300**0.5)
 
 
+@pytest.mark.parametrize(
+    ("size", "context", "keep_ratio", "sides"),
+    [
+        ((40, 40), 0.5, True, (80, 80)),
+        ((40, 40), 0.5, False, (80, 80)),
+        ((10, 30), 1.0, False, (30, 90)),
+        ((10, 30), 0.0, False, (10, 30)),
+        ((10, 30), 1.0, True, (3500**0.5, 3500**0.5)),
+        ((10, 30), 0.0, True, (300**0.5, 300**0.5)),
+    ],
+)
+def test_context_box(size, context, keep_ratio, sides):
+    assert context_box(*size, context, keep_ratio) == pytest.approx(sides)
+
+
+@settings(deadline=None)
+@given(x=st.floats(-40, 70), y=st.floats(-40, 60), w=st.floats(1, 60), h=st.floats(1, 60))
+def test_two_sides_the_way_back(x, y, w, h):
+    """Each axis has its own scale; the middle is kept on both."""
+    crop = crop_box(FRAME, (x, y), (w, h), 16, (0, 0, 0))
+    assert crop.image.shape == (16, 16, 3)
+    assert (crop.width, crop.height) == (round(w), round(h))
+    assert crop.to_frame(8, 8) == pytest.approx((x, y), abs=0.5 + 1e-9)
+    assert crop.to_frame(16, 4) == (crop.left + crop.width, crop.top + crop.height / 4)
+    assert crop.scale == 16 / crop.width
+
+
+@pytest.mark.parametrize("sides", [(40, 20), (20, 40), (80, 40), (40, 80)])
+def test_two_sides_keep_positions(sides):
+    """A bright box is where `to_frame` says on both axes, though it is stretched."""
+    frame = np.zeros((60, 60, 3), np.uint8)
+    frame[24:30, 27:39] = 255
+    crop = crop_box(frame, (31, 28), sides, 160, (0, 0, 0))
+    rows, columns = np.nonzero(crop.image[:, :, 0] > 127)
+    first = crop.to_frame(columns.min(), rows.min())
+    last = crop.to_frame(columns.max() + 1, rows.max() + 1)
+    assert first == pytest.approx((27, 24), abs=0.34)
+    assert last == pytest.approx((39, 30), abs=0.34)
+
+
 def test_mean_color():
     assert mean_color(FRAME) == pytest.approx(FRAME.reshape(-1, 3).mean(axis=0))
 
@@ -72,3 +112,26 @@ def test_a_square_many_times_the_frame_is_sampled_alike():
     huge = crop_box(smooth, (30, 20), (1e6, 1e6), 127, (9, 9, 9))
     assert huge.image.shape == (127, 127, 3)
     assert (huge.width, huge.height) == (1_000_000, 1_000_000)
+
+
+@pytest.mark.parametrize("sides", [(128, 64), (64, 128), (96, 32)])
+def test_sampling_with_two_steps(sides):
+    """As the padded way on both axes, for a box that is wider or higher."""
+    smooth = cv2.resize(FRAME, (64, 48), interpolation=cv2.INTER_CUBIC)
+    padded = crop_box(smooth, (30, 20), sides, 32, (9, 9, 9))
+    assert max(sides) <= 2 * max(smooth.shape[:2])
+    corner, step = (padded.left, padded.top), (sides[0] / 32, sides[1] / 32)
+    sampled = crops._sample(smooth, corner, step, 32, (9, 9, 9))
+    assert abs(padded.image.astype(int) - sampled.astype(int)).max() <= 2
+    turned = crops._sample(smooth, corner, step[::-1], 32, (9, 9, 9))
+    assert abs(padded.image.astype(int) - turned.astype(int)).max() > 20
+
+
+def test_a_long_box_many_times_the_frame():
+    """It is sampled, and both of its sides keep their positions."""
+    frame = np.zeros((60, 60, 3), np.uint8)
+    frame[10:50, 10:50] = 255
+    crop = crop_box(frame, (30, 30), (480, 120), 120, (0, 0, 0))
+    rows, columns = np.nonzero(crop.image[:, :, 0] > 127)
+    assert crop.to_frame(columns.min(), rows.min()) == pytest.approx((10, 10), abs=2)
+    assert crop.to_frame(columns.max() + 1, rows.max() + 1) == pytest.approx((50, 50), abs=2)

@@ -32,6 +32,27 @@ def test_target_score():
     assert score[0, 0, 2] == 0
 
 
+def test_target_score_of_one_channel():
+    """The sigmoid: nothing stands against it."""
+    logits = np.array([[[-1.0, 0], [2, 30]]])
+    score = target_score(logits)
+    assert score.shape == (1, 2, 2)
+    assert score == pytest.approx(1 / (1 + np.exp(-logits)))
+
+
+@pytest.mark.parametrize("anchors", [2, 3, 5])
+def test_target_score_of_anchors(anchors):
+    """Channel class * k + anchor: softmax over both classes; or k channels for the sigmoid."""
+    logits = np.random.default_rng(0).normal(size=(2 * anchors, 4, 6)) * 3
+    score = target_score(logits, anchors)
+    assert score.shape == (anchors, 4, 6)
+    for k in range(anchors):
+        against, target = np.exp(logits[k]), np.exp(logits[anchors + k])
+        assert score[k] == pytest.approx(target / (against + target))
+    alone = target_score(logits[:anchors], anchors)
+    assert alone == pytest.approx(1 / (1 + np.exp(-logits[:anchors])))
+
+
 def test_boxes_from_distances():
     points = np.array([[[100.0]], [[50.0]]])
     distances = np.array([10.0, 5, 30, 15]).reshape(4, 1, 1)
@@ -67,3 +88,19 @@ def test_best_box_follows_a_clear_score():
     best = best_box(score, boxes, (40, 40), penalty=0.15, window=0.49)
     assert (best.x, best.y) == (points[0, 4, 11], points[1, 4, 11])
     assert (best.width, best.height, best.penalty) == (40, 40, 1)
+
+
+def test_best_box_chooses_among_anchors():
+    """The same score and place, and boxes of other shapes: the last one's shape wins."""
+    points = point_grid(5, 8, 127)
+    shapes = np.array([[80.0, 40], [40, 80], [50, 50]])
+    boxes = np.stack([np.broadcast_to(plane, (5, 5)) for plane in points])
+    boxes = np.stack([np.stack([*boxes, *np.full((2, 5, 5), 1.0)])] * 3, axis=1)
+    boxes[2:] = shapes.T[:, :, None, None]
+    score = np.full((3, 5, 5), 0.5)
+    score[1] = 0.6
+    best = best_box(score, boxes, (80, 40), penalty=0.3, window=0.4)
+    assert (best.width, best.height, best.score, best.penalty) == (80, 40, 0.5, 1)
+    assert (best.x, best.y) == (63.5, 63.5)
+    best = best_box(score, boxes, (80, 40), penalty=0.0, window=0.4)
+    assert (best.width, best.height, best.score, best.penalty) == (40, 80, 0.6, 1)

@@ -59,7 +59,7 @@ class ScaleRecipe(Recipe):
         """The target's size after a share of the best scale was taken over."""
         rate = self.config.learning_rate
         scale = 1 - rate + rate * self.scale_steps()[best]
-        # One factor for both sides, so that the ratio is kept for good.
+        # One factor for both sides, so that the ratio is kept.
         now = target.size[0] * scale / target.first_size[0]
         factor = float(np.clip(now, SMALLEST, LARGEST)) / now * scale
         return target.size[0] * factor, target.size[1] * factor
