@@ -5,12 +5,16 @@ a recipe that looks around when the target is lost has a second search graph for
 Every file says in its metadata what preset it was made from.
 """
 
+import copy
+import hashlib
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from glob import escape
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,12 +23,21 @@ import torch
 from torch import Tensor, nn
 
 from siamcorr.layers import Prediction, fuse
-from siamcorr.models import Preset, SiameseNetwork, Template, build_model, cache_dir
+from siamcorr.models import (
+    Preset,
+    SiameseNetwork,
+    Template,
+    build_model,
+    cache_dir,
+    load_preset,
+)
 from siamcorr.models.checkpoints import sha256
 from siamcorr.models.config import from_mapping
 
 OPSET = 18
 KEY = "siamcorr.preset"
+
+Names = tuple[list[str], list[str]]  # of what goes into a graph and what comes out
 
 
 class OnnxNetwork:
@@ -41,10 +54,10 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        template, pattern = graph_paths(Path(path))
-        found = sorted(template.parent.glob(pattern))
+        template, search = graph_paths(Path(path))
+        found = sorted(template.parent.glob(f"{escape(search)}*.onnx"))
         if not template.is_file() or not found:
-            raise FileNotFoundError(f"{path}: no {template.name} and {pattern} beside it")
+            raise FileNotFoundError(f"{path}: no {template.name} and {search}*.onnx beside it")
         count = threads or torch.get_num_threads()
         self._template = _session(template, count)
         self._search = {_size(graph): graph for graph in (_session(p, count) for p in found)}
@@ -82,7 +95,7 @@ class _Side(nn.Module):
 
 @torch.no_grad()
 def export_onnx(network: SiameseNetwork, path: str | Path) -> list[Path]:
-    """Write the template's graph and the search graphs, norms folded in.
+    """Write the template's graph and the search graphs, norms folded in: all of them or none.
 
     Sizes and batches are fixed: a grouped convolution in ONNX has no other way.
 
@@ -97,26 +110,35 @@ def export_onnx(network: SiameseNetwork, path: str | Path) -> list[Path]:
         ModuleNotFoundError: onnx or onnxscript is not installed.
         ValueError: the network works on spectra, which ONNX cannot pass on.
     """
-    preset, fast = network.preset, fuse(network.eval()).cpu()
+    preset, fast = network.preset, fuse(copy.deepcopy(network).eval()).cpu()
     if preset.recipe.kind == "filter":
         raise ValueError(f"{preset.name}: its template is a complex spectrum, which ONNX lacks")
     crop, recipe = preset.crop, preset.recipe
-    template_path, pattern = graph_paths(Path(path))
+    template_path, search_name = graph_paths(Path(path))
     image = torch.rand(1, 3, crop.template_size, crop.template_size) * 255
     template = fast.template(image)
     kernels = [f"template_{index}" for index in range(len(template))]
-    written = []
     count = recipe.scales.count if recipe.kind == "scales" else 1
+    sides: dict[Path, tuple[nn.Module, tuple[Tensor, ...], Names]] = {
+        template_path: (_Side(fast, fast.template), (image,), (["image"], kernels))
+    }
     for size in filter(None, (crop.search_size, recipe.long_term.search_size)):
-        search = torch.rand(count, 3, size, size) * 255
-        target = template_path.with_name(pattern.replace("*", str(size)))
-        side = _Side(fast, lambda image, *template: fast.search(image, template))
+        call = _Side(fast, lambda image, *template: fast.search(image, template))
+        inputs = torch.rand(count, 3, size, size) * 255, *template
         names = ["image", *kernels], ["logits", "boxes"]
-        _write(side, (search, *template), target, names, preset)
-        written.append(target)
-    # Last, because its being there says that the others are.
-    _write(_Side(fast, fast.template), (image,), template_path, (["image"], kernels), preset)
-    return [template_path, *written]
+        sides[template_path.with_name(f"{search_name}{size}.onnx")] = call, inputs, names
+    # At first beside the paths: a full disk leaves what was there.
+    partials = {target: target.with_name(f".{target.name}.{os.getpid()}.part") for target in sides}
+    try:
+        for target, (side, tensors, names) in sides.items():
+            _write(side, tensors, partials[target], names, preset)
+        # The template's last, because its being there says that the others are.
+        for target in reversed(partials):
+            partials[target].replace(target)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+    return [*sides]
 
 
 def onnx_network(name: str, weights: Path) -> OnnxNetwork:
@@ -124,11 +146,15 @@ def onnx_network(name: str, weights: Path) -> OnnxNetwork:
 
     Args:
         name: the preset, for a checkpoint.
-        weights: OUT.onnx, or a .pth or .safetensors file; its graphs are kept in the cache.
+        weights: OUT.onnx, or a .pth or .safetensors file; its graphs are kept in the cache, by
+            what the preset and the file hold.
     """
     if weights.suffix == ".onnx":
         return OnnxNetwork(weights)
-    path = cache_dir() / f"{name}-{sha256(weights)[:16]}.onnx"
+    preset = load_preset(name)
+    made_from = sha256(weights) + json.dumps(asdict(preset))
+    key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    path = cache_dir() / f"{preset.name}-{key}.onnx"
     if not graph_paths(path)[0].is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         export_onnx(build_model(name, weights), path)
@@ -136,24 +162,23 @@ def onnx_network(name: str, weights: Path) -> OnnxNetwork:
 
 
 def graph_paths(path: Path) -> tuple[Path, str]:
-    """For OUT.onnx: OUT-template.onnx, and the pattern of the search graphs beside it.
+    """For OUT.onnx: OUT-template.onnx, and how names of the search graphs beside it begin.
 
     Raises:
         ValueError: the name does not end in .onnx.
     """
     if path.suffix != ".onnx":
         raise ValueError(f"{path}: the name must end in .onnx")
-    return path.with_name(f"{path.stem}-template.onnx"), f"{path.stem}-search-*.onnx"
+    return path.with_name(f"{path.stem}-template.onnx"), f"{path.stem}-search-"
 
 
 def _write(
     side: nn.Module,
     inputs: tuple[Tensor, ...],
     path: Path,
-    names: tuple[list[str], list[str]],
+    names: Names,
     preset: Preset,
 ) -> None:
-    """Export to a file beside the path, then rename: a full disk leaves what was there."""
     import onnx
 
     with redirect_stdout(StringIO()), warnings.catch_warnings():  # the exporter talks a lot
@@ -172,12 +197,7 @@ def _write(
     model = program.model_proto
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(asdict(preset))
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        onnx.save(model, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    onnx.save(model, path)
 
 
 def _session(path: Path, threads: int) -> Any:

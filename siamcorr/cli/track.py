@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--max-frames must be >= 1, got {args.max_frames}")
     _refuse_overwriting(args.source, args.output, args.boxes)
     weights = Path(args.weights or find_weights(load_preset(args.model)))
-    device = choose_device(args.device)
+    anywhere = args.backend == "onnxruntime" and args.device == "auto"
+    device = choose_device("cpu" if anywhere else args.device)
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
         frames = iter(source)
         first = next(frames, None)

@@ -10,6 +10,7 @@ from siamcorr.layers import (
     CrossCorrelationHead,
     DepthwiseAnchorHead,
     DepthwiseBoxHead,
+    LiteHead,
     MultiLevelAnchorHead,
     MultiLevelBoxHead,
     PixelwiseDepthwiseHead,
@@ -18,6 +19,7 @@ from siamcorr.layers import (
 )
 from siamcorr.models.alexnet import AlexNet, AlexNetLegacy
 from siamcorr.models.dcfnet import CorrelationFilterHead, DCFNetFeatures
+from siamcorr.models.lite import LiteBackbone
 from siamcorr.models.mobilenetv2 import MobileNetV2
 from siamcorr.models.mobilenetv3 import WIDE_ROWS, MobileNetV3Small
 from siamcorr.models.presets import NetworkConfig, Preset
@@ -29,6 +31,7 @@ BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
     "alexnet": lambda config: AlexNet(),
     "alexnet-legacy": lambda config: AlexNetLegacy(),
     "dcfnet": lambda config: DCFNetFeatures(),
+    "lite": lambda config: LiteBackbone(*config.levels),
     "mobilenetv2": lambda config: MobileNetV2(config.levels),
     "mobilenetv3-small": lambda config: MobileNetV3Small(),
     "mobilenetv3-small-wide": lambda config: MobileNetV3Small(WIDE_ROWS),
@@ -40,6 +43,7 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "cross-correlation": lambda channels, anchors: CrossCorrelationHead(),
     "depthwise-anchors": lambda channels, anchors: DepthwiseAnchorHead(channels, anchors=anchors),
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
+    "lite": lambda channels, anchors: LiteHead(channels),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
         channels, anchors, weighted=False
@@ -64,7 +68,10 @@ def assemble(preset: Preset) -> SiameseNetwork:
     ):
         if name not in known:
             raise ValueError(f"{preset.name}: no {kind} is called {name}, only {', '.join(known)}")
-    backbone = BACKBONES[config.backbone](config)
+    try:
+        backbone = BACKBONES[config.backbone](config)
+    except (TypeError, ValueError):
+        raise ValueError(f"{preset.name}: no levels {config.levels} in {config.backbone}") from None
     neck = AdjustAllLayer(backbone.channels, config.neck) if config.neck else None
     channels = config.neck or backbone.channels
     head = HEADS[config.head](channels, len(preset.recipe.anchors.ratios))

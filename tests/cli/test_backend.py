@@ -1,0 +1,141 @@
+"""`siamcorr track --backend` and `--compile`: the same boxes, whatever runs the network."""
+
+import csv
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from siamcorr import build_model
+from siamcorr.adaptors import onnx as adaptor
+from siamcorr.cli import main, track
+from siamcorr.data import ClipConfig, render_clip
+
+for _name in ("onnx", "onnxruntime", "onnxscript"):
+    pytest.importorskip(_name)
+
+BOX = "60,40,40,28"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    frames = render_clip(ClipConfig(frames=6, width=160, height=120, target=40))
+    for index, (image, _) in enumerate(frames):
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random ones of siamfc-alexnet, whose norms know their features."""
+    torch.manual_seed(0)
+    network = build_model("siamfc-alexnet")
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(255 * torch.rand(1, 3, 255, 255), 255 * torch.rand(1, 3, 127, 127))
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "siamcorr"
+
+
+def run(clip, weights, *flags):
+    command = ["track", clip, "--box", BOX, "--model", "siamfc-alexnet", "--weights", weights]
+    return main([str(argument) for argument in (*command, "--no-show", *flags)])
+
+
+def rows(clip, weights, table, *flags):
+    assert run(clip, weights, "--boxes", table, *flags) == 0
+    with table.open(newline="", encoding="utf-8") as file:
+        return np.array([[float(row[key]) for key in row] for row in csv.DictReader(file)])
+
+
+def test_onnxruntime(clip, weights, cache, tmp_path, monkeypatch):
+    """The checkpoint is exported into the cache; from there the graphs are taken, too."""
+    expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu")
+    assert expected.shape == (6, 7)
+    assert np.ptp(expected[:, 2:6], axis=0).max() > 1  # it moves
+    backend = "--backend", "onnxruntime"
+    found = rows(clip, weights, tmp_path / "onnx.csv", *backend)
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    (template,) = cache.glob("siamfc-alexnet-*-template.onnx")
+
+    def export(*arguments):
+        raise AssertionError
+
+    monkeypatch.setattr(adaptor, "export_onnx", export)
+    # A machine with a GPU: "auto" is no reason to refuse.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    named = template.with_name(template.name.replace("-template", ""))
+    for given in (weights, named):
+        again = rows(clip, given, tmp_path / "again.csv", *backend)
+        np.testing.assert_array_equal(again, found)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compile_is_passed_on(compiled, clip, weights, monkeypatch):
+    calls = []
+
+    def for_inference(network, *, compiled):
+        calls.append(compiled)
+        return network
+
+    monkeypatch.setattr(track, "for_inference", for_inference)
+    assert run(clip, weights, *["--compile"] * compiled) == 0
+    assert calls == [compiled]
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--device", "cuda"], "--backend onnxruntime runs on the CPU, without --compile"),
+        (["--compile"], "--backend onnxruntime runs on the CPU, without --compile"),
+        (["--weights", "gone.onnx"], "gone.onnx: no gone-template.onnx and gone-search-*.onnx"),
+        (["--weights", "gone.pth"], "gone.pth: No such file or directory"),
+        (["--backend", "torch", "--weights", "net.onnx"], "net.onnx: is for --backend onnxruntime"),
+    ],
+)
+def test_errors_are_one_line_and_code_2(flags, text, clip, weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    table = tmp_path / "out.csv"
+    assert run(clip, weights, "--backend", "onnxruntime", "--boxes", table, *flags) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("siamcorr: ")
+    assert text in err
+    assert not [*tmp_path.iterdir()]
+
+
+def touch(network, path):
+    for what in ("template", "search-255"):
+        path.with_name(f"{path.stem}-{what}.onnx").touch()
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnxruntime"])
+def test_not_installed(name, clip, weights, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, name, None)
+    if name == "onnxruntime":  # graphs from another time
+        monkeypatch.setattr(adaptor, "export_onnx", touch)
+    assert run(clip, weights, "--backend", "onnxruntime") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("siamcorr: ")
+    assert line.endswith(": pip install 'siamcorr[export]'")
+
+
+def test_unknown_backend_is_a_usage_error(clip, weights, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(clip, weights, "--backend", "tensorrt")
+    assert caught.value.code == 2
+    assert "invalid choice: 'tensorrt'" in capsys.readouterr().err

@@ -1,0 +1,87 @@
+"""`siamcorr profile`: five stages and their sum; which network is looked at."""
+
+import re
+
+import pytest
+import torch
+
+from siamcorr.bench import STAGES
+from siamcorr.cli import main, profile
+
+
+@pytest.fixture(autouse=True)
+def _same_threads():
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
+
+
+def run(*arguments):
+    return main(["profile", "nanotrack-v2", *arguments])
+
+
+def test_stages_and_their_sum(capsys):
+    """Of the two frames that count the median is the mean, so that the parts make up the whole."""
+    torch.set_num_threads(2)
+    assert run("--frames", "8", "--threads", "1") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    title, *rows, last = out.splitlines()
+    assert title == "nanotrack-v2 on cpu, 1 threads, batch 1"
+    found = [re.fullmatch(r"  (\w.*\w) +([\d.]+) ms +(\d+) %", row).groups() for row in rows]
+    assert tuple(stage for stage, _, _ in found) == STAGES
+    total, rate = re.fullmatch(r"  a frame +([\d.]+) ms, (\d+) frames a second", last).groups()
+    milliseconds = [float(ms) for _, ms, _ in found]
+    assert sum(milliseconds) == pytest.approx(float(total), abs=0.03)
+    assert int(rate) == pytest.approx(1000 / float(total), abs=1)
+    for ms, (_, _, share) in zip(milliseconds, found, strict=True):
+        assert int(share) == pytest.approx(100 * ms / float(total), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [([], [False]), (["--compile"], [True]), (["--no-fuse"], [])],
+)
+def test_which_network(flags, expected, monkeypatch):
+    calls, seen = [], []
+
+    def for_inference(network, *, compiled):
+        calls.append(compiled)
+        return network.requires_grad_(False)
+
+    def profile_tracker(network, frames, box):
+        seen.extend((len(frames), any(p.requires_grad for p in network.parameters())))
+        return [dict.fromkeys(STAGES, 0.1)]
+
+    monkeypatch.setattr(profile, "for_inference", for_inference)
+    monkeypatch.setattr(profile, "profile_tracker", profile_tracker)
+    assert run("--frames", "9", *flags) == 0
+    assert calls == expected
+    assert seen == [9, not expected]
+
+
+def test_weights(random_weights, monkeypatch):
+    networks, real = [], profile.build_model
+    monkeypatch.setattr(profile, "build_model", lambda *a: networks.append(real(*a)) or networks[0])
+    assert run("--weights", str(random_weights), "--frames", "7") == 0
+    state = torch.load(random_weights, weights_only=True)["state_dict"]
+    assert all(torch.equal(v, state[key]) for key, v in networks[0].state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("--threads 0", "--threads must be >= 1, got 0"),
+        ("--compile --no-fuse", "--compile works on the fused network: leave --no-fuse away"),
+        ("--frames 6", "profile: 7 frames at least, got 6"),
+        ("--frames 0", "frames and zoom must be >= 1"),
+        ("--device gpu", "device must be auto, cpu, cuda or cuda:N, got gpu"),
+        ("--weights gone.pth", "gone.pth: No such file or directory"),
+    ],
+)
+def test_errors_are_one_line_and_code_2(command, text, capsys):
+    assert run(*command.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith(f"siamcorr: {text}")
