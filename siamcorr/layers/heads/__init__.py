@@ -8,6 +8,7 @@ from siamcorr.layers.heads.anchors import DepthwiseAnchorHead, UpChannelHead
 from siamcorr.layers.heads.boxes import AsymmetricHead, DepthwiseBoxHead, MatrixHead
 from siamcorr.layers.heads.cross_correlation import CrossCorrelationHead
 from siamcorr.layers.heads.levels import MultiLevelAnchorHead, MultiLevelBoxHead
+from siamcorr.layers.heads.lite import LiteHead
 from siamcorr.layers.heads.pixelwise import PixelwiseHead, SharedPixelwiseHead
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.heads.twofold import PixelwiseDepthwiseHead
@@ -17,6 +18,7 @@ __all__ = [
     "CrossCorrelationHead",
     "DepthwiseAnchorHead",
     "DepthwiseBoxHead",
+    "LiteHead",
     "MatrixHead",
     "MultiLevelAnchorHead",
     "MultiLevelBoxHead",

@@ -1,0 +1,115 @@
+"""OpenCV's trackers as ours, and ours as one of OpenCV's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from siamcorr.models import Network
+from siamcorr.tracking import Box, Tracker
+from siamcorr.tracking.boxes import Image
+
+
+class OpenCVTracker:
+    """A `siamcorr.Tracker` behind the interface of cv2.Tracker, usable wherever one is.
+
+    Images are BGR, as cv2 reads them; boxes are (x, y, w, h).
+
+    Args:
+        model: what `Tracker` takes.
+
+    Example:
+        >>> from siamcorr.models import build_model
+        >>> tracker = OpenCVTracker(build_model("nanotrack-v2"))
+        >>> image = np.zeros((120, 160, 3), np.uint8)
+        >>> tracker.init(image, (40, 30, 50, 40))
+        >>> ok, box = tracker.update(image)
+    """
+
+    def __init__(self, model: Network) -> None:
+        self._tracker = Tracker(model)
+        self._score = 0.0
+
+    def init(self, image: Image, boundingBox: Sequence[float]) -> None:  # noqa: N803
+        """Take the target inside the box; the name is OpenCV's."""
+        self._tracker.init(_swapped(image), boundingBox)
+
+    def update(self, image: Image) -> tuple[bool, Box]:
+        """Whether the target is in sight, and its box."""
+        result = self._tracker.update(_swapped(image))
+        self._score = result.score
+        return not result.lost, result.box_xywh
+
+    def getTrackingScore(self) -> float:  # noqa: N802
+        """The last score, 0..1; the name is OpenCV's."""
+        return self._score
+
+
+class PeerResult(NamedTuple):
+    """What a peer says of a frame: its last box where it reports a failure."""
+
+    box_xywh: Box
+    lost: bool
+
+
+class Peer:
+    """One of OpenCV's own trackers behind our interface: RGB in, a result with box_xywh out.
+
+    Args:
+        name: csrt, kcf, mil, nano or vit. csrt and kcf need opencv-contrib-python.
+        folder: where the ONNX files of nano (nanotrack_backbone_sim.onnx,
+            nanotrack_head_sim.onnx) and vit (vitTracker.onnx) lie.
+
+    Raises:
+        ValueError: this OpenCV has no tracker of that name, or its files are missing.
+    """
+
+    def __init__(self, name: str, folder: str | Path = ".") -> None:
+        self._peer = _create(name, Path(folder))
+
+    def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
+        """Take the target inside the box, whose numbers OpenCV wants whole."""
+        self._box: Box = tuple(float(value) for value in box_xywh)  # type: ignore[assignment]
+        self._peer.init(_swapped(frame), [round(value) for value in box_xywh])
+
+    def update(self, frame: Image) -> PeerResult:
+        """Find it in the next frame."""
+        found, box = self._peer.update(_swapped(frame))
+        if found:
+            x, y, w, h = (float(value) for value in box)
+            self._box = (x, y, w, h)
+        return PeerResult(self._box, not found)
+
+
+def _create(name: str, folder: Path) -> Any:
+    makers = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF", "mil": "TrackerMIL"}
+    files = {
+        "nano": ("TrackerNano", ("nanotrack_backbone_sim.onnx", "nanotrack_head_sim.onnx")),
+        "vit": ("TrackerVit", ("vitTracker.onnx",)),
+    }
+    if name not in makers and name not in files:
+        known = ", ".join(sorted([*makers, *files]))
+        raise ValueError(f"opencv:{name}: OpenCV has no such tracker, only {known}")
+    kind, needed = files.get(name, (makers.get(name, ""), ()))
+    maker: Any = getattr(cv2, kind, None) or getattr(getattr(cv2, "legacy", None), kind, None)
+    if maker is None:
+        raise ValueError(f"opencv:{name}: this OpenCV has no {kind}; opencv-contrib-python may")
+    missing = [file for file in needed if not (folder / file).is_file()]
+    if missing:
+        raise ValueError(f"opencv:{name}: no {', '.join(missing)} in {folder}")
+    if not needed:
+        return maker.create()
+    params = maker.Params()
+    paths = [str(folder / file) for file in needed]
+    if name == "nano":
+        params.backbone, params.neckhead = paths
+    else:
+        params.net = paths[0]
+    return maker.create(params)
+
+
+def _swapped(image: Image) -> Image:
+    """RGB to BGR, or back."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8)

@@ -1,0 +1,125 @@
+"""`siamcorr train CONFIG.toml`: train a network; run again, it goes on where it was."""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from siamcorr.cli.device import choose_device
+from siamcorr.data.library import Library
+from siamcorr.models import SiameseNetwork, assemble, load_preset
+from siamcorr.models.checkpoints import write_safetensors
+from siamcorr.models.lite import LiteBackbone
+from siamcorr.training.config import DataConfig, TrainConfig, load_config
+from siamcorr.training.loop import Trainer, save
+from siamcorr.training.pairs import PairDataset
+from siamcorr.training.processes import Processes, join_processes
+from siamcorr.training.validation import Clip, marked_clips, mean_overlaps, rendered_clips
+
+COLUMNS = ("epoch", "seconds", "score", "box", "quality", "total", "rate", "norm", "overlap")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser("train", help="train a network")
+    add = parser.add_argument
+    add("config", metavar="CONFIG.toml", help="see configs/train")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
+    add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
+    add("--max-epochs", type=int, metavar="N", help="stop after so many epochs in this call")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train from the last checkpoint, or from the start, to the config's end."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    config = load_config(args.config, args.set)
+    processes = join_processes(choose_device(args.device))
+    try:
+        _train(config, processes, args.max_epochs)
+    finally:
+        processes.close()
+    return 0
+
+
+def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None:
+    folders = [Path(folder).expanduser() for folder in config.data.folders]
+    library, held_out = Library(folders), Library(folders, held_out=True)
+    library.read_all()
+    network = _network(config).to(processes.device)
+    dataset = PairDataset(library, network.preset, config.data, config.pairs, config.seed)
+    trainer = Trainer(network, dataset, config, processes)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    last = output / "last.pt"
+    if last.exists():
+        trainer.resume(last)
+    clips = _clips(held_out, config.data) if processes.rank == 0 else []
+    end = config.epochs if limit is None else min(config.epochs, trainer.epoch + limit)
+    while trainer.epoch < end:
+        start = time.perf_counter()
+        row = _epoch(trainer, processes)
+        if processes.rank == 0:
+            row["seconds"] = time.perf_counter() - start
+            row["overlap"] = float(np.mean([*mean_overlaps(trainer.averaged, clips).values()]))
+            _keep(trainer, output, row)
+            print("  ".join(f"{name} {row[name]:.4g}" for name in COLUMNS), flush=True)
+        processes.wait()
+
+
+def _clips(library: Library, config: DataConfig) -> list[Clip]:
+    """What to choose by: rendered clips, and real ones where the config names some."""
+    marked = []
+    if config.marked:
+        marked = marked_clips(Path(config.marked).expanduser(), Path(config.videos).expanduser())
+    return rendered_clips(library, config) + marked
+
+
+def _network(config: TrainConfig) -> SiameseNetwork:
+    """Random weights by the seed, the backbone's from ImageNet where the config says so."""
+    torch.manual_seed(config.seed)
+    network = assemble(load_preset(config.model))
+    if config.initial:
+        path = Path(config.initial).expanduser()
+        if not isinstance(network.backbone, LiteBackbone):
+            raise ValueError(f"{config.model}: its backbone takes no ImageNet weights")
+        network.backbone.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+    return network
+
+
+def _epoch(trainer: Trainer, processes: Processes) -> dict[str, float]:
+    """Train through an epoch under a bar; the means of its second half."""
+    steps = []
+    name = f"epoch {trainer.epoch}"
+    with tqdm(total=trainer.steps, desc=name, disable=processes.rank > 0, mininterval=5) as bar:
+        for step in trainer.run_epoch():
+            steps.append(step)
+            bar.set_postfix(total=f"{step['total']:.3f}", refresh=False)
+            bar.update()
+    late = steps[len(steps) // 2 :]
+    return {key: float(np.mean([step[key] for step in late])) for key in late[0]} | {
+        "epoch": float(trainer.epoch)
+    }
+
+
+def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
+    """Checkpoint, log, and the averaged weights if they are the best so far."""
+    log = output / "log.csv"
+    fresh = not log.exists()
+    with log.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(COLUMNS)
+        writer.writerow([f"{row[name]:.6g}" for name in COLUMNS])
+    if row["overlap"] >= trainer.best:
+        trainer.best = row["overlap"]
+        weights = trainer.averaged.state_dict()
+        metadata = {"preset": trainer.network.preset.name, "epoch": f"{trainer.epoch}"}
+        write_safetensors(output / "best.safetensors", weights, metadata)
+    save(output / "last.pt", trainer.state())

@@ -1,0 +1,49 @@
+"""Pairs from a single photograph: any part of it, and the photograph again, turned and grown."""
+
+import math
+
+import cv2
+import numpy as np
+
+from siamcorr.data.synthetic import Box, Image
+
+
+def photo_pair(photo: Image, rng: np.random.Generator) -> list[tuple[Image, Box]]:
+    """Two views of one part of a photograph, each with its box_xywh.
+
+    The part is a rectangle where something is to be seen; the second view is turned by up to 12
+    degrees, grown or shrunk by a quarter, and stretched a little. Its box is that of the ellipse
+    within the turned rectangle, for a rectangle's own would grow with every turn.
+    """
+    height, width = photo.shape[:2]
+    box = _eventful(photo, rng)
+    x, y, w, h = box
+    angle = math.radians(rng.uniform(-12, 12))
+    scale = math.exp(rng.uniform(-0.22, 0.22))
+    stretch = math.exp(rng.uniform(-0.15, 0.15))
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    linear = turn @ np.diag([scale * stretch, scale / stretch])
+    middle = np.array([x + w / 2, y + h / 2])
+    place = middle + rng.uniform(-0.1, 0.1, size=2) * (width, height)
+    # OpenCV counts from pixel centres, we from pixel corners.
+    shift = place - linear @ middle + (linear @ (0.5, 0.5) - 0.5)
+    affine = np.column_stack([linear, shift])
+    view = cv2.warpAffine(photo, affine, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    reach = np.hypot(linear[:, 0] * w / 2, linear[:, 1] * h / 2)
+    left, top = place - reach
+    turned = (float(left), float(top), float(2 * reach[0]), float(2 * reach[1]))
+    return [(photo, box), (view.astype(np.uint8), turned)]
+
+
+def _eventful(photo: Image, rng: np.random.Generator) -> Box:
+    """The rectangle with the most contrast of a few by chance."""
+    height, width = photo.shape[:2]
+    best, found = -1.0, (0.0, 0.0, float(width), float(height))
+    for _ in range(4):
+        w, h = (min(height, width) * math.exp(rng.uniform(-2.3, -0.9)) for _ in range(2))
+        x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+        part = photo[int(y) : int(y + h) + 1, int(x) : int(x + w) + 1]
+        contrast = float(part.std(axis=(0, 1)).mean())
+        if contrast > best:
+            best, found = contrast, (x, y, w, h)
+    return found

@@ -1,0 +1,96 @@
+"""The head of our own model: depthwise correlation, separable towers, and a quality beside them."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from siamcorr.layers.blocks import SepConv
+from siamcorr.layers.heads.prediction import Prediction
+from siamcorr.layers.necks import center_crop
+from siamcorr.ops import xcorr_depthwise
+
+TYPICAL = 32.0  # pixels from the middle of a target to its sides, in a search crop
+
+
+class LiteMaps(NamedTuple):
+    """What the head says before score and quality are put together, for training.
+
+    logits: (B, 1, S, S), target or not, before sigmoid.
+    boxes: (B, 4, S, S), distances in pixels, > 0.
+    quality: (B, 1, S, S), how well the box will overlap (IoU), before sigmoid.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    quality: Tensor
+
+
+class LiteHead(nn.Module):
+    """Anchor-free head whose score is the chance of a target times the quality of its box.
+
+    Args:
+        in_channels: of the features.
+        channels: of the correlations and towers.
+        depth: SepConv blocks in a tower.
+        crop: cells a side of the template that are correlated, even.
+
+    Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (17, 17), whose
+        middle cell looks at the middle of the crop; logits (B, 1, 17, 17).
+
+    Keys: {cls, box}_{kernel, search}.op, {cls, box}_tower.N.op, {cls, box, quality}_pred.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int = 128, depth: int = 2, crop: int = 4
+    ) -> None:
+        super().__init__()
+        self.crop = crop
+        for side in ("cls", "box"):
+            self.add_module(f"{side}_kernel", SepConv(in_channels, channels, 3, repeats=1))
+            self.add_module(f"{side}_search", SepConv(in_channels, channels, 3, repeats=1))
+            self.add_module(f"{side}_norm", nn.BatchNorm2d(channels))
+            tower = [SepConv(channels, channels, 3, repeats=1) for _ in range(depth)]
+            self.add_module(f"{side}_tower", nn.Sequential(*tower))
+        self.cls_pred = nn.Conv2d(channels, 1, 1)
+        self.box_pred = nn.Conv2d(channels, 4, 1)
+        self.quality_pred = nn.Conv2d(channels, 1, 1)
+        nn.init.constant_(_bias(self.cls_pred), -math.log(99))  # one cell in a hundred
+        nn.init.constant_(_bias(self.box_pred), math.log(TYPICAL))
+        nn.init.normal_(self.box_pred.weight, std=0.01)
+
+    def template(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Template features (B, C, 8, 8) to the kernels of score and box."""
+        return tuple(
+            center_crop(self.get_submodule(f"{side}_kernel")(features), self.crop)
+            for side in ("cls", "box")
+        )
+
+    def maps(self, features: Tensor, template: tuple[Tensor, ...]) -> LiteMaps:
+        """All three maps, as the losses want them."""
+        score = self._compare("cls", features, template[0])
+        box = self._compare("box", features, template[1])
+        distances = self.box_pred(box).clamp(max=math.log(1000)).exp()
+        return LiteMaps(self.cls_pred(score), distances, self.quality_pred(box))
+
+    def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
+        """Search features (B, C, 16, 16), with the kernels that `template` gave."""
+        logits, boxes, quality = self.maps(features, template)
+        # sqrt(p q) as a logit; by logarithms, so that nothing is rounded to 0 or 1 before.
+        both = (F.logsigmoid(logits) + F.logsigmoid(quality)) / 2
+        return Prediction(both - torch.log(-torch.expm1(both.clamp(max=-1e-6))), boxes)
+
+    def _compare(self, side: str, features: Tensor, kernel: Tensor) -> Tensor:
+        adapted = self.get_submodule(f"{side}_search")(features)
+        cells = kernel.shape[-1] * kernel.shape[-2]
+        response = xcorr_depthwise(adapted, kernel, padding=self.crop // 2, scale=1 / cells)
+        normed = self.get_submodule(f"{side}_norm")(response)
+        out: Tensor = self.get_submodule(f"{side}_tower")(normed)
+        return out
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias

@@ -1,0 +1,119 @@
+"""What a training run is made of: one TOML file."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from siamcorr.data.scenes import SceneConfig
+from siamcorr.models.config import from_mapping
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where pairs come from.
+
+    folders: searched for photographs and cut-outs; "~" is the user's home.
+    scenes, photos: shares of the two kinds of pairs, rendered scenes and warped photographs.
+    negative: share of pairs whose template shows another target.
+    shift: of the target from the middle of the search crop, in pixels, either way.
+    scale: of the search crop, either way: 0.2 is 0.8 to 1.25.
+    gray: share of pairs without colour.
+    clips: rendered for validation. clip_frames: in each.
+    marked: a table of boxes in videos to validate by, too; empty for none. videos: their folder.
+    """
+
+    folders: tuple[str, ...]
+    scenes: float = 0.7
+    photos: float = 0.3
+    negative: float = 0.1
+    shift: float = 64.0
+    scale: float = 0.2
+    gray: float = 0.1
+    clips: int = 12
+    clip_frames: int = 60
+    marked: str = ""
+    videos: str = ""
+    scene: SceneConfig = field(default_factory=SceneConfig)
+
+    def __post_init__(self) -> None:
+        if min(self.scenes, self.photos) < 0 or self.scenes + self.photos <= 0:
+            raise ValueError("scenes and photos must be >= 0, and not both 0")
+        if not 0 <= self.negative < 1 or not 0 <= self.gray <= 1 or not 0 <= self.scale < 1:
+            raise ValueError("negative, gray and scale must be in 0..1")
+        if self.clips < 1 or self.clip_frames < 2:
+            raise ValueError("clips must be >= 1 and clip_frames >= 2")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a run goes.
+
+    model: a preset. output: folder for checkpoints and logs.
+    initial: ImageNet weights of the backbone; empty for random ones.
+    pairs: an epoch has so many. batch: over all processes together.
+    optimizer: "adamw" or "sgd". rate: the highest learning rate; backbone_rate: the backbone's
+    share of it. warmup: steps up to it; from there it falls as half a cosine.
+    unfreeze: the epoch from which the backbone learns, too; counted from 0.
+    clip: the gradient's norm at most. average: of the moving average of weights (EMA).
+    workers: processes that make pairs, for each process that trains.
+    """
+
+    model: str
+    output: str
+    data: DataConfig
+    initial: str = ""
+    epochs: int = 10
+    pairs: int = 10000
+    batch: int = 32
+    optimizer: str = "adamw"
+    rate: float = 1e-3
+    backbone_rate: float = 0.1
+    weight_decay: float = 1e-4
+    warmup: int = 200
+    unfreeze: int = 6
+    clip: float = 5.0
+    average: float = 0.998
+    workers: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, self.pairs // self.batch) < 1:
+            raise ValueError("epochs and batch must be >= 1, and pairs >= batch")
+        if self.optimizer not in ("adamw", "sgd"):
+            raise ValueError(f'optimizer must be "adamw" or "sgd", got {self.optimizer!r}')
+        if self.rate <= 0 or self.backbone_rate < 0 or self.clip <= 0:
+            raise ValueError("rate and clip must be > 0, backbone_rate >= 0")
+        if not 0 <= self.average < 1 or self.workers < 0 or self.warmup < 0:
+            raise ValueError("average must be in 0..1, workers and warmup >= 0")
+
+
+def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
+    """Read a run's file; `changes` are key=value, data.key=value for a table's.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such file, or a change names no key.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        for change in changes:
+            _set(table, change)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return from_mapping(TrainConfig, table, path.name)
+
+
+def _set(table: dict[str, Any], change: str) -> None:
+    name, equals, text = change.partition("=")
+    *tables, key = name.strip().split(".")
+    if not equals or not key:
+        raise ValueError(f"--set takes key=value, got {change!r}")
+    for part in tables:
+        table = table.setdefault(part, {})
+    try:
+        table[key] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[key] = text.strip()

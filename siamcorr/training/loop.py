@@ -1,0 +1,223 @@
+"""The loop: pairs in, better weights out; killed and resumed, on one process or many."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from siamcorr.data.library import one_thread
+from siamcorr.layers.heads.lite import LiteHead
+from siamcorr.models import SiameseNetwork, for_inference
+from siamcorr.training.config import TrainConfig
+from siamcorr.training.losses import Losses, anchor_free_losses
+from siamcorr.training.pairs import Pair, PairDataset, collate
+from siamcorr.training.processes import Processes
+
+
+class PairLosses(nn.Module):
+    """Network and losses as one module, so that many processes can share its gradients."""
+
+    def __init__(self, network: SiameseNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.frozen: list[SiameseNetwork] = []  # in a list, so that it is no submodule
+        if not any(p.requires_grad for p in network.backbone.parameters()):
+            self.frozen = [for_inference(network)]
+
+    def forward(self, pair: Pair) -> Losses:
+        """The losses of a batch of pairs."""
+        preset, head = self.network.preset, self.network.head
+        assert isinstance(head, LiteHead)
+        with torch.set_grad_enabled(not self.frozen):
+            backbone = self.frozen[0] if self.frozen else self.network
+            template, search = (backbone.features(image) for image in (pair.template, pair.search))
+        maps = head.maps(search, head.template(template))
+        return anchor_free_losses(
+            maps, pair.box, pair.present, preset.recipe.stride, preset.crop.search_size
+        )
+
+
+class Trainer:
+    """A run: network, optimizer, schedule and moving average, and how to write them down.
+
+    Args:
+        network: with the weights to begin from, on its device.
+        dataset: the pairs of all processes; the run's share is taken from it.
+        config: see `TrainConfig`.
+        processes: this one among the others.
+    """
+
+    def __init__(
+        self,
+        network: SiameseNetwork,
+        dataset: PairDataset,
+        config: TrainConfig,
+        processes: Processes,
+    ) -> None:
+        self.network, self.dataset = network, dataset
+        self.config, self.processes = config, processes
+        self.epoch = 0
+        self.best = -1.0
+        average = partial(moving_average, config.average)
+        self.average = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+        head = [p for name, p in network.named_parameters() if not name.startswith("backbone.")]
+        groups: list[dict[str, Any]] = [
+            {"params": head, "lr": config.rate},
+            {
+                "params": [*network.backbone.parameters()],
+                "lr": config.rate * config.backbone_rate,
+            },
+        ]
+        self.optimizer = _optimizer(groups, config)
+        self.steps = config.pairs // config.batch
+        self.schedule = LambdaLR(
+            self.optimizer, lambda step: learning_rate(step, config, self.steps * config.epochs)
+        )
+        cuda = network.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(enabled=cuda)
+
+    def run_epoch(self) -> Iterator[dict[str, float]]:
+        """Train through an epoch's pairs; yields each step's losses, rate and gradient norm."""
+        learns = self.epoch >= self.config.unfreeze
+        for parameter in self.network.backbone.parameters():
+            parameter.requires_grad_(learns)
+        self.network.train()
+        self.network.backbone.eval()  # its norms keep what ImageNet taught them
+        module = self.processes.wrapped(PairLosses(self.network))
+        for pair in self._loader():
+            yield self._step(module, self._brought(pair))
+        self.epoch += 1
+
+    def _step(self, module: nn.Module, pair: Pair) -> dict[str, float]:
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.network.device.type, enabled=self.scaler.is_enabled()):
+            losses: Losses = module(pair)
+        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        rate = self.schedule.get_last_lr()[0]
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+        values = {"total": losses.total, "norm": norm, **losses._asdict()}
+        return {"rate": float(rate)} | {name: float(v.detach()) for name, v in values.items()}
+
+    def _brought(self, pair: Pair) -> Pair:
+        """On the device; images as floats, channels last."""
+        device = self.network.device
+        template, search = (
+            image.to(device).float().contiguous(memory_format=torch.channels_last)
+            for image in (pair.template, pair.search)
+        )
+        return Pair(template, search, pair.box.to(device), pair.present.to(device))
+
+    def _loader(self) -> DataLoader[Pair]:
+        """This process's share of the epoch's pairs, in an order that all agree on."""
+        config, processes = self.config, self.processes
+        order = torch.randperm(
+            len(self.dataset), generator=torch.Generator().manual_seed(config.seed + self.epoch)
+        )
+        first = self.epoch * len(self.dataset)
+        numbers = (order[: self.steps * config.batch] + first).view(self.steps, config.batch)
+        share = processes.share(numbers).flatten().tolist()
+        return DataLoader(
+            self.dataset,
+            batch_size=config.batch // processes.count,
+            sampler=share,
+            num_workers=config.workers,
+            collate_fn=collate,
+            worker_init_fn=one_thread,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs."""
+        return {
+            "epoch": self.epoch,
+            "best": self.best,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint that `state` filled.
+
+        Raises:
+            ValueError: it is one of another run.
+        """
+        try:
+            state = torch.load(path, map_location=self.network.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.epoch, self.best = state["epoch"], state["best"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(f"{path}: is no checkpoint of this run ({error})") from None
+
+    @property
+    def averaged(self) -> SiameseNetwork:
+        """The network with the moving average of its weights: what is validated and kept."""
+        return cast("SiameseNetwork", self.average.module).eval()
+
+
+def learning_rate(step: int, config: TrainConfig, steps: int) -> float:
+    """Share of the highest rate at a step: a line up to it, then half a cosine down to a hundredth.
+
+    Example:
+        >>> config = TrainConfig("m", "o", DataConfig(("f",)), warmup=10)
+        >>> [round(learning_rate(step, config, 110), 3) for step in (0, 9, 10, 60, 110)]
+        [0.1, 1.0, 1.0, 0.505, 0.01]
+    """
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, steps - config.warmup)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+@torch.no_grad()
+def moving_average(
+    decay: float, averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int
+) -> None:
+    """Move averages towards values, in place; faster at first, or the random start would stay.
+
+    Args:
+        decay: the share of the old that is kept in the long run.
+        averages: of weights and buffers.
+        values: what they are now.
+        count: updates so far.
+    """
+    kept = min(decay, (1 + int(count)) / (10 + int(count)))
+    for average, value in zip(averages, values, strict=True):
+        if average.is_floating_point():
+            average.lerp_(value, 1 - kept)
+        else:
+            average.copy_(value)
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint so that path holds all of it, or what it held before."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        torch.save(state, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
+    if config.optimizer == "sgd":
+        return SGD(groups, momentum=0.9, weight_decay=config.weight_decay)
+    return AdamW(groups, weight_decay=config.weight_decay)

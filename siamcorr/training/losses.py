@@ -1,0 +1,105 @@
+"""Losses of an anchor-free head: is it there, where does it end, how good is that."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamcorr.layers.heads.lite import LiteMaps
+
+CENTER = 0.5  # of the box's sides: cells within this middle part are targets
+
+
+class Losses(NamedTuple):
+    """Each a mean over its cells; `total` weighs them."""
+
+    score: Tensor
+    box: Tensor
+    quality: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return self.score + 2 * self.box + 0.5 * self.quality
+
+
+def anchor_free_losses(
+    maps: LiteMaps, box: Tensor, present: Tensor, stride: int, size: int
+) -> Losses:
+    """Focal loss of the score, generalised IoU of the boxes, cross-entropy of their quality.
+
+    Cells in the middle part of the box are targets, cells outside the box are not, and those
+    between count for nothing. A box too small to hold a cell takes the one nearest to its middle.
+
+    Args:
+        maps: from `LiteHead.maps`.
+        box: (B, 4) left, top, right, bottom in pixels of the search crop.
+        present: (B,) 1 where the target is there at all.
+        stride: pixels from cell to cell.
+        size: of the search crop.
+
+    Reference:
+        Lin et al., Focal Loss, 2017, arXiv:1708.02002; Rezatofighi et al., GIoU, 2019,
+        arXiv:1902.09630; Tian et al., FCOS, 2019, arXiv:1904.01355.
+    """
+    points = cell_points(maps.logits.shape[-1], stride, size).to(box)
+    positive, negative = cell_labels(points, box, present)
+    logits = maps.logits[:, 0].float()
+    count = positive.sum().clamp(min=1)
+    score = _focal(logits, positive)[positive | negative].sum() / count
+    predicted = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1)[positive]
+    wanted = box[:, None, None, :].expand(*positive.shape, 4)[positive]
+    iou, giou = overlaps(predicted, wanted)
+    quality = maps.quality[:, 0].float()[positive]
+    return Losses(
+        score,
+        (1 - giou).sum() / count,
+        F.binary_cross_entropy_with_logits(quality, iou.detach(), reduction="sum") / count,
+    )
+
+
+def cell_points(cells: int, stride: int, size: int) -> Tensor:
+    """Where each cell looks: (2, S, S), x and y in pixels of the search crop."""
+    line = size / 2 + stride * (torch.arange(cells) - cells // 2)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack([x, y])
+
+
+def cell_labels(points: Tensor, box: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Which cells are targets, and which are not: two (B, S, S) masks."""
+    middle = (box[:, :2] + box[:, 2:]) / 2
+    half = (box[:, 2:] - box[:, :2]) / 2
+    offset = (points[None] - middle[:, :, None, None]).abs()  # (B, 2, S, S)
+    inside = (offset / half[:, :, None, None]).amax(dim=1)
+    nearest = offset.square().sum(dim=1)
+    closest = nearest <= nearest.amin(dim=(1, 2), keepdim=True)
+    there = present[:, None, None] > 0
+    positive = ((inside < CENTER) | closest) & there
+    negative = ((inside > 1) | ~there) & ~positive
+    return positive, negative
+
+
+def boxes_at(points: Tensor, distances: Tensor) -> Tensor:
+    """Distances (B, 4, S, S) at points (2, S, S) -> left, top, right, bottom (B, 4, S, S)."""
+    return torch.cat([points - distances[:, :2], points + distances[:, 2:]], dim=1)
+
+
+def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU in 0..1 and generalised IoU in -1..1 of boxes (N, 4), row by row."""
+    area_a = (a[:, 2:] - a[:, :2]).prod(dim=1)
+    area_b = (b[:, 2:] - b[:, :2]).prod(dim=1)
+    common = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(dim=1)
+    shared = common.prod(dim=1)
+    union = area_a + area_b - shared
+    iou = shared / union.clamp(min=1e-6)
+    return iou, iou - (hull - union) / hull.clamp(min=1e-6)
+
+
+def _focal(logits: Tensor, target: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    wanted = target.to(logits.dtype)
+    plain = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    wrong = torch.where(target, 1 - logits.sigmoid(), logits.sigmoid())
+    weight = torch.where(target, alpha, 1 - alpha)
+    return weight * wrong**gamma * plain

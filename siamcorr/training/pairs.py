@@ -1,0 +1,114 @@
+"""Pairs to learn from: a template crop, a search crop, and where the target is in it.
+
+A pair is a function of the seed and its number alone, so that any number of workers and processes,
+and a run that was killed, see the same ones.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from siamcorr.data.effects import degrade
+from siamcorr.data.library import Library
+from siamcorr.data.scenes import Scene
+from siamcorr.data.synthetic import Box, Image
+from siamcorr.data.warps import photo_pair
+from siamcorr.models import Preset
+from siamcorr.tracking.crops import Crop, context_box, crop_box, mean_color
+from siamcorr.training.config import DataConfig
+
+
+class Pair(NamedTuple):
+    """One pair, or a batch of them.
+
+    template: (3, 127, 127) uint8, in the network's colour order. search: (3, 255, 255).
+    box: (4,) left, top, right, bottom of the target in the search crop, in pixels.
+    present: 1, or 0 where the template shows another target.
+    """
+
+    template: Tensor
+    search: Tensor
+    box: Tensor
+    present: Tensor
+
+
+class PairDataset(Dataset[Pair]):
+    """So many pairs, other ones in every epoch.
+
+    Args:
+        library: where the pictures come from.
+        preset: for the sizes of the crops and the order of colours.
+        config: see `DataConfig`.
+        count: pairs in an epoch.
+        seed: of everything.
+    """
+
+    def __init__(
+        self, library: Library, preset: Preset, config: DataConfig, count: int, seed: int
+    ) -> None:
+        self.library, self.preset, self.config = library, preset, config
+        self.count, self.seed = count, seed
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Pair:
+        """The pair of a number; numbers beyond the length go on into later epochs."""
+        rng = np.random.default_rng([self.seed, index])
+        frames = self._frames(rng)
+        present = rng.random() >= self.config.negative
+        template_frame = frames[0] if present else self._frames(rng)[0]
+        template, _ = self._cut(*template_frame, rng, self.preset.crop.template_size, jitter=False)
+        search, box = self._cut(*frames[1], rng, self.preset.crop.search_size, jitter=True)
+        gray = rng.random() < self.config.gray
+        return Pair(
+            self._tensor(template.image, rng, gray),
+            self._tensor(search.image, rng, gray),
+            torch.tensor(box, dtype=torch.float32),
+            torch.tensor(float(present)),
+        )
+
+    def _frames(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
+        """Two frames of one target, that of the template and that of the search."""
+        shares = self.config.scenes, self.config.photos
+        if rng.random() * sum(shares) < shares[0]:
+            scene = Scene(self.library, rng, self.config.scene)
+            start = rng.uniform(0, 4)
+            return [scene.clean_frame(start), scene.clean_frame(start + rng.uniform(0, 3))]
+        return photo_pair(self.library.photo(rng), rng)
+
+    def _cut(
+        self, image: Image, box: Box, rng: np.random.Generator, size: int, jitter: bool
+    ) -> tuple[Crop, list[float]]:
+        """A crop around the target, or around a place near it, and the box within the crop."""
+        crop, config = self.preset.crop, self.config
+        x, y, w, h = box
+        sides = np.array(context_box(w, h, crop.context, crop.keep_ratio))
+        factor = size / crop.template_size
+        center = np.array([x + w / 2, y + h / 2])
+        low = np.log(1 - config.scale) if jitter else -0.05
+        factor *= float(np.exp(rng.uniform(low, -low)))
+        reach = config.shift if jitter else 4.0
+        center -= rng.uniform(-reach, reach, size=2) / size * sides * factor
+        width, height = (float(side * factor) for side in sides)
+        place = float(center[0]), float(center[1])
+        cut = crop_box(image, place, (width, height), size, mean_color(image))
+        fx, fy = size / cut.width, size / cut.height
+        left, top = (x - cut.left) * fx, (y - cut.top) * fy
+        return cut, [left, top, left + w * fx, top + h * fy]
+
+    def _tensor(self, image: Image, rng: np.random.Generator, gray: bool) -> Tensor:
+        taken = degrade(image, rng, int(rng.integers(2**31)))
+        if gray:
+            taken = np.repeat(taken.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+        if self.preset.crop.color == "bgr":
+            taken = taken[:, :, ::-1]
+        return torch.from_numpy(np.ascontiguousarray(taken.transpose(2, 0, 1)))
+
+
+def collate(pairs: list[Any]) -> Pair:
+    """A batch from pairs."""
+    return Pair(*(torch.stack(parts) for parts in zip(*pairs, strict=True)))

@@ -1,0 +1,88 @@
+"""Choosing: how well a network tracks through clips that it was not trained on."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from siamcorr.data.library import Library
+from siamcorr.data.scenes import Scene
+from siamcorr.data.synthetic import Box, Image
+from siamcorr.media import open_source
+from siamcorr.models import Network
+from siamcorr.tracking import Tracker, box_iou
+from siamcorr.training.config import DataConfig
+
+
+class Clip(NamedTuple):
+    """Frames, and the target's box in some of them; None where it was not marked."""
+
+    name: str
+    frames: Sequence[Image]
+    boxes: Sequence[Box | None]
+
+
+def rendered_clips(library: Library, config: DataConfig, seed: int = 1) -> list[Clip]:
+    """The clips to choose by, out of pictures that are held out."""
+    clips = []
+    for index in range(config.clips):
+        scene = Scene(library, np.random.default_rng([seed, index]), config.scene)
+        frames, boxes = zip(*scene.clip(config.clip_frames), strict=True)
+        clips.append(Clip(f"scene {index}", frames, boxes))
+    return clips
+
+
+def marked_clips(table: str | Path, folder: str | Path) -> list[Clip]:
+    """Videos in a folder, with the boxes that a table marks in some of their frames.
+
+    Args:
+        table: a CSV file with the columns clip, frame, x, y, w, h; the clip is the video's name
+            without its ending, frames count from 0.
+        folder: of the videos.
+
+    Raises:
+        OSError: the table or a video cannot be read.
+        ValueError: the table has other columns, or a video's first frame is not marked.
+    """
+    marked: dict[str, dict[int, Box]] = {}
+    with Path(table).open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            try:
+                x, y, w, h = (float(row[key]) for key in "xywh")
+                marked.setdefault(row["clip"], {})[int(row["frame"])] = (x, y, w, h)
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"{table}: no clip, frame, x, y, w, h in {row}") from None
+    clips = []
+    for name, boxes in marked.items():
+        path = next(iter(sorted(Path(folder).glob(f"{name}.*"))), Path(folder) / name)
+        with closing(open_source(str(path))) as source:
+            frames = [frame.image for frame in source]
+        if 0 not in boxes:
+            raise ValueError(f"{table}: the first frame of {name} is not marked")
+        clips.append(Clip(name, frames, [boxes.get(index) for index in range(len(frames))]))
+    return clips
+
+
+def mean_overlaps(network: Network, clips: Iterable[Clip]) -> dict[str, float]:
+    """Mean IoU with the marked boxes by clip, each started on its first box.
+
+    A target that is out of sight (its box has no area) is not counted.
+    """
+    return {clip.name: _mean_overlap(network, clip) for clip in clips}
+
+
+def _mean_overlap(network: Network, clip: Clip) -> float:
+    tracker = Tracker(network)
+    start = clip.boxes[0]
+    if start is None:
+        raise ValueError(f"{clip.name}: the first frame has no box")
+    tracker.init(clip.frames[0], start)
+    overlaps = []
+    for frame, box in zip(clip.frames[1:], clip.boxes[1:], strict=True):
+        found = tracker.update(frame).box_xywh
+        if box is not None and box[2] > 0 and box[3] > 0:
+            overlaps.append(box_iou(found, box))
+    return float(np.mean(overlaps)) if overlaps else 0.0
