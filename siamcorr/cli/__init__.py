@@ -12,7 +12,6 @@ from siamcorr.cli import (
     bench,
     convert,
     download,
-    eval,
     export,
     models,
     profile,
@@ -21,7 +20,7 @@ from siamcorr.cli import (
     train,
 )
 
-COMMANDS = (track, models, download, convert, export, summary, profile, bench, train, eval)
+COMMANDS = (track, models, download, convert, export, summary, profile, bench, train)
 
 
 def main(argv: list[str] | None = None) -> int:

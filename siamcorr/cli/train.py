@@ -117,9 +117,21 @@ def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
         if fresh:
             writer.writerow(COLUMNS)
         writer.writerow([f"{row[name]:.6g}" for name in COLUMNS])
+    _tensorboard(output, trainer.epoch, row)
     if row["overlap"] >= trainer.best:
         trainer.best = row["overlap"]
         weights = trainer.averaged.state_dict()
         metadata = {"preset": trainer.network.preset.name, "epoch": f"{trainer.epoch}"}
         write_safetensors(output / "best.safetensors", weights, metadata)
     save(output / "last.pt", trainer.state())
+
+
+def _tensorboard(output: Path, epoch: int, row: dict[str, float]) -> None:
+    """The same figures as events, where tensorboard is installed (the extra `train`)."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError:
+        return
+    with SummaryWriter(output) as writer:  # type: ignore[no-untyped-call]
+        for name in COLUMNS[1:]:
+            writer.add_scalar(name, row[name], epoch)  # type: ignore[no-untyped-call]

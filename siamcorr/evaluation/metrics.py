@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 OVERLAPS = np.linspace(0, 1, 21)  # thresholds of the success plot
-PIXELS = np.arange(0, 51)  # of the precision plot
+PIXELS = np.arange(0.0, 51.0)  # of the precision plot
 SHARES = np.linspace(0, 0.5, 51)  # of the normalised one, in the target's sides
 
 

@@ -132,7 +132,7 @@ def _plots(scores: Mapping[str, Scores]) -> dict[str, bytes]:
 
 def _overlap_plot(curves: Mapping[str, Array]) -> bytes:
     longest = max(len(values) for values in curves.values())
-    return _figure(np.arange(longest), curves, "frame", "overlap", wide=True)
+    return _figure(np.arange(float(longest)), curves, "frame", "overlap", wide=True)
 
 
 def _figure(

@@ -106,8 +106,9 @@ def convert(source: str | Path, destination: str | Path, name: str | None = None
 def find_weights(preset: Preset) -> Path:
     """Look for a preset's weights where they are kept on this machine.
 
-    In order: the folder that SIAMCORR_WEIGHTS names, the user's cache (~/.cache/siamcorr), and
-    weights/ in the folder that SIAMCORR_SHARED names (in a checkout: ../shared).
+    In order: the folder that SIAMCORR_WEIGHTS names, what is shipped with the package, the user's
+    cache (~/.cache/siamcorr), and weights/ in the folder that SIAMCORR_SHARED names (in a
+    checkout: ../shared).
 
     Raises:
         FileNotFoundError: they are in none of them; the text says where to get them.
@@ -115,7 +116,8 @@ def find_weights(preset: Preset) -> Path:
     cache = cache_dir()
     shared = Path(os.environ.get("SIAMCORR_SHARED") or configs_dir().parent.parent / "shared")
     own = os.environ.get("SIAMCORR_WEIGHTS")
-    for folder in [*([Path(own)] if own else []), cache, shared / "weights"]:
+    shipped = Path(__file__).resolve().parent.parent / "weights"
+    for folder in [*([Path(own)] if own else []), shipped, cache, shared / "weights"]:
         for file in (f"{preset.name}.safetensors", preset.weights.file):
             if (folder / file).is_file():
                 return folder / file
