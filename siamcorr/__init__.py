@@ -10,11 +10,12 @@ from siamcorr.ops import (
     xcorr_normalized,
     xcorr_pixelwise,
 )
-from siamcorr.tracking import Tracker, TrackResult
+from siamcorr.tracking import MultiTracker, Tracker, TrackResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "MultiTracker",
     "TrackResult",
     "Tracker",
     "build_model",

@@ -89,6 +89,7 @@ def test_files_stay_short(path):
 def test_public_names():
     """What a person imports from the top; a change here is a change for every user."""
     assert siamcorr.__all__ == [
+        "MultiTracker",
         "TrackResult",
         "Tracker",
         "build_model",

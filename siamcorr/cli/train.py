@@ -132,6 +132,6 @@ def _tensorboard(output: Path, epoch: int, row: dict[str, float]) -> None:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError:
         return
-    with SummaryWriter(output) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(output) as writer:
         for name in COLUMNS[1:]:
-            writer.add_scalar(name, row[name], epoch)  # type: ignore[no-untyped-call]
+            writer.add_scalar(name, row[name], epoch)

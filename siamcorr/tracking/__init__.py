@@ -1,6 +1,7 @@
 """Tracking: frame in, box out."""
 
 from siamcorr.tracking.boxes import Box, box_around, box_iou, check_box
+from siamcorr.tracking.multi import MultiTracker
 from siamcorr.tracking.tracker import Tracker, TrackResult
 
-__all__ = ["Box", "TrackResult", "Tracker", "box_around", "box_iou", "check_box"]
+__all__ = ["Box", "MultiTracker", "TrackResult", "Tracker", "box_around", "box_iou", "check_box"]

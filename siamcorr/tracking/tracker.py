@@ -54,7 +54,7 @@ class Tracker:
     """
 
     def __init__(self, model: Network) -> None:
-        self.model = model.eval() if isinstance(model, nn.Module) else model
+        self.model = as_eval(model)
         self.device = model.device
         self.recipe = recipe_of(model.preset)
         self._template: Template | None = None
@@ -117,11 +117,29 @@ class Tracker:
             self._template = tuple(old + rate * (new - old) for old, new in pairs)
 
     def _tensor(self, crops: list[Crop]) -> Tensor:
-        images = [crop.image for crop in crops]
-        if self.recipe.crop.color == "bgr":
-            images = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8) for image in images]
-        stacked = torch.from_numpy(np.stack(images)).to(self.device)  # (N, H, W, 3) uint8
-        return stacked.permute(0, 3, 1, 2).float()  # (N, 3, H, W), channels last
+        return crops_to_tensor(crops, self.recipe.crop.color, self.device)
+
+
+def as_eval(model: Network) -> Network:
+    """The network, in eval mode if it knows modes."""
+    if isinstance(model, nn.Module):
+        model.eval()
+    return model
+
+
+def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tensor:
+    """What a network takes: (N, 3, S, S) float, 0..255, channels last, in one copy to the device.
+
+    Args:
+        crops: N of one size, RGB.
+        color: "rgb" or "bgr", the order that the network wants.
+        device: where it runs.
+    """
+    images = [crop.image for crop in crops]
+    if color == "bgr":
+        images = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8) for image in images]
+    stacked = torch.from_numpy(np.stack(images)).to(device)  # (N, S, S, 3) uint8
+    return stacked.permute(0, 3, 1, 2).float()
 
 
 def to_numpy(logits: Tensor, boxes: Tensor) -> tuple[Map, Map]:
