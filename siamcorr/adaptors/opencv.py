@@ -67,20 +67,36 @@ class Peer:
     """
 
     def __init__(self, name: str, folder: str | Path = ".") -> None:
+        self._name = name
         self._peer = _create(name, Path(folder))
 
     def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
-        """Take the target inside the box, whose numbers OpenCV wants whole."""
+        """Take the target inside the box, whose numbers OpenCV wants whole.
+
+        Raises:
+            ValueError: OpenCV cannot use the box; mil, for one, wants it inside the frame.
+        """
         self._box: Box = tuple(float(value) for value in box_xywh)  # type: ignore[assignment]
-        self._peer.init(_swapped(frame), [round(value) for value in box_xywh])
+        self._call(self._peer.init, _swapped(frame), [round(value) for value in box_xywh])
 
     def update(self, frame: Image) -> PeerResult:
-        """Find it in the next frame."""
-        found, box = self._peer.update(_swapped(frame))
+        """Find it in the next frame.
+
+        Raises:
+            ValueError: OpenCV cannot use the frame.
+        """
+        found, box = self._call(self._peer.update, _swapped(frame))
         if found:
             x, y, w, h = (float(value) for value in box)
             self._box = (x, y, w, h)
         return PeerResult(self._box, not found)
+
+    def _call(self, function: Any, *args: Any) -> Any:
+        """OpenCV's errors as ours: they are no ValueError, nor any other builtin one."""
+        try:
+            return function(*args)
+        except cv2.error as error:
+            raise ValueError(f"opencv:{self._name}: {error}") from None
 
 
 def _create(name: str, folder: Path) -> Any:

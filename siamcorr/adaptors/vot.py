@@ -5,12 +5,11 @@ workspace's trackers.ini:
 
     [siamcorr]
     label = siamcorr
-    protocol = traxpython
-    command = siamcorr.adaptors.vot
+    protocol = trax
+    command = python -m siamcorr.adaptors.vot nanotrack-v2
 """
 
 import sys
-from typing import Any
 
 import cv2
 
@@ -29,35 +28,23 @@ def serve(tracker: Tracker) -> int:
     import trax
 
     frames = 0
-    with trax.Server([trax.Region.RECTANGLE], [trax.Image.PATH], verbose=False) as server:
+    with trax.Server([trax.Region.RECTANGLE], [trax.Image.PATH]) as server:
         while True:
             request = server.wait()
-            if request.type in (trax.TraxStatus.QUIT, trax.TraxStatus.ERROR):
+            if request.type == trax.TraxStatus.QUIT:
                 return frames
-            frame = _read(request.image)
+            frame = _read(request.image["color"].path())
             if request.type == trax.TraxStatus.INITIALIZE:
-                box = _first(request).bounds()  # x1, y1, x2, y2
-                x, y, right, bottom = (float(value) for value in box)
-                tracker.init(frame, (x, y, right - x, bottom - y))
+                region, _ = request.objects[0]
+                tracker.init(frame, region.bounds())  # x, y, w, h
                 found = tracker.box_xywh
             else:
                 found = tracker.update(frame).box_xywh
-            server.status(_answer(trax.Rectangle.create(*found), request), {})
+            server.status([(trax.Rectangle.create(*found), {})])
             frames += 1
 
 
-def _first(request: Any) -> Any:
-    """The target's region; since TraX 4 a request holds a list of objects."""
-    objects = getattr(request, "objects", None)
-    return objects[0][0] if objects else request.region
-
-
-def _answer(region: Any, request: Any) -> Any:
-    return [(region, {})] if getattr(request, "objects", None) is not None else region
-
-
-def _read(image: Any) -> Image:
-    path = (image["color"] if isinstance(image, dict) else image).path()
+def _read(path: str) -> Image:
     frame = cv2.imread(path, cv2.IMREAD_COLOR)
     if frame is None:
         raise ValueError(f"{path}: cannot be read")

@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     results: dict[str, dict[str, Result]] = {name: {} for name in args.trackers}
     problems = []
     total = len(args.trackers) * len(sequences)
-    jobs = evaluate(make_tracker, args.trackers, sequences, output / "results", args.processes)
+    folder, processes = output / "results", args.processes
+    jobs = evaluate(make_tracker, args.trackers, sequences, folder, processes, args.threads)
     for job in tqdm(jobs, total=total, unit=" runs"):
         if job.result is None:
             problems.append(f"{job.tracker} on {job.sequence}: {job.problem}")
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         {name: float(np.mean([r.fps for r in results[name].values()])) for name in scores},
     )
     if args.failures:
-        _add_failures(table, sequences)
+        _add_failures(table, results, sequences, problems)
     _print(table)
     for problem in problems:
         print(f"siamcorr: {problem}")
@@ -85,11 +86,23 @@ def _scores(
     return scores
 
 
-def _add_failures(table: list[list[str]], sequences: list[Sequence]) -> None:
+def _add_failures(
+    table: list[list[str]],
+    results: dict[str, dict[str, Result]],
+    sequences: list[Sequence],
+    problems: list[str],
+) -> None:
+    """A column of failures in the sequences that a tracker finished, and the problems met."""
     table[0].append("failures")
     for line in tqdm(table[1:], unit=" trackers"):
-        lost = [run_supervised(make_tracker(line[0]), sequence) for sequence in sequences]
-        line.append(str(sum(lost)))
+        name, lost = line[0], 0
+        for sequence in sequences:
+            if sequence.name in results[name]:
+                try:
+                    lost += run_supervised(make_tracker(name), sequence)
+                except ValueError as error:
+                    problems.append(f"{name} on {sequence.name}, failures not counted: {error}")
+        line.append(str(lost))
 
 
 def _print(table: list[list[str]]) -> None:

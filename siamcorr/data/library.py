@@ -31,11 +31,15 @@ class Library:
     """
 
     def __init__(self, folders: Sequence[str | Path], held_out: bool = False) -> None:
-        files = sorted(path for folder in folders for path in Path(folder).rglob("*"))
-        kept = [path for path in files if _is_held_out(path) == held_out]
+        files = {
+            path: path.relative_to(folder)
+            for folder in map(Path, folders)
+            for path in folder.rglob("*")
+        }
+        kept = [path for path in sorted(files) if _is_held_out(path) == held_out]
         self.photos = [path for path in kept if path.suffix.lower() in PHOTOS]
         pictures = [path for path in kept if path.suffix.lower() == ".png"]
-        self.cutouts = [path for path in pictures if not _is_drawn(path)]
+        self.cutouts = [path for path in pictures if not _is_drawn(files[path])]
         if not self.photos or not self.cutouts:
             raise ValueError(
                 f"{', '.join(map(str, folders))}: {len(self.photos)} photographs and "
@@ -62,22 +66,25 @@ class Library:
                 _read(path, channels)
 
     def _any(self, paths: list[Path], rng: np.random.Generator, channels: int) -> Image:
-        while paths:
-            path = paths[rng.integers(len(paths))]
+        left = paths.copy()  # what comes out must not hang on what was found broken before
+        while left:
+            path = left[rng.integers(len(left))]
             picture = _read(path, channels)
             if picture is not None:
                 return picture
-            paths.remove(path)
+            left.remove(path)
         raise ValueError("no picture that can be read is left")
 
 
 @lru_cache(maxsize=4000)
 def _read(path: Path, channels: int) -> Image | None:
-    """A picture, or None and a warning if it is none, has no alpha, or is tiny."""
+    """A picture, or None if it has no alpha or is tiny, and with a warning if it is none."""
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED if channels == 4 else cv2.IMREAD_COLOR)
     if picture is None:
         warnings.warn(f"{path}: cannot be read, left out", stacklevel=2)
         return None
+    if picture.dtype == np.uint16:
+        picture = (picture >> 8).astype(np.uint8)
     if picture.ndim != 3 or picture.shape[2] != channels:
         return None
     if channels == 4:

@@ -8,12 +8,19 @@ import numpy as np
 from siamcorr.data.synthetic import Box, Image
 
 
-def photo_pair(photo: Image, rng: np.random.Generator) -> list[tuple[Image, Box]]:
+def photo_pair(
+    photo: Image, rng: np.random.Generator, later: Image | None = None
+) -> list[tuple[Image, Box]]:
     """Two views of one part of a photograph, each with its box_xywh.
 
     The part is a rectangle where something is to be seen; the second view is turned by up to 12
     degrees, grown or shrunk by a quarter, and stretched a little. Its box is that of the ellipse
     within the turned rectangle, for a rectangle's own would grow with every turn.
+
+    Args:
+        photo: (H, W, 3) RGB.
+        rng: chooses the part and the second view.
+        later: the same scene a moment later, of the same size, for the second view.
     """
     height, width = photo.shape[:2]
     box = _eventful(photo, rng)
@@ -28,7 +35,8 @@ def photo_pair(photo: Image, rng: np.random.Generator) -> list[tuple[Image, Box]
     # OpenCV counts from pixel centres, we from pixel corners.
     shift = place - linear @ middle + (linear @ (0.5, 0.5) - 0.5)
     affine = np.column_stack([linear, shift])
-    view = cv2.warpAffine(photo, affine, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    second = photo if later is None else later
+    view = cv2.warpAffine(second, affine, (width, height), borderMode=cv2.BORDER_REFLECT_101)
     reach = np.hypot(linear[:, 0] * w / 2, linear[:, 1] * h / 2)
     left, top = place - reach
     turned = (float(left), float(top), float(2 * reach[0]), float(2 * reach[1]))

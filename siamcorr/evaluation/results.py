@@ -39,13 +39,16 @@ def save_result(path: Path, result: Result) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     times = path.with_name(f"{path.stem}_time.txt")
-    np.savetxt(times, result.seconds, fmt="%.8f")
-    partial = path.with_name(f".{path.name}.part")
+    # At first beside the paths: a full disk leaves what was there.
+    partials = {target: target.with_name(f".{target.name}.part") for target in (times, path)}
     try:
-        np.savetxt(partial, result.boxes, fmt="%.4f", delimiter=",")
-        partial.replace(path)
+        np.savetxt(partials[times], result.seconds, fmt="%.8f")
+        np.savetxt(partials[path], result.boxes, fmt="%.4f", delimiter=",")
+        for target, partial in partials.items():
+            partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
 
 
 def load_result(path: Path, frames: int) -> Result | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 
 from siamcorr.data.sequences import Sequence
 from siamcorr.evaluation.metrics import overlaps
@@ -60,24 +61,24 @@ def run_sequence(tracker: Tracking, sequence: Sequence) -> Result:
 def run_supervised(tracker: Tracking, sequence: Sequence) -> int:
     """How often the target is lost: the tracker is started again after each failure.
 
-    A failure is a box that does not meet the true one; the next start is five frames later.
+    A failure is a box that does not meet the true one; the next start is five frames later, or
+    on the first frame after those that has a true box.
 
     Reference:
         Kristan et al., The Visual Object Tracking VOT2015 challenge results, 2015.
     """
-    failures, start = 0, 0
+    failures, start, running = 0, 0, False
     for index, frame in enumerate(sequence):
         truth = sequence.boxes[index]
-        if index < start or not np.isfinite(truth).all():
-            continue
-        if index == start or start < 0:
+        known = bool(np.isfinite(truth).all())
+        if running:
+            found = np.array(tracker.update(frame).box_xywh, dtype=float)
+            if known and overlaps(found[None], truth[None])[0] == 0:
+                failures += 1
+                start, running = index + GAP, False
+        elif known and index >= start:
             tracker.init(frame, _box(sequence, index))
-            start = min(start, index)
-            continue
-        found = np.array(tracker.update(frame).box_xywh, dtype=float)
-        if overlaps(found[None], truth[None])[0] == 0:
-            failures += 1
-            start = index + GAP
+            running = True
     return failures
 
 
@@ -87,6 +88,7 @@ def evaluate(
     sequences: Iterable[Sequence],
     folder: str | Path,
     processes: int = 1,
+    threads: int | None = None,
 ) -> Iterator[Job]:
     """Every tracker on every sequence; results that lie in the folder already are taken.
 
@@ -98,13 +100,24 @@ def evaluate(
         sequences: to track through.
         folder: where results are written.
         processes: that work side by side.
+        threads: that torch may use in each of several processes; None is as many as it likes.
+
+    Raises:
+        OSError: a result cannot be written.
     """
-    tasks = [(make, name, sequence, Path(folder)) for name in names for sequence in sequences]
+    listed = list(sequences)
+    tasks = [(make, name, sequence, Path(folder)) for name in names for sequence in listed]
     if processes == 1:
         yield from map(_run, tasks)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _set_threads, (threads,)) as pool:
         yield from pool.map(_run, tasks)
+
+
+def _set_threads(count: int | None) -> None:
+    if count is not None:
+        torch.set_num_threads(count)
 
 
 def _run(task: tuple[Callable[[str], Tracking], str, Sequence, Path]) -> Job:
@@ -114,12 +127,14 @@ def _run(task: tuple[Callable[[str], Tracking], str, Sequence, Path]) -> Job:
     if result is None:
         try:
             result = run_sequence(make(name), sequence)
-            save_result(path, result)
-        except (ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             return Job(name, sequence.name, None, str(error))
+        save_result(path, result)
     return Job(name, sequence.name, result)
 
 
 def _box(sequence: Sequence, index: int) -> Box:
     x, y, w, h = (float(value) for value in sequence.boxes[index])
+    if not np.isfinite((x, y, w, h)).all():
+        raise ValueError(f"{sequence.name}: frame {index} has no box to start from")
     return x, y, w, h

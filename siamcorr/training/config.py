@@ -15,7 +15,9 @@ class DataConfig:
     """Where pairs come from.
 
     folders: searched for photographs and cut-outs; "~" is the user's home.
-    scenes, photos: shares of the two kinds of pairs, rendered scenes and warped photographs.
+    scenes, photos: shares of rendered scenes and of warped photographs among the pairs.
+    footage: share of pairs of neighbouring frames; unlabelled: the videos that they are of.
+    labelled: share of pairs of sequences with boxes; sequences: folders of those.
     negative: share of pairs whose template shows another target.
     shift: of the target from the middle of the search crop, in pixels, either way.
     scale: of the search crop, either way: 0.2 is 0.8 to 1.25.
@@ -27,6 +29,10 @@ class DataConfig:
     folders: tuple[str, ...]
     scenes: float = 0.7
     photos: float = 0.3
+    footage: float = 0.0
+    unlabelled: tuple[str, ...] = ()
+    labelled: float = 0.0
+    sequences: tuple[str, ...] = ()
     negative: float = 0.1
     shift: float = 64.0
     scale: float = 0.2
@@ -38,8 +44,9 @@ class DataConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
-        if min(self.scenes, self.photos) < 0 or self.scenes + self.photos <= 0:
-            raise ValueError("scenes and photos must be >= 0, and not both 0")
+        shares = (self.scenes, self.photos, self.footage, self.labelled)
+        if min(shares) < 0 or sum(shares) <= 0:
+            raise ValueError("scenes, photos, footage and labelled must be >= 0, and not all 0")
         if not 0 <= self.negative < 1 or not 0 <= self.gray <= 1 or not 0 <= self.scale < 1:
             raise ValueError("negative, gray and scale must be in 0..1")
         if self.clips < 1 or self.clip_frames < 2:
@@ -79,7 +86,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.pairs // self.batch) < 1:
+        if min(self.epochs, self.batch) < 1 or self.pairs < self.batch:
             raise ValueError("epochs and batch must be >= 1, and pairs >= batch")
         if self.optimizer not in ("adamw", "sgd"):
             raise ValueError(f'optimizer must be "adamw" or "sgd", got {self.optimizer!r}')
@@ -113,6 +120,8 @@ def _set(table: dict[str, Any], change: str) -> None:
         raise ValueError(f"--set takes key=value, got {change!r}")
     for part in tables:
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"--set {change}: {part} is no table")
     try:
         table[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -53,6 +53,9 @@ class Trainer:
         dataset: the pairs of all processes; the run's share is taken from it.
         config: see `TrainConfig`.
         processes: this one among the others.
+
+    Raises:
+        ValueError: the batch cannot be shared out evenly.
     """
 
     def __init__(
@@ -62,6 +65,10 @@ class Trainer:
         config: TrainConfig,
         processes: Processes,
     ) -> None:
+        if config.batch % processes.count:
+            raise ValueError(
+                f"batch must be a multiple of the {processes.count} processes, got {config.batch}"
+            )
         self.network, self.dataset = network, dataset
         self.config, self.processes = config, processes
         self.epoch = 0
@@ -145,6 +152,7 @@ class Trainer:
             "best": self.best,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "kind": self.config.optimizer,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -154,17 +162,24 @@ class Trainer:
         """Go on from a checkpoint that `state` filled.
 
         Raises:
-            ValueError: it is one of another run.
+            OSError: it cannot be read.
+            ValueError: it is one of another run, or none.
         """
         try:
             state = torch.load(path, map_location=self.network.device, weights_only=True)
+            kind = state.get("kind", self.config.optimizer)
+            if kind != self.config.optimizer:
+                raise ValueError(f"its optimizer is {kind}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
-            self.scaler.load_state_dict(state["scaler"])
+            if state["scaler"]:  # empty where the run was on a CPU until now
+                self.scaler.load_state_dict(state["scaler"])
             self.epoch, self.best = state["epoch"], state["best"]
-        except (KeyError, RuntimeError, ValueError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # an unpickler before arbitrary bytes raises almost anything
             raise ValueError(f"{path}: is no checkpoint of this run ({error})") from None
 
     @property

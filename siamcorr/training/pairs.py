@@ -4,6 +4,8 @@ A pair is a function of the seed and its number alone, so that any number of wor
 and a run that was killed, see the same ones.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +14,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from siamcorr.data.effects import degrade
+from siamcorr.data.footage import Footage
+from siamcorr.data.labelled import Labelled
 from siamcorr.data.library import Library
 from siamcorr.data.scenes import Scene
+from siamcorr.data.sequences import find_sequences
 from siamcorr.data.synthetic import Box, Image
 from siamcorr.data.warps import photo_pair
 from siamcorr.models import Preset
 from siamcorr.tracking.crops import Crop, context_box, crop_box, mean_color
 from siamcorr.training.config import DataConfig
+
+Source = Callable[[np.random.Generator], list[tuple[Image, Box]]]
 
 
 class Pair(NamedTuple):
@@ -51,6 +58,17 @@ class PairDataset(Dataset[Pair]):
     ) -> None:
         self.library, self.preset, self.config = library, preset, config
         self.count, self.seed = count, seed
+        self.sources: list[tuple[float, Source]] = [
+            (config.scenes, self._scene),
+            (config.photos, self._photo),
+        ]
+        if config.footage > 0:
+            videos = [Path(path).expanduser() for path in config.unlabelled]
+            self.sources.append((config.footage, Footage(videos).pair))
+        if config.labelled > 0:
+            folders = [Path(path).expanduser() for path in config.sequences]
+            found = [sequence for folder in folders for sequence in find_sequences(folder)]
+            self.sources.append((config.labelled, Labelled(found).pair))
 
     def __len__(self) -> int:
         return self.count
@@ -73,11 +91,16 @@ class PairDataset(Dataset[Pair]):
 
     def _frames(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
         """Two frames of one target, that of the template and that of the search."""
-        shares = self.config.scenes, self.config.photos
-        if rng.random() * sum(shares) < shares[0]:
-            scene = Scene(self.library, rng, self.config.scene)
-            start = rng.uniform(0, 4)
-            return [scene.clean_frame(start), scene.clean_frame(start + rng.uniform(0, 3))]
+        shares = np.array([share for share, _ in self.sources])
+        source = self.sources[rng.choice(len(shares), p=shares / shares.sum())][1]
+        return source(rng)
+
+    def _scene(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
+        scene = Scene(self.library, rng, self.config.scene)
+        start = rng.uniform(0, 4)
+        return [scene.clean_frame(start), scene.clean_frame(start + rng.uniform(0, 3))]
+
+    def _photo(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
         return photo_pair(self.library.photo(rng), rng)
 
     def _cut(
@@ -90,7 +113,7 @@ class PairDataset(Dataset[Pair]):
         factor = size / crop.template_size
         center = np.array([x + w / 2, y + h / 2])
         low = np.log(1 - config.scale) if jitter else -0.05
-        factor *= float(np.exp(rng.uniform(low, -low)))
+        factor *= float(np.exp(rng.uniform(low, abs(low))))
         reach = config.shift if jitter else 4.0
         center -= rng.uniform(-reach, reach, size=2) / size * sides * factor
         width, height = (float(side * factor) for side in sides)

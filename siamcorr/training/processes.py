@@ -49,6 +49,8 @@ def join_processes(device: torch.device) -> Processes:
     """
     if "WORLD_SIZE" not in os.environ:
         return Processes(device=device)
+    if "RANK" not in os.environ:
+        raise ValueError("torchrun's environment is not whole: there is WORLD_SIZE without RANK")
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

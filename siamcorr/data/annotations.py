@@ -1,0 +1,154 @@
+"""What annotation files say: a region a line, a table of boxes, a list of flags.
+
+Numbers stay as they stand in the file. Some datasets (OTB, GOT-10k, UAV123, VOT until 2017) count
+pixels from 1, but the public toolkits score their numbers as they are, and so must we if scores
+are to be compared; half a pixel of doubt lies in every hand-drawn box anyway.
+"""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siamcorr.tracking import Box, box_around
+
+LAST_FRAME = 10_000_000  # a table that names a later one is no table of frames
+
+Rows = NDArray[np.float64]
+Region = tuple[Box, tuple[float, ...]]
+
+NOWHERE: Box = (math.nan, math.nan, math.nan, math.nan)
+NO_CORNERS = (math.nan,) * 8
+
+
+def read_truth(path: Path) -> tuple[Rows, Rows | None]:
+    """The boxes of an annotation file, whichever of the published forms it has.
+
+    A line is a region, see `parse_region`; or the first line is a header that names x, y, w, h
+    and maybe frame, which counts from 0, and the others are rows under it. Blank lines are passed
+    over.
+
+    Returns:
+        Boxes (R, 4) as x, y, w, h in pixels, NaN where there is no target, and the corners
+        (R, 8) as x1, y1, ..., x4, y4 if any line has corners.
+
+    Raises:
+        ValueError: a line that says neither.
+    """
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    filled = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    if filled and "x" in _split(filled[0][1].lower()):
+        return _read_table(path.name, filled), None
+    boxes, corners = [], []
+    for number, line in filled:
+        try:
+            box, polygon = parse_region(line)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{path.name}: line {number} is no region: {line[:40]!r}") from None
+        boxes.append(box)
+        corners.append(polygon)
+    polygons = np.array(corners).reshape(-1, 8)
+    return np.array(boxes).reshape(-1, 4), None if np.isnan(polygons).all() else polygons
+
+
+def parse_region(line: str) -> Region:
+    """A box and, where the line has corners, those.
+
+    The line has x, y, w, h; or four corners x1, y1, ..., x4, y4; or VOT's mask, see `mask_box`;
+    or a single number, which is VOT's code for no region. Commas, semicolons, tabs or spaces part
+    the numbers. A box with a number that is not finite, or without an area, is no target.
+
+    Raises:
+        ValueError: anything else.
+
+    Example:
+        >>> parse_region("3,1,9,2,7,8,1,7")[0]
+        (1.0, 1.0, 8.0, 7.0)
+    """
+    if line.startswith("m"):
+        return mask_box(line[1:]), NO_CORNERS
+    values = tuple(float(part) for part in _split(line))
+    if len(values) not in (1, 4, 8):
+        raise ValueError(f"a region has 1, 4 or 8 numbers, got {len(values)}")
+    if len(values) == 1 or not all(math.isfinite(value) for value in values):
+        return NOWHERE, NO_CORNERS
+    x, y, w, h = box_around(values) if len(values) == 8 else values
+    if w <= 0 or h <= 0:
+        return NOWHERE, NO_CORNERS
+    return (x, y, w, h), values if len(values) == 8 else NO_CORNERS
+
+
+def mask_box(text: str) -> Box:
+    """The box around a mask in VOT's run-length code.
+
+    Args:
+        text: x0, y0, w, h of a window in the frame, then how many pixels of it, row by row, lie
+            outside, inside, outside ... the target. What is not counted lies outside.
+
+    Returns:
+        The box of the pixels inside, NaN if there are none.
+
+    Raises:
+        ValueError: no integers, or more pixels than the window has.
+
+    Example:
+        >>> mask_box("10,20,4,3,5,2,2,1")  # .... / .xx. / .x..
+        (11.0, 21.0, 2.0, 2.0)
+    """
+    left, top, width, height, *counts = (int(part) for part in text.split(","))
+    if min(width, height, *counts) < 0 or sum(counts) > width * height:
+        raise ValueError(f"the mask of {width}x{height} pixels does not hold its runs")
+    ends = np.cumsum(counts, dtype=np.int64)  # the mask itself may be larger than the memory
+    last = ends[1::2] - 1
+    first = ends[0::2][: len(last)]
+    first, last = first[first <= last], last[first <= last]
+    if not len(first):
+        return NOWHERE
+    (tops, lefts), (bottoms, rights) = divmod(first, width), divmod(last, width)
+    if (tops < bottoms).any():  # a run that goes on in the next row touches both sides
+        x, w = 0, width
+    else:
+        x, w = lefts.min(), rights.max() + 1 - lefts.min()
+    y, h = tops.min(), bottoms.max() + 1 - tops.min()
+    return float(left + x), float(top + y), float(w), float(h)
+
+
+def read_flags(path: Path) -> tuple[bool, ...]:
+    """A file of numbers, on one line or a line each: which of them are above 0.
+
+    Raises:
+        ValueError: something else is in it.
+    """
+    try:
+        return tuple(float(part) > 0 for part in _split(path.read_text(encoding="utf-8-sig")))
+    except ValueError:
+        raise ValueError(f"{path.name}: not a list of numbers") from None
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"[,;\s]+", text) if part]
+
+
+def _read_table(name: str, lines: list[tuple[int, str]]) -> Rows:
+    header, *rows = lines
+    delimiter = next((mark for mark in ",;\t" if mark in header[1]), None)  # None: any spaces
+    columns = [column.strip().lower() for column in header[1].split(delimiter)]
+    if not {"x", "y", "w", "h"} <= set(columns):
+        raise ValueError(f"{name}: columns must be x, y, w, h and maybe frame, got {header[1]!r}")
+    boxes: dict[int, Box] = {}
+    for number, line in rows:
+        try:
+            row = dict(zip(columns, line.split(delimiter), strict=True))
+            frame = int(row["frame"]) if "frame" in columns else len(boxes)
+            box = parse_region(",".join(row[key].strip() or "nan" for key in "xywh"))[0]
+        except ValueError:
+            raise ValueError(f"{name}: line {number} is no row: {line[:40]!r}") from None
+        if not 0 <= frame < LAST_FRAME or frame in boxes:
+            raise ValueError(f"{name}: line {number}: frame {frame} is out of range or there twice")
+        boxes[frame] = box
+    table = np.full((max(boxes, default=-1) + 1, 4), math.nan)
+    for frame, box in boxes.items():
+        table[frame] = box
+    return table
