@@ -12,6 +12,7 @@ from siamcorr.cli import (
     bench,
     convert,
     download,
+    eval,
     export,
     models,
     profile,
@@ -20,7 +21,7 @@ from siamcorr.cli import (
     train,
 )
 
-COMMANDS = (track, models, download, convert, export, summary, profile, bench, train)
+COMMANDS = (track, models, download, convert, export, summary, profile, bench, train, eval)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -84,7 +84,7 @@ def _read(path: Path, channels: int) -> Image | None:
         warnings.warn(f"{path}: cannot be read, left out", stacklevel=2)
         return None
     if picture.dtype == np.uint16:
-        picture = (picture >> 8).astype(np.uint8)
+        picture = (picture // 256).astype(np.uint8)
     if picture.ndim != 3 or picture.shape[2] != channels:
         return None
     if channels == 4:
