@@ -12,7 +12,7 @@ from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
 from siamcorr.ops import contraction
 from siamcorr.ops.contraction import ARGUMENTS, Task, compute
 from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods import fft, gemm
+from siamcorr.ops.methods import conv, fft, gemm
 
 # Own and shared templates, O of 1 to 3, odd and even sizes that are not square, dilation.
 BATCHED = [
@@ -119,6 +119,27 @@ def large_geometries() -> list[Geometry]:
 
 def length(axis: slice) -> int:
     return axis.stop - axis.start
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("budget", [1, 5000, 9000])
+def test_conv_sums_channels_within_its_budget(monkeypatch, budget, shared):
+    """Search by search, in unequal parts, and all at once: the same numbers."""
+    geometry = Geometry("batched", torch.Size((5, 3, 12, 9)), torch.Size((5, 3, 4, 3)), 1)
+    if shared:
+        geometry = geometry._replace(template=torch.Size((1, 3, 4, 3)))
+    x, z = (torch.randn(shape, dtype=torch.float64) for shape in geometry[1:3])
+    expected = conv.batched_response(x, z, geometry)
+    sizes = []
+    depthwise = conv.depthwise_response
+    monkeypatch.setattr(conv, "BUDGET", budget)
+    monkeypatch.setattr(
+        conv, "depthwise_response", lambda *a: sizes.append(len(a[0])) or depthwise(*a)
+    )
+    torch.testing.assert_close(conv.batched_response(x, z, geometry), expected)
+    each = 3 * 9 * 7 * 8
+    assert sum(sizes) == 5
+    assert max(sizes) == max(1, min(5, budget // each))
 
 
 @pytest.mark.parametrize("budget", [1, 2000, 9000, gemm.BUDGET])

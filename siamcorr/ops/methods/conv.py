@@ -4,11 +4,14 @@ conv2d takes one set of kernels for the whole batch. To give each search its own
 batch is folded into the channels, and `groups` keeps the pairs apart.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from siamcorr.ops.geometry import Geometry, exporting
 from siamcorr.ops.methods.turned import own_cells, template_gradient
+
+BUDGET = 64 << 20  # bytes of a response whose channels are still to be summed
 
 
 def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
@@ -18,8 +21,7 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
     that is many times faster than a convolution that sums them itself.
     """
     if geometry.outputs == 1 and not exporting():
-        each = depthwise_response(search, template, geometry._replace(op="depthwise"))
-        return each.sum(1, keepdim=True)
+        return _summed_depthwise(search, template, geometry)
     batch, channels, height, width = search.shape
     kernels = _kernels(template, geometry)
     if template.shape[0] == 1:
@@ -27,6 +29,23 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
     folded = search.reshape(1, batch * channels, height, width)
     response = F.conv2d(folded, kernels, groups=batch, dilation=geometry.dilation)
     return response.reshape(geometry.response)
+
+
+def _summed_depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """As many searches at once as keep the response of every channel within the budget."""
+    batch, channels = geometry.search[:2]
+    _, _, rows, columns = geometry.response
+    step = max(1, BUDGET // max(1, channels * rows * columns * search.element_size()))
+    depthwise = geometry._replace(op="depthwise")
+    if step >= batch:
+        return depthwise_response(search, template, depthwise).sum(1, keepdim=True)
+    parts = []
+    for start in range(0, batch, step):
+        few = search[start : start + step]
+        own = template if len(template) == 1 else template[start : start + step]
+        part = depthwise._replace(search=few.shape, template=own.shape)
+        parts.append(depthwise_response(few, own, part).sum(1, keepdim=True))
+    return torch.cat(parts)
 
 
 def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
