@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from siamcorr.cli.device import choose_device
 from siamcorr.data.library import Library
-from siamcorr.models import SiameseNetwork, assemble, load_preset
+from siamcorr.models import SiameseNetwork, assemble, load_preset, read_checkpoint
 from siamcorr.models.checkpoints import write_safetensors
 from siamcorr.models.lite import LiteBackbone
 from siamcorr.training.config import DataConfig, TrainConfig, load_config
@@ -89,7 +89,10 @@ def _network(config: TrainConfig) -> SiameseNetwork:
         path = Path(config.initial).expanduser()
         if not isinstance(network.backbone, LiteBackbone):
             raise ValueError(f"{config.model}: its backbone takes no ImageNet weights")
-        network.backbone.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+        try:
+            network.backbone.load_imagenet(read_checkpoint(path).state_dict)
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{path}: no weights of this backbone ({error})") from None
     return network
 
 

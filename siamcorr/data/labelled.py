@@ -7,9 +7,9 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
-from siamcorr.data.sequences import Sequence, read_image
+from siamcorr.data.sequences import Sequence
 from siamcorr.data.synthetic import Box, Image
-from siamcorr.media import SourceError, open_source
+from siamcorr.media import SourceError, open_source, read_image
 
 FARTHEST = 100  # frames between the two
 

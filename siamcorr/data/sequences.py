@@ -12,13 +12,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from siamcorr.data.annotations import Rows, read_flags, read_truth
 from siamcorr.data.layouts import LAYOUTS, Place, files_of
 from siamcorr.data.synthetic import Image
-from siamcorr.media import SourceError, open_source
+from siamcorr.media import SourceError, open_source, read_image
 from siamcorr.media.sources import IMAGE_SUFFIXES
 
 
@@ -103,23 +102,6 @@ def find_sequences(folder: str | Path, layout: str | None = None) -> list[Sequen
     if not sequences:
         raise ValueError(f"{folder}: {len(places)} {layout} sequences, none can be used")
     return sequences
-
-
-def read_image(path: Path) -> Image:
-    """An image file as (H, W, 3) uint8 RGB.
-
-    Raises:
-        SourceError: it is not one.
-        OSError: it cannot be opened.
-    """
-    content = np.frombuffer(path.read_bytes(), np.uint8)  # any path, also non-ASCII ones
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    except cv2.error:  # a header that claims more pixels than OpenCV takes
-        image = None
-    if image is None:
-        raise SourceError(f"{path}: not a readable image")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _look(folder: Path, layouts: list[str]) -> tuple[str, list[Place]]:

@@ -74,6 +74,11 @@ def _spatial_7(channels: int, stride: int, affine: bool) -> nn.Module:
     )
 
 
+def _of(block: type[nn.Module], kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    """How a block with that kernel is made from channels, stride and affine."""
+    return lambda channels, stride, affine: block(channels, channels, kernel, stride, affine=affine)
+
+
 BLOCKS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "none": lambda channels, stride, affine: Zero(stride),
     "skip_connect": _skip,
@@ -81,24 +86,12 @@ BLOCKS: dict[str, Callable[[int, int, bool], nn.Module]] = {
         3, stride, 1, count_include_pad=False
     ),
     "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, 1),
-    "conv_3x3": lambda channels, stride, affine: ReLUConvBN(
-        channels, channels, 3, stride, affine=affine
-    ),
-    "sep_conv_3x3": lambda channels, stride, affine: SepConv(
-        channels, channels, 3, stride, affine=affine
-    ),
-    "sep_conv_5x5": lambda channels, stride, affine: SepConv(
-        channels, channels, 5, stride, affine=affine
-    ),
-    "sep_conv_7x7": lambda channels, stride, affine: SepConv(
-        channels, channels, 7, stride, affine=affine
-    ),
-    "dil_conv_3x3": lambda channels, stride, affine: DilConv(
-        channels, channels, 3, stride, affine=affine
-    ),
-    "dil_conv_5x5": lambda channels, stride, affine: DilConv(
-        channels, channels, 5, stride, affine=affine
-    ),
+    "conv_3x3": _of(ReLUConvBN, 3),
+    "sep_conv_3x3": _of(SepConv, 3),
+    "sep_conv_5x5": _of(SepConv, 5),
+    "sep_conv_7x7": _of(SepConv, 7),
+    "dil_conv_3x3": _of(DilConv, 3),
+    "dil_conv_5x5": _of(DilConv, 5),
     "conv_7x1_1x7": _spatial_7,
 }
 

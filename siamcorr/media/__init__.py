@@ -3,7 +3,7 @@
 from siamcorr.media.display import Window, display_available
 from siamcorr.media.overlay import draw_result, heat_map
 from siamcorr.media.sinks import CsvSink, VideoSink
-from siamcorr.media.sources import Frame, Source, SourceError, open_source
+from siamcorr.media.sources import Frame, Source, SourceError, open_source, read_image
 
 __all__ = [
     "CsvSink",
@@ -16,4 +16,5 @@ __all__ = [
     "draw_result",
     "heat_map",
     "open_source",
+    "read_image",
 ]

@@ -83,6 +83,22 @@ def natural_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """An image file as (H, W, 3) uint8 RGB; grey, 16-bit and alpha images are made so.
+
+    Raises:
+        SourceError: it is not one.
+    """
+    content = np.frombuffer(path.read_bytes(), np.uint8)  # any path, also non-ASCII ones
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error:  # a header that claims more pixels than OpenCV takes
+        image = None
+    if image is None:
+        raise SourceError(f"{path}: not a readable image")
+    return _rgb(image)
+
+
 class ImageFolder:
     """The images of a folder in natural order, as a clip of FOLDER_FPS frames a second."""
 
@@ -99,20 +115,13 @@ class ImageFolder:
         self.frame_count: int | None = len(self.files) - start
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read on; grey, 16-bit and alpha images come as 8-bit RGB.
+        """Read on, see `read_image`.
 
         Raises:
             SourceError: a file that is no image.
         """
         for index, path in enumerate(self.files[self.start :], self.start):
-            content = np.frombuffer(path.read_bytes(), np.uint8)  # any path, also non-ASCII ones
-            try:
-                image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-            except cv2.error:  # a header that claims more pixels than OpenCV takes
-                image = None
-            if image is None:
-                raise SourceError(f"{path}: not a readable image")
-            yield Frame(index, index / self.fps, _rgb(image))
+            yield Frame(index, index / self.fps, read_image(path))
 
     def close(self) -> None:
         """Nothing is held open."""

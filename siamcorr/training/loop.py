@@ -55,7 +55,7 @@ class Trainer:
         processes: this one among the others.
 
     Raises:
-        ValueError: the batch cannot be shared out evenly.
+        ValueError: the batch cannot be shared out evenly, or there are no losses for the head.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Trainer:
             raise ValueError(
                 f"batch must be a multiple of the {processes.count} processes, got {config.batch}"
             )
+        if not isinstance(network.head, LiteHead):
+            raise ValueError(f"{network.preset.name}: its head is not trained, only LiteHead is")
         self.network, self.dataset = network, dataset
         self.config, self.processes = config, processes
         self.epoch = 0
