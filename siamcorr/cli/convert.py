@@ -11,12 +11,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("source", metavar="IN", help="a .pth or .safetensors file")
     parser.add_argument("destination", metavar="OUT", help="the .safetensors file to write")
     parser.add_argument("--model", choices=preset_names(), help="default: the preset that fits")
+    parser.add_argument("--half", action="store_true", help="floats of 16 bits: half the size")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert, then tell what was written and what was left out."""
-    dropped = convert(args.source, args.destination, args.model)
+    dropped = convert(args.source, args.destination, args.model, args.half)
     for key in dropped:
         print(f"dropped {key} (never called by the network)")
     written = read_checkpoint(args.destination)

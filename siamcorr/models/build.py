@@ -68,13 +68,16 @@ def matching_preset(checkpoint: Checkpoint) -> Preset | None:
     return None
 
 
-def convert(source: str | Path, destination: str | Path, name: str | None = None) -> list[str]:
+def convert(
+    source: str | Path, destination: str | Path, name: str | None = None, half: bool = False
+) -> list[str]:
     """Write a checkpoint in the clean form: safetensors, strict keys, origin in the metadata.
 
     Args:
         source: .pth or .safetensors.
         destination: the .safetensors to write.
         name: the preset; None takes the one that fits.
+        half: write floats of 16 bits; they are read as 32 again, rounded to three digits.
 
     Returns:
         The keys left out, because the network never calls them.
@@ -99,7 +102,8 @@ def convert(source: str | Path, destination: str | Path, name: str | None = None
         "licence": preset.weights.licence if known else "unknown",
         "source": preset.weights.page if known else Path(source).name,
     }
-    write_safetensors(destination, network.state_dict(), metadata)
+    weights = network.half().state_dict() if half else network.state_dict()
+    write_safetensors(destination, weights, metadata)
     return dropped
 
 

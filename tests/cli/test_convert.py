@@ -129,3 +129,14 @@ def test_unknown_model_is_a_usage_error(random_weights, tmp_path, capsys):
         convert(random_weights, tmp_path / "out.safetensors", "--model", "siamfoo")
     assert caught.value.code == 2
     assert "invalid choice: 'siamfoo'" in capsys.readouterr().err
+
+
+def test_half_precision(random_weights, clean, tmp_path):
+    """Half the size, and a network whose weights differ by rounding alone."""
+    small = tmp_path / "small.safetensors"
+    assert convert(random_weights, small, "--half") == 0
+    assert small.stat().st_size < 0.6 * clean.stat().st_size
+    exact, rounded = (build_model("nanotrack-v2", path).state_dict() for path in (clean, small))
+    for key, value in exact.items():
+        assert rounded[key].dtype == value.dtype
+        torch.testing.assert_close(rounded[key], value, rtol=1e-3, atol=1e-7)
