@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--processes and --threads must be >= 1")
     if args.threads:
         torch.set_num_threads(args.threads)
+    if find_spec("matplotlib") is None:
+        raise ValueError("the report needs matplotlib: pip install 'siamcorr[plot]'")
     for name in args.trackers:
         make_tracker(name)  # what cannot be made is told before the minutes of tracking
     sequences = find_sequences(args.data)

@@ -95,7 +95,9 @@ def score(boxes: Array, truth: Array, frame_size: tuple[int, int] | None = None)
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """The mean over sequences, each counting once.
+    """The mean over sequences, each counting once, as OTB and LaSOT report.
+
+    (GOT-10k's own report pools all frames for AO and SR, so that long sequences count for more.)
 
     Raises:
         ValueError: there are none.

@@ -1,0 +1,273 @@
+"""`siamcorr train`: a run leaves weights behind, goes on where it was, and says what is wrong."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from training.conftest import write_pictures
+
+from siamcorr.cli import main
+from siamcorr.data.library import Library
+from siamcorr.models import build_model, read_checkpoint
+from siamcorr.models.lite import LiteBackbone
+from siamcorr.training import validation
+from siamcorr.training.config import DataConfig
+from siamcorr.training.validation import Clip, marked_clips, mean_overlaps, rendered_clips
+
+FILES = {"log.csv", "last.pt", "best.safetensors"}
+SMALL = ["epochs=2", "pairs=4", "batch=2", "warmup=1", "unfreeze=1", "workers=0"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("library") / "all")
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    yield
+    cv2.setNumThreads(before[0])
+    torch.set_num_threads(before[1])
+
+
+def write_config(folder: Path, pictures: Path) -> Path:
+    path = folder / "run.toml"
+    path.write_text(
+        "\n".join(
+            [
+                'model = "siamcorr-lite"',
+                f'output = "{folder / "out"}"',
+                *SMALL,
+                "[data]",
+                f'folders = ["{pictures}"]',
+                "clips = 1",
+                "clip_frames = 3",
+            ]
+        )
+    )
+    return path
+
+
+def train(config, *flags):
+    return main(["train", str(config), "--device", "cpu", *map(str, flags)])
+
+
+def contents(folder):
+    """Of the files that a run is to leave behind; events are for another program."""
+    paths = (path for path in folder.iterdir() if "events" not in path.name)
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def rows(folder):
+    with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def done(pictures, tmp_path_factory):
+    """A run from its start to its end, in two calls."""
+    folder = tmp_path_factory.mktemp("done")
+    config = write_config(folder, pictures)
+    for epoch in (1, 2):
+        assert train(config, "--max-epochs", 1) == 0
+        assert len(rows(folder / "out")) == epoch
+    return config
+
+
+def test_files(done):
+    out = done.parent / "out"
+    assert set(contents(out)) == FILES
+    log = rows(out)
+    assert [row["epoch"] for row in log] == ["1", "2"]
+    columns = ("epoch", "seconds", "score", "box", "quality", "total", "rate", "norm", "overlap")
+    assert tuple(log[0]) == columns
+    values = np.array([[float(row[name]) for name in columns] for row in log])
+    assert np.isfinite(values).all()
+    assert (values[:, 8] >= 0).all()
+    assert (values[:, 8] <= 1).all()
+    assert torch.load(out / "last.pt", weights_only=True)["epoch"] == 2
+
+
+def test_best_weights_are_those_of_the_preset(done):
+    path = done.parent / "out" / "best.safetensors"
+    network = build_model("siamcorr-lite", path)
+    best = max(rows(path.parent), key=lambda row: (float(row["overlap"]), row["epoch"]))
+    metadata = read_checkpoint(path).metadata
+    assert metadata == {"preset": "siamcorr-lite", "epoch": best["epoch"]}
+    if best["epoch"] == "2":  # else the last checkpoint has later ones
+        average = torch.load(path.with_name("last.pt"), weights_only=True)["average"]
+        for key, value in network.state_dict().items():
+            assert torch.equal(value, average[f"module.{key}"]), key
+
+
+def test_a_run_that_is_done_is_left_alone(done, capsys):
+    before = contents(done.parent / "out")
+    assert train(done) == 0
+    assert contents(done.parent / "out") == before
+    assert capsys.readouterr().out == ""
+
+
+def test_set_gives_a_done_run_more_to_do(done, tmp_path, capsys):
+    """Nested keys, too; and each epoch is told in a line."""
+    out = tmp_path / "more"
+    out.mkdir()
+    for name, content in contents(done.parent / "out").items():
+        (out / name).write_bytes(content)
+    changes = [f"output={out}", "epochs=3", "data.scene.distractors=0", "data.clip_frames=2"]
+    assert train(done, *(part for change in changes for part in ("--set", change))) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("epoch 3  seconds ")
+    assert [row["epoch"] for row in rows(out)] == ["1", "2", "3"]
+    assert f"overlap {float(rows(out)[-1]['overlap']):.4g}" in line
+
+
+def test_two_calls_do_what_one_does(done, pictures, tmp_path):
+    config = write_config(tmp_path, pictures)
+    assert train(config) == 0
+    last, whole = (
+        torch.load(path.parent / "out" / "last.pt", weights_only=True) for path in (done, config)
+    )
+    for key, value in last["network"].items():
+        assert torch.equal(value, whole["network"][key]), key
+    assert last["best"] == whole["best"]
+
+
+def imagenet(backbone: LiteBackbone):
+    state = backbone.state_dict()
+    return {**state, "classifier.weight": torch.zeros(1), "features.18.0.weight": torch.zeros(1)}
+
+
+def test_backbone_starts_from_imagenet(pictures, tmp_path):
+    """In the first epoch it is as it was loaded, and all weights follow from the seed."""
+    torch.manual_seed(3)
+    backbone = LiteBackbone()
+    weights = tmp_path / "imagenet.pth"
+    torch.save(imagenet(backbone), weights)
+    config = write_config(tmp_path, pictures)
+    assert train(config, "--max-epochs", 1, "--set", f"initial={weights}") == 0
+    state = torch.load(tmp_path / "out" / "last.pt", weights_only=True)["network"]
+    for key, value in backbone.state_dict().items():
+        if key != "features.0.0.weight":  # which is divided by the deviation
+            assert torch.equal(state[f"backbone.{key}"], value), key
+
+
+# what a run is chosen by
+
+
+def test_rendered_clips(pictures):
+    held_out, config = Library([pictures], held_out=True), DataConfig((), clips=2, clip_frames=3)
+    clips = rendered_clips(held_out, config)
+    assert [clip.name for clip in clips] == ["scene 0", "scene 1"]
+    for clip, again in zip(clips, rendered_clips(held_out, config), strict=True):
+        assert [frame.shape for frame in clip.frames] == [(360, 480, 3)] * 3
+        assert clip.boxes == again.boxes
+        np.testing.assert_array_equal(clip.frames, again.frames)
+    assert clips[0].boxes != clips[1].boxes
+
+
+def test_marked_clips(tmp_path):
+    """Each of three frames is gray in its own way; the second one is not marked."""
+    (tmp_path / "cup").mkdir()
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / "cup" / f"{index}.png"), np.full((20, 30, 3), index, np.uint8))
+    table = tmp_path / "clips.csv"
+    table.write_text("clip,frame,x,y,w,h\ncup,0,1,2,3,4\ncup,2,5,6,7.5,8\n")
+    (clip,) = marked_clips(table, tmp_path)
+    assert clip.name == "cup"
+    assert [int(frame[0, 0, 0]) for frame in clip.frames] == [0, 1, 2]
+    assert clip.boxes == [(1, 2, 3, 4), None, (5, 6, 7.5, 8)]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("clip,frame,x,y,w,h\ncup,1,1,2,3,4\n", "the first frame of cup is not marked"),
+        ("clip,frame,x,y,w\ncup,0,1,2,3\n", "no clip, frame, x, y, w, h in"),
+        ("clip,frame,x,y,w,h\ncup,0,1,2,x,4\n", "no clip, frame, x, y, w, h in"),
+        ("clip,frame,x,y,w,h\nmug,0,1,2,3,4\n", "mug: no such file"),
+    ],
+)
+def test_marks_that_do_not_fit(content, text, tmp_path):
+    (tmp_path / "cup").mkdir()
+    cv2.imwrite(str(tmp_path / "cup" / "0.png"), np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "clips.csv").write_text(content)
+    with pytest.raises((OSError, ValueError), match=text):
+        marked_clips(tmp_path / "clips.csv", tmp_path)
+
+
+class FakeTracker:
+    """Finds whatever stands in the frame."""
+
+    def __init__(self, network):
+        self.started = None
+
+    def init(self, frame, box):
+        self.started = box
+
+    def update(self, frame):
+        assert self.started == (0, 0, 10, 10)
+        return SimpleNamespace(box_xywh=frame)
+
+
+def test_mean_overlap(monkeypatch):
+    """Frames that are not marked, and targets without an area, do not count."""
+    monkeypatch.setattr(validation, "Tracker", FakeTracker)
+    here, half, none = (0, 0, 10, 10), (0, 0, 10, 5), (0, 0, 0, 0)
+    clips = [
+        Clip("a", [None, here, half, half], [here, here, None, here]),
+        Clip("b", [None, here], [here, none]),
+    ]
+    assert mean_overlaps(None, clips) == {"a": 0.75, "b": 0.0}
+    with pytest.raises(ValueError, match="c: the first frame has no box"):
+        mean_overlaps(None, [Clip("c", [None, here], [None, here])])
+
+
+# what goes wrong
+
+
+ERRORS = {
+    "no config": ("{tmp}/gone.toml", "gone.toml: No such file or directory"),
+    "no folder": (
+        '{config} --set data.folders=["{tmp}/gone"]',
+        "gone: 0 photographs and 0 cut-outs, and one of each is the least",
+    ),
+    "no key": ("{config} --set epoch=3", "unknown key 'epoch', did you mean 'epochs'?"),
+    "no nested key": ("{config} --set data.grey=1", "unknown key 'grey', did you mean 'gray'?"),
+    "no table": ("{config} --set model.name=1", "--set model.name=1: model is no table"),
+    "batch": ("{config} --set batch=0", "epochs and batch must be >= 1"),
+    "no scale": ("{config} --set data.scale=1", "negative, gray and scale must be in 0..1"),
+    "no model": ("{config} --set model=siamcorr-light", "did you mean siamcorr-lite?"),
+    "no such head": ("{config} --set model=nanotrack-v2", "nanotrack-v2: its head is not trained"),
+    "no ImageNet": ("{config} --set initial={tmp}/gone.pth", "gone.pth: No such file"),
+    "broken ImageNet": ("{config} --set initial={tmp}/broken", "broken: not a checkpoint"),
+    "other ImageNet": ("{config} --set initial={tmp}/other.pth", "other.pth: no weights of this"),
+    "other backbone": (
+        "{config} --set model=siamfc-alexnet --set initial={tmp}/other.pth",
+        "siamfc-alexnet: its backbone takes no ImageNet weights",
+    ),
+    "broken checkpoint": ("{config} --set output={tmp}/run", "last.pt: is no checkpoint of this"),
+    "output": ("{config} --set output={config}", "run.toml: File exists"),
+    "no GPU": ("{config} --device cuda:99", "device cuda:99: there are"),
+}
+
+
+@pytest.mark.parametrize(("command", "text"), ERRORS.values(), ids=ERRORS)
+def test_errors_are_one_line_and_code_2(command, text, pictures, tmp_path, capsys):
+    config = write_config(tmp_path, pictures)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").write_bytes(b"broken")
+    (tmp_path / "broken").write_bytes(b"broken")
+    torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "other.pth")
+    arguments = command.format(tmp=tmp_path, config=config).split(" ")
+    assert main(["train", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("siamcorr: ")
+    assert text in err
+    assert len(err) < 300
