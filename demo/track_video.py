@@ -3,16 +3,19 @@
     python demo/track_video.py                            a clip made on the spot
     python demo/track_video.py VIDEO --box X,Y,W,H        your own video
 
-Writes output/tracked.mp4 and output/tracked.csv. The same on the command line, with more options:
-siamcorr track VIDEO --box X,Y,W,H --output tracked.mp4 --boxes tracked.csv
+Writes tracked.mp4, tracked.csv and heatmap.png to output/. The same on the command line, with more
+options: siamcorr track VIDEO --box X,Y,W,H --output tracked.mp4 --boxes tracked.csv
 """
 
 import argparse
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from siamcorr import Tracker, build_model
 from siamcorr.data import render_clip
-from siamcorr.media import CsvSink, VideoSink, draw_result, open_source
+from siamcorr.media import CsvSink, VideoSink, draw_result, heat_map, open_source
 from siamcorr.models import find_weights, for_inference, load_preset
 from siamcorr.tracking import box_iou
 
@@ -45,15 +48,11 @@ def main() -> None:
         print(f"rendered {len(truth)} frames to {path}")
     box = tuple(float(value) for value in args.box.split(",")) if args.box else truth[0]
 
-    try:
-        weights = find_weights(load_preset("nanotrack-v2"))
-    except FileNotFoundError as error:
-        print(error)  # one line that says where to get them
-        return
-    tracker = Tracker(for_inference(build_model("nanotrack-v2", weights)))
+    weights = find_weights(load_preset("siamcorr-lite"))  # shipped with the package
+    tracker = Tracker(for_inference(build_model("siamcorr-lite", weights)))
 
     source = open_source(path)
-    overlaps = []
+    overlaps, response = [], np.zeros((1, 1))
     with (
         VideoSink(OUTPUT / "tracked.mp4", source.fps) as video,
         CsvSink(OUTPUT / "tracked.csv") as table,
@@ -63,13 +62,16 @@ def main() -> None:
             if frame.index == 0:
                 tracker.init(frame.image, box)  # the one time that it is told where the target is
             else:
-                result = tracker.update(frame.image)
-                box, score = result.box_xywh, result.score
+                result = tracker.update(frame.image, response=True)
+                box, score, response = result.box_xywh, result.score, result.response
             video.write(draw_result(frame.image, box, score, f"{score:.2f}"))
             table.write(frame.index, frame.time, box, score)
             if truth:
                 overlaps.append(box_iou(box, truth[frame.index]))
     source.close()
+    size = frame.image.shape[1], frame.image.shape[0]
+    picture = heat_map(response, size)  # how much each place around the target looks like it
+    cv2.imwrite(str(OUTPUT / "heatmap.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     print(f"tracked {frame.index + 1} frames: {OUTPUT / 'tracked.mp4'} and tracked.csv beside it")
     if overlaps:
         print(f"mean overlap (IoU) with the true boxes: {sum(overlaps) / len(overlaps):.2f}")

@@ -15,10 +15,10 @@ def main() -> None:
         sys.exit("no display: this demo needs a window (siamcorr track CAMERA --box … does not)")
     try:
         source = open_source(sys.argv[1] if len(sys.argv) > 1 else "0")
-        weights = find_weights(load_preset("nanotrack-v2"))
-    except (SourceError, FileNotFoundError) as error:
+    except SourceError as error:
         sys.exit(str(error))
-    network = for_inference(build_model("nanotrack-v2", weights))
+    weights = find_weights(load_preset("siamcorr-lite"))  # shipped with the package
+    network = for_inference(build_model("siamcorr-lite", weights))
     tracker, window, started = Tracker(network), Window(), False
     for frame in source:
         if not started:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from siamcorr.adaptors.onnx import onnx_network
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.stop import StopRequest
+from siamcorr.cli.trackers import DEFAULT, fitting_model
 from siamcorr.media import (
     CsvSink,
     Frame,
@@ -41,7 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add("source", metavar="SOURCE", help="video file, image folder, camera index or stream URL")
     add("--box", metavar="X,Y,W,H", help="the target in the first frame, in pixels")
-    add("--model", default="nanotrack-v2", metavar="NAME", help="see `siamcorr models`")
+    add("--model", metavar="NAME", help="see `siamcorr models` (default: what the weights fit)")
     add("--weights", metavar="FILE", help=".pth or .safetensors (default: where they are kept)")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
     add("--backend", choices=("torch", "onnxruntime"), default="torch", help="what runs it")
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise ValueError(f"--max-frames must be >= 1, got {args.max_frames}")
     _refuse_overwriting(args.source, args.output, args.boxes)
-    weights = Path(args.weights or find_weights(load_preset(args.model)))
+    weights = Path(args.weights or find_weights(load_preset(args.model or DEFAULT)))
     anywhere = args.backend == "onnxruntime" and args.device == "auto"
     device = choose_device("cpu" if anywhere else args.device)
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
@@ -137,15 +138,16 @@ def _results(
 
 def _network(args: argparse.Namespace, weights: Path, device: torch.device) -> Network:
     """The network, as fast as the machine and the options allow."""
+    name = args.model or (fitting_model(weights) if args.weights else DEFAULT)
     if args.backend == "torch":
         if weights.suffix == ".onnx":
             raise ValueError(f"{weights}: is for --backend onnxruntime")
-        network = build_model(args.model, weights).to(device)
+        network = build_model(name, weights).to(device)
         return for_inference(network, compiled=args.compile)
     if args.compile or device.type != "cpu":
         raise ValueError("--backend onnxruntime runs on the CPU, without --compile")
     try:
-        return onnx_network(args.model, weights)
+        return onnx_network(name, weights)
     except ModuleNotFoundError as error:
         raise ValueError(f"{error}: pip install 'siamcorr[export]'") from None
 

@@ -5,8 +5,32 @@ from pathlib import Path
 from typing import Any
 
 from siamcorr.adaptors.opencv import Peer
-from siamcorr.models import build_model, find_weights, for_inference, load_preset
+from siamcorr.models import (
+    build_model,
+    find_weights,
+    for_inference,
+    load_preset,
+    matching_preset,
+    read_checkpoint,
+)
 from siamcorr.tracking import Tracker
+
+DEFAULT = "siamcorr-lite"  # its weights are shipped with the package
+
+
+def fitting_model(weights: Path) -> str:
+    """The model that a weights file is for; graphs say it themselves.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it fits no known model.
+    """
+    if weights.suffix == ".onnx":
+        return DEFAULT
+    preset = matching_preset(read_checkpoint(weights))
+    if preset is None:
+        raise ValueError(f"{weights}: fits no known model; name one with --model")
+    return preset.name
 
 
 def make_tracker(name: str) -> Any:

@@ -107,6 +107,7 @@ def write_safetensors(
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file({key: value.contiguous() for key, value in state_dict.items()}, partial, metadata)
+        partial.chmod(0o644)  # safetensors lets nobody else read what it writes
         partial.replace(path)
     except SafetensorError as error:
         raise OSError(f"{path}: cannot be written ({error})") from None

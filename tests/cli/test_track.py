@@ -229,16 +229,19 @@ def test_wrong_weights(clip, random_weights, tmp_path, capsys):
         ("other.pth", "not weights of nanotrack-v2, they fit no known preset (unknown rpn.bias)"),
         ("gone.pth", "gone.pth: No such file or directory"),
     ):
-        assert run(clip, "--box", BOX, "--weights", tmp_path / name) == 2
+        given = ["--model", "nanotrack-v2", "--weights", tmp_path / name]
+        assert run(clip, "--box", BOX, *given) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"siamcorr: {tmp_path / name}: ")
         assert text in line
+    assert run(clip, "--box", BOX, "--weights", tmp_path / "other.pth") == 2
+    assert "fits no known model; name one with --model" in capsys.readouterr().err
 
 
 def test_no_weights_found_says_where_to_get_them(clip, tmp_path, monkeypatch, capsys):
     for name in ("SIAMCORR_SHARED", "SIAMCORR_WEIGHTS", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    assert run(clip, "--box", BOX) == 2
+    assert run(clip, "--box", BOX, "--model", "nanotrack-v2") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"siamcorr: no weights for nanotrack-v2.*put https://\S+ into \S+", line)
 
