@@ -28,7 +28,8 @@ class SceneConfig:
     occlusion: chance of something that passes before the target.
     turn: degrees either way. zoom: factor either way. stretch: of the aspect, either way.
     tilt: of the perspective, as a share of the side.
-    speed: of the target, in sides of its own a second; clips run at 30 frames a second.
+    speed: of the target; at 2 it moves some five sides of its own a second, ten at the most
+        hurried. Clips run at 30 frames a second.
     photo_targets: share of targets that are blobs out of a photograph instead of cut-outs.
     """
 

@@ -47,6 +47,8 @@ class DataConfig:
         shares = (self.scenes, self.photos, self.footage, self.labelled)
         if min(shares) < 0 or sum(shares) <= 0:
             raise ValueError("scenes, photos, footage and labelled must be >= 0, and not all 0")
+        if self.shift < 0:
+            raise ValueError(f"shift must be >= 0, got {self.shift}")
         if not 0 <= self.negative < 1 or not 0 <= self.gray <= 1 or not 0 <= self.scale < 1:
             raise ValueError("negative, gray and scale must be in 0..1")
         if self.clips < 1 or self.clip_frames < 2:

@@ -138,6 +138,8 @@ class Trainer:
         first = self.epoch * len(self.dataset)
         numbers = (order[: self.steps * config.batch] + first).view(self.steps, config.batch)
         share = processes.share(numbers).flatten().tolist()
+        if config.workers:
+            one_thread()  # a worker would wait for ever for OpenCV's other threads
         return DataLoader(
             self.dataset,
             batch_size=config.batch // processes.count,

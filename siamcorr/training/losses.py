@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, distributed
 
 from siamcorr.layers.heads.lite import LiteMaps
 
@@ -46,7 +46,7 @@ def anchor_free_losses(
     points = cell_points(maps.logits.shape[-1], stride, size).to(box)
     positive, negative = cell_labels(points, box, present)
     logits = maps.logits[:, 0].float()
-    count = positive.sum().clamp(min=1)
+    count = mean_over_processes(positive.sum()).clamp(min=1)
     score = _focal(logits, positive)[positive | negative].sum() / count
     predicted = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1)[positive]
     wanted = box[:, None, None, :].expand(*positive.shape, 4)[positive]
@@ -57,6 +57,15 @@ def anchor_free_losses(
         (1 - giou).sum() / count,
         F.binary_cross_entropy_with_logits(quality, iou.detach(), reduction="sum") / count,
     )
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean over all processes that train together, so that they weigh every cell alike."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    total = value.detach().float()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 def cell_points(cells: int, stride: int, size: int) -> Tensor:

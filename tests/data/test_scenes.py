@@ -113,6 +113,16 @@ def test_box_is_whole_where_the_target_leaves_the_frame(wave, box):
     assert image[int(y) + 1 : int(y + h) - 1, int(x) + 1 : int(x + w) - 1].min() > 250
 
 
+@pytest.mark.parametrize("size", [99, 100, 400, 640])
+def test_pictures_of_any_size_stand_where_they_should(size):
+    """Whether they are grown or shrunk: in the middle, and the same from every side."""
+    actor = Actor(np.full((size, size, 4), 255, np.uint8), 100, seeded(0), SceneConfig(**CALM))
+    actor.rates[:], actor.phases[:] = 0, 0
+    image = black()
+    assert actor.paste(image, 0.0) == pytest.approx((190, 130, 100, 100), abs=1)
+    np.testing.assert_allclose(image, image[::-1, ::-1], atol=4)
+
+
 @pytest.mark.parametrize(
     ("changes", "phase", "box"),
     [  # of a picture twice as wide as high, with a side of 100
@@ -293,6 +303,16 @@ def test_both_boxes_show_the_same():
     assert np.percentile(alike, 10) > 0.6
     assert np.median(beside) < 0.3
     assert 0.75 < min(growth) < 0.9 < 1.1 < max(growth) < 1.4
+
+
+def test_second_view_is_of_a_later_frame_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(warps, "_eventful", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
+    early, late = photograph(0), photograph(1)
+    (first, box), (view, turned) = photo_pair(early, seeded(0), late)
+    (_, same), (expected, expected_box) = photo_pair(late, seeded(0))
+    assert first is early
+    assert (box, turned) == (same, expected_box)
+    np.testing.assert_array_equal(view, expected)
 
 
 def test_photo_pair_is_fixed_by_its_seed():

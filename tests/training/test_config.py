@@ -1,0 +1,163 @@
+"""A run's file: read, changed from the command line, and refused with a reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from siamcorr.models import load_preset
+from siamcorr.training.config import DataConfig, TrainConfig, load_config
+
+RUN = """
+model = "siamcorr-lite"
+output = "out"
+rate = 1
+batch = 4
+
+[data]
+folders = ["a", "b"]
+gray = 0.5
+
+[data.scene]
+distractors = 2
+"""
+DATA = DataConfig(("a",))
+SHIPPED = Path(__file__).parents[2] / "configs" / "train"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RUN, encoding="utf-8")
+    return path
+
+
+def test_file(path):
+    config = load_config(path)
+    assert (config.model, config.output, config.rate) == ("siamcorr-lite", "out", 1.0)
+    assert isinstance(config.rate, float)
+    assert config.data.folders == ("a", "b")
+    assert config.data.scene.distractors == 2
+    scene = replace(DataConfig(()).scene, distractors=2)
+    data = DataConfig(("a", "b"), gray=0.5, scene=scene)
+    assert config == TrainConfig("siamcorr-lite", "out", data, rate=1.0, batch=4)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("epochs=3", lambda config: config.epochs == 3),
+        (" rate = 2e-3 ", lambda config: config.rate == 2e-3),
+        ("output=other/folder", lambda config: config.output == "other/folder"),
+        ('output="other folder"', lambda config: config.output == "other folder"),
+        ("output = some folder ", lambda config: config.output == "some folder"),
+        ("output=a=b", lambda config: config.output == "a=b"),
+        ("data.gray=1", lambda config: config.data.gray == 1.0),
+        ('data.folders=["c"]', lambda config: config.data.folders == ("c",)),
+        ("data.scene.occlusion=0.5", lambda config: config.data.scene.occlusion == 0.5),
+    ],
+)
+def test_set_changes_one_key(change, found, path):
+    plain, config = load_config(path), load_config(path, [change])
+    assert not found(plain)
+    assert found(config)
+    key = change.split("=")[0].strip().split(".")[0]
+    assert replace(config, **{key: getattr(plain, key)}) == plain
+
+
+def test_the_last_change_counts(path):
+    assert load_config(path, ["epochs=3", "batch=2", "epochs=4"]).epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("epoch=3", r"run\.toml: unknown key 'epoch', did you mean 'epochs'\?"),
+        ("data.grey=1", r"run\.toml\.data: unknown key 'grey', did you mean 'gray'\?"),
+        ("data.scene.zom=1", r"run\.toml\.data\.scene: unknown key 'zom', did you mean 'zoom'\?"),
+        ("dta.gray=1", r"run\.toml: unknown key 'dta', did you mean 'data'\?"),
+        ("epochs=x", r"run\.toml\.epochs: must be int, got 'x'"),
+        ("epochs=1.5", r"run\.toml\.epochs: must be int, got 1\.5"),
+        ("data=3", r"run\.toml\.data: must be a table, got 3"),
+        ("data.folders=a", r"run\.toml\.data\.folders: must be a list, got 'a'"),
+        ("optimizer=adam", r'run\.toml: optimizer must be "adamw" or "sgd", got \'adam\''),
+        ("data.gray=2", r"run\.toml\.data: negative, gray and scale must be in 0\.\.1"),
+        ("epochs", "--set takes key=value, got 'epochs'"),
+        ("=3", "--set takes key=value, got '=3'"),
+        ("data.=3", r"--set takes key=value, got 'data\.=3'"),
+        ("model.name=x", r"--set model\.name=x: model is no table"),
+    ],
+)
+def test_bad_changes(change, text, path):
+    with pytest.raises(ValueError, match=f"{text}$"):
+        load_config(path, [change])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model = ", r"run\.toml: Invalid value \(at end of document\)"),
+        ('model = "m"', r"run\.toml: key 'output' is missing"),
+        ('model = "m"\noutput = "o"', r"run\.toml: key 'data' is missing"),
+        ('model = "m"\noutput = "o"\n[data]', r"run\.toml\.data: key 'folders' is missing"),
+        (RUN + "distractor = 1", r"run\.toml\.data\.scene: unknown key 'distractor'"),
+        (b"\xff\xfe\x00", r"run\.toml: .*utf-8"),
+    ],
+)
+def test_bad_files(text, reason, path):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=reason):
+        load_config(path)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_config(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"epochs": 0}, "epochs and batch must be >= 1, and pairs >= batch"),
+        ({"batch": 0}, "epochs and batch must be >= 1, and pairs >= batch"),
+        ({"batch": -1}, "epochs and batch must be >= 1, and pairs >= batch"),
+        ({"pairs": 31}, "pairs >= batch"),
+        ({"optimizer": "adam"}, "adamw"),
+        ({"rate": 0}, "rate and clip must be > 0"),
+        ({"backbone_rate": -0.1}, "backbone_rate >= 0"),
+        ({"clip": 0}, "rate and clip must be > 0"),
+        ({"average": 1}, r"average must be in 0\.\.1"),
+        ({"workers": -1}, "workers and warmup >= 0"),
+        ({"warmup": -1}, "workers and warmup >= 0"),
+    ],
+)
+def test_ranges_of_a_run(changes, text):
+    with pytest.raises(ValueError, match=text):
+        TrainConfig("m", "o", DATA, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"scenes": 0, "photos": 0}, "not all 0"),
+        ({"scenes": -1, "photos": 2}, "must be >= 0"),
+        ({"footage": -1}, "must be >= 0"),
+        ({"labelled": -1}, "must be >= 0"),
+        ({"negative": 1}, "negative, gray and scale"),
+        ({"negative": -0.1}, "negative, gray and scale"),
+        ({"gray": 1.1}, "negative, gray and scale"),
+        ({"scale": 1}, "negative, gray and scale"),
+        ({"clips": 0}, "clips must be >= 1"),
+        ({"clip_frames": 1}, "clip_frames >= 2"),
+    ],
+)
+def test_ranges_of_data(changes, text):
+    with pytest.raises(ValueError, match=text):
+        DataConfig(("a",), **changes)
+
+
+def test_the_shipped_run_is_for_a_shipped_preset():
+    config = load_config(SHIPPED / "siamcorr-lite.toml")
+    assert load_preset(config.model).name == config.model
+    assert config.unfreeze < config.epochs
+    assert config.warmup < config.epochs * (config.pairs // config.batch)
