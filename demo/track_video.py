@@ -16,7 +16,7 @@ import numpy as np
 from siamcorr import Tracker, build_model
 from siamcorr.data import render_clip
 from siamcorr.media import CsvSink, VideoSink, draw_result, heat_map, open_source
-from siamcorr.models import find_weights, for_inference, load_preset
+from siamcorr.models import for_inference
 from siamcorr.tracking import box_iou
 
 OUTPUT = Path(__file__).resolve().parent.parent / "output"
@@ -48,8 +48,8 @@ def main() -> None:
         print(f"rendered {len(truth)} frames to {path}")
     box = tuple(float(value) for value in args.box.split(",")) if args.box else truth[0]
 
-    weights = find_weights(load_preset("siamcorr-lite"))  # shipped with the package
-    tracker = Tracker(for_inference(build_model("siamcorr-lite", weights)))
+    network = build_model("siamcorr-lite", pretrained=True)  # its weights are shipped
+    tracker = Tracker(for_inference(network))
 
     source = open_source(path)
     overlaps, response = [], np.zeros((1, 1))

@@ -7,7 +7,7 @@ import sys
 
 from siamcorr import Tracker, build_model
 from siamcorr.media import SourceError, Window, display_available, draw_result, open_source
-from siamcorr.models import find_weights, for_inference, load_preset
+from siamcorr.models import for_inference
 
 
 def main() -> None:
@@ -17,8 +17,7 @@ def main() -> None:
         source = open_source(sys.argv[1] if len(sys.argv) > 1 else "0")
     except SourceError as error:
         sys.exit(str(error))
-    weights = find_weights(load_preset("siamcorr-lite"))  # shipped with the package
-    network = for_inference(build_model("siamcorr-lite", weights))
+    network = for_inference(build_model("siamcorr-lite", pretrained=True))
     tracker, window, started = Tracker(network), Window(), False
     for frame in source:
         if not started:

@@ -17,15 +17,18 @@ from siamcorr.models.presets import Preset, configs_dir, load_preset, preset_nam
 from siamcorr.models.siamese import SiameseNetwork
 
 
-def build_model(name: str, weights: str | Path | None = None) -> SiameseNetwork:
+def build_model(
+    name: str, weights: str | Path | None = None, *, pretrained: bool = False
+) -> SiameseNetwork:
     """Make the network of a preset, in eval mode.
 
     Args:
         name: a preset, see `preset_names`.
         weights: a .pth or .safetensors file to load strictly; None leaves it random.
+        pretrained: load the weights that `find_weights` finds; siamcorr-lite's are shipped.
 
     Raises:
-        OSError: the weights cannot be read.
+        OSError: the weights cannot be read, or are not on this machine.
         ValueError: no such preset, or weights of another network.
 
     Example:
@@ -34,6 +37,8 @@ def build_model(name: str, weights: str | Path | None = None) -> SiameseNetwork:
     """
     preset = load_preset(name)
     network = assemble(preset)
+    if pretrained and weights is None:
+        weights = find_weights(preset)
     if weights is not None:
         load_weights(network, read_checkpoint(weights))
     return network.eval()

@@ -147,3 +147,14 @@ def test_find_weights(tmp_path, monkeypatch):
         if variable:
             monkeypatch.setenv("SIAMCORR_WEIGHTS", str(tmp_path / variable))
         assert find_weights(preset) == tmp_path / folder / "nanotrackv2.pth"
+
+
+def test_pretrained_finds_the_weights(tmp_path, monkeypatch):
+    for name in ("SIAMCORR_SHARED", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("SIAMCORR_WEIGHTS", raising=False)
+    shipped = build_model("siamcorr-lite", pretrained=True).state_dict()
+    again = build_model("siamcorr-lite", find_weights(load_preset("siamcorr-lite"))).state_dict()
+    assert all(torch.equal(value, again[key]) for key, value in shipped.items())
+    with pytest.raises(FileNotFoundError, match="no weights for siamfc-alexnet"):
+        build_model("siamfc-alexnet", pretrained=True)
