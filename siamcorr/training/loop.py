@@ -196,6 +196,7 @@ def learning_rate(step: int, config: TrainConfig, steps: int) -> float:
     """Share of the highest rate at a step: a line up to it, then half a cosine down to a hundredth.
 
     Example:
+        >>> from siamcorr.training.config import DataConfig
         >>> config = TrainConfig("m", "o", DataConfig(("f",)), warmup=10)
         >>> [round(learning_rate(step, config, 110), 3) for step in (0, 9, 10, 60, 110)]
         [0.1, 1.0, 1.0, 0.505, 0.01]
