@@ -1,0 +1,47 @@
+"""The published checkpoints and our own on whole real sequences: mean overlap with the truth."""
+
+import numpy as np
+import pytest
+
+from siamcorr import Tracker, build_model
+from siamcorr.data import find_sequences
+from siamcorr.evaluation import overlaps, run_sequence
+from siamcorr.models import for_inference
+
+# What each reaches at least on bag and on iceskater1.
+REACHED = {
+    "nanotrack-v1": (0.77, 0.68),
+    "nanotrack-v2": (0.785, 0.715),
+    "nanotrack-v3": (0.74, 0.69),
+    "siamcorr-lite": (0.65, 0.55),
+}
+
+
+@pytest.mark.video
+@pytest.mark.parametrize("name", REACHED)
+def test_mean_overlap(name, shared, monkeypatch):
+    monkeypatch.setenv("SIAMCORR_SHARED", str(shared))
+    network = for_inference(build_model(name, pretrained=True))
+    for sequence, least in zip(find_sequences(shared / "sequences"), REACHED[name], strict=True):
+        found = run_sequence(Tracker(network), sequence)
+        assert np.nanmean(overlaps(found.boxes, sequence.boxes)) >= least, sequence.name
+
+
+@pytest.mark.video
+@pytest.mark.parametrize("name", ["nanotrack-v1", "nanotrack-v2", "nanotrack-v3"])
+def test_a_target_that_is_gone_is_lost(name, shared, monkeypatch):
+    """Never lost where it is followed; lost on nearly all frames of another place."""
+    monkeypatch.setenv("SIAMCORR_SHARED", str(shared))
+    network = for_inference(build_model(name, pretrained=True))
+    bag, skater = find_sequences(shared / "sequences")
+    frames = [frame for _, frame in zip(range(60), bag, strict=False)]
+    tracker = Tracker(network)
+    tracker.init(frames[0], bag.boxes[0])
+    assert not any(tracker.update(frame).lost for frame in frames[1:])
+    elsewhere = [frame for _, frame in zip(range(40), skater, strict=False)]
+    canvas = np.zeros_like(frames[0])
+    lost = []
+    for frame in elsewhere:
+        canvas[:256] = frame
+        lost.append(tracker.update(canvas).lost)
+    assert np.mean(lost) > 0.9
