@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from siamcorr.models.staged import Staged
+
 # Expansion, channels before widening, blocks, stride and dilation of each stage.
 STAGES = (
     (1, 16, 1, 1, 1),
@@ -16,7 +18,7 @@ STAGES = (
 )
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Staged):
     """Inverted residuals; later stages dilate instead of striding.
 
     Args:
@@ -33,10 +35,7 @@ class MobileNetV2(nn.Module):
     """
 
     def __init__(self, levels: Sequence[int] = (3, 5, 7), width: float = 1.4) -> None:
-        super().__init__()
-        if not levels or not all(1 <= level <= len(STAGES) for level in levels):
-            raise ValueError(f"levels must be in 1..{len(STAGES)}, got {tuple(levels)}")
-        self.levels = tuple(levels)
+        super().__init__(levels, len(STAGES))
         into = int(32 * width)
         self.layer0 = nn.Sequential(*_conv_bn(3, into, 3, stride=2), nn.ReLU6(inplace=True))
         last, widths = 1, []
@@ -53,11 +52,7 @@ class MobileNetV2(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Features of images (B, 3, H, W) at every level asked for."""
-        out, maps = self.layer0(image), []
-        for level in range(1, max(self.levels) + 1):
-            out = self.get_submodule(f"layer{level}")(out)
-            maps.append(out)
-        return tuple(maps[level - 1] for level in self.levels)
+        return self.through_stages(self.layer0(image))
 
 
 class InvertedResidual(nn.Module):

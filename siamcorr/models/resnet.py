@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from siamcorr.models.staged import Staged
+
 # Blocks, width of the 3x3 convolution, stride and dilation of each stage.
 STAGES = ((3, 64, 1, 1), (4, 128, 2, 1), (6, 256, 1, 2), (3, 512, 1, 4))
 EXPANSION = 4
 
 
-class ResNet50(nn.Module):
+class ResNet50(Staged):
     """The backbone of SiamRPN++ and SiamBAN; torchvision's weights do not fit it.
 
     The stem and the strided convolutions are not padded, and where a stage strides or dilates,
@@ -29,10 +31,7 @@ class ResNet50(nn.Module):
     """
 
     def __init__(self, levels: Sequence[int] = (2, 3, 4)) -> None:
-        super().__init__()
-        if not levels or not all(1 <= level <= len(STAGES) for level in levels):
-            raise ValueError(f"levels must be in 1..{len(STAGES)}, got {tuple(levels)}")
-        self.levels = tuple(levels)
+        super().__init__(levels, len(STAGES))
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
@@ -45,12 +44,7 @@ class ResNet50(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Features of images (B, 3, H, W) at every level asked for."""
-        out = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        maps = []
-        for level in range(1, max(self.levels) + 1):
-            out = self.get_submodule(f"layer{level}")(out)
-            maps.append(out)
-        return tuple(maps[level - 1] for level in self.levels)
+        return self.through_stages(self.maxpool(self.relu(self.bn1(self.conv1(image)))))
 
 
 class Bottleneck(nn.Module):
