@@ -11,7 +11,14 @@ from siamcorr.tracking.boxes import Image, check_box
 from siamcorr.tracking.crops import Color, Crop, mean_color
 from siamcorr.tracking.recipes import Step, recipe_of
 from siamcorr.tracking.target import Target
-from siamcorr.tracking.tracker import TrackResult, as_eval, check_frame, crops_to_tensor, to_numpy
+from siamcorr.tracking.tracker import (
+    TrackResult,
+    as_eval,
+    blended,
+    check_frame,
+    crops_to_tensor,
+    to_numpy,
+)
 
 
 @dataclass
@@ -149,8 +156,7 @@ class MultiTracker:
             return
         for followed in self._followed.values():
             fresh = self._template(frame, followed.target, followed.fill)
-            pairs = zip(followed.template, fresh, strict=True)
-            followed.template = tuple(old + rate * (new - old) for old, new in pairs)
+            followed.template = blended(followed.template, fresh, rate)
         self._stacked.clear()
 
     def _check(self, frame: Image) -> None:

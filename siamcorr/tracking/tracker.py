@@ -112,12 +112,15 @@ class Tracker:
         """Take over a share of how the target looks now, if the recipe says so."""
         rate = self.recipe.config.update_rate
         if rate and self._template is not None:
-            fresh = self._look_at(frame)
-            pairs = zip(self._template, fresh, strict=True)
-            self._template = tuple(old + rate * (new - old) for old, new in pairs)
+            self._template = blended(self._template, self._look_at(frame), rate)
 
     def _tensor(self, crops: list[Crop]) -> Tensor:
         return crops_to_tensor(crops, self.recipe.crop.color, self.device)
+
+
+def blended(template: Template, fresh: Template, rate: float) -> Template:
+    """A template that has taken over a share (rate, 0..1) of a fresh one."""
+    return tuple(old + rate * (new - old) for old, new in zip(template, fresh, strict=True))
 
 
 def as_eval(model: Network) -> Network:
