@@ -82,15 +82,19 @@ def _clips(library: Library, config: DataConfig) -> list[Clip]:
 
 
 def _network(config: TrainConfig) -> SiameseNetwork:
-    """Random weights by the seed, the backbone's from ImageNet where the config says so."""
+    """Random weights by the seed, or those that the config names: all, or the backbone's."""
     torch.manual_seed(config.seed)
     network = assemble(load_preset(config.model))
     if config.initial:
         path = Path(config.initial).expanduser()
+        state = read_checkpoint(path).state_dict
+        if state.keys() == network.state_dict().keys():
+            network.load_state_dict(state)
+            return network
         if not isinstance(network.backbone, LiteBackbone):
             raise ValueError(f"{config.model}: its backbone takes no ImageNet weights")
         try:
-            network.backbone.load_imagenet(read_checkpoint(path).state_dict)
+            network.backbone.load_imagenet(state)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"{path}: no weights of this backbone ({error})") from None
     return network

@@ -28,6 +28,7 @@ class SceneConfig:
     occlusion: chance of something that passes before the target.
     turn: degrees either way. zoom: factor either way. stretch: of the aspect, either way.
     tilt: of the perspective, as a share of the side.
+    bend: how far parts of a picture sway against each other, as a share of its side.
     speed: of the target; at 2 it moves some five sides of its own a second, ten at the most
         hurried. Clips run at 30 frames a second.
     photo_targets: share of targets that are blobs out of a photograph instead of cut-outs.
@@ -39,6 +40,7 @@ class SceneConfig:
     zoom: float = 1.5
     stretch: float = 1.2
     tilt: float = 0.15
+    bend: float = 0.06
     speed: float = 2.0
     photo_targets: float = 0.4
 
@@ -97,7 +99,7 @@ class Scene:
 
 
 class Actor:
-    """A picture with alpha on a smooth random path, turning and changing its size."""
+    """A picture with alpha on a smooth random path: it turns, bends and changes its size."""
 
     def __init__(
         self, picture: Image, side: float, rng: np.random.Generator, config: SceneConfig
@@ -127,8 +129,9 @@ class Actor:
     def paste(self, image: Plane, time: float) -> Box:
         """Lay the picture over an image, in place, and return the box of what is opaque."""
         corners = self.corners(time)
-        left, top = np.floor(corners.min(axis=0)).astype(int)
-        right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
+        margin = round(self.config.bend * float(np.ptp(corners, axis=0).max()))
+        left, top = np.floor(corners.min(axis=0)).astype(int) - margin
+        right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1 + margin
         height, width = self.picture.shape[:2]
         source = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
         # OpenCV counts from pixel centres, we from pixel corners.
@@ -137,9 +140,24 @@ class Actor:
         shrunk = _shrunk(self.picture, matrix)
         size = (int(right - left), int(bottom - top))
         layer = cv2.warpPerspective(shrunk[0], matrix @ shrunk[1], size).astype(np.float32)
+        if margin:
+            layer = self._bent(layer, margin, time)
         x, y, w, h = cv2.boundingRect((layer[:, :, 3] > 127).astype(np.uint8))
         _blend(image, layer, int(left), int(top))
         return float(left + x), float(top + y), float(w), float(h)
+
+    def _bent(self, layer: Plane, margin: int, time: float) -> Plane:
+        """The layer with a wave down and a wave across it, each as high as the margin at most."""
+        height, width = layer.shape[:2]
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        strength = margin * np.float32(2 * self.rates[7])
+        swing = 4 * math.pi * self.rates[5:7] * time + self.phases[[7, 5]]
+        waves = 2 * math.pi * (0.5 + 2 * self.rates[3:5])
+        across = x + strength * np.sin(waves[0] * y / height + swing[0])
+        down = y + strength * np.sin(waves[1] * x / width + swing[1])
+        return cv2.remap(
+            layer, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR
+        ).astype(np.float32)
 
 
 def _shrunk(picture: Plane, matrix: NDArray[Any]) -> tuple[Plane, NDArray[Any]]:

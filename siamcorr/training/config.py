@@ -60,7 +60,8 @@ class TrainConfig:
     """How a run goes.
 
     model: a preset. output: folder for checkpoints and logs.
-    initial: ImageNet weights of the backbone; empty for random ones.
+    initial: weights of the whole network, to go on from, or ImageNet's of its backbone; empty for
+    random ones.
     pairs: an epoch has so many. batch: over all processes together.
     optimizer: "adamw" or "sgd". rate: the highest learning rate; backbone_rate: the backbone's
     share of it. warmup: steps up to it; from there it falls as half a cosine.
