@@ -69,15 +69,23 @@ class OnnxNetwork:
         return tuple(_run(self._template, [image]))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
-        """Look for a template in the search images of a frame (N, 3, H, W).
+        """Look for templates (batch N or 1) in search images (N, 3, H, W), in graph-sized steps.
 
         Raises:
-            ValueError: images of a size that was not exported.
+            ValueError: images of a size that was not exported, or a number that does not divide.
         """
         size = image.shape[-1]
         if size not in self._search:
             raise ValueError(f"OnnxNetwork: no graph for {size} pixels, only {[*self._search]}")
-        logits, boxes = _run(self._search[size], [image, *template])
+        graph = self._search[size]
+        count = int(graph.get_inputs()[0].shape[0])
+        if len(image) % count:
+            raise ValueError(f"OnnxNetwork: {len(image)} images, its graph takes {count} a target")
+        maps = []
+        for first in range(0, len(image), count):
+            rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
+            maps.append(_run(graph, [image[first : first + count], *rows]))
+        logits, boxes = (torch.cat(parts) for parts in zip(*maps, strict=True))
         return Prediction(logits, boxes)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from siamcorr.models import SiameseNetwork, assemble, load_preset, read_checkpoi
 from siamcorr.models.checkpoints import write_safetensors
 from siamcorr.models.lite import LiteBackbone
 from siamcorr.training.config import DataConfig, TrainConfig, load_config
+from siamcorr.training.curves import plot_logs, read_log
 from siamcorr.training.loop import Trainer, save
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes, join_processes
@@ -124,6 +126,8 @@ def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
         if fresh:
             writer.writerow(COLUMNS)
         writer.writerow([f"{row[name]:.6g}" for name in COLUMNS])
+    with suppress(ModuleNotFoundError):  # matplotlib is in the extra `plot`
+        plot_logs([read_log(log)], output / "curves.png")
     _tensorboard(output, trainer.epoch, row)
     if row["overlap"] >= trainer.best:
         trainer.best = row["overlap"]

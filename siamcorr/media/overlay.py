@@ -7,18 +7,30 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 SURE, UNSURE = (70, 220, 70), (235, 70, 50)  # RGB of a box at score 1 and at score 0
+DASH = 8  # pixels
 
 
 def draw_result(
-    image: Image, box_xywh: tuple[float, float, float, float], score: float, label: str = ""
+    image: Image,
+    box_xywh: tuple[float, float, float, float],
+    score: float,
+    label: str = "",
+    lost: bool = False,
 ) -> Image:
-    """A copy of an RGB frame with the box, coloured by its score, and a label above it."""
+    """A copy of an RGB frame with the box, coloured by its score, and a label above it.
+
+    The box of a lost target is dashed, and the label says so.
+    """
     canvas = image.copy()
     x, y, w, h = box_xywh
     first, last = (round(x), round(y)), (round(x + w) - 1, round(y + h) - 1)
     color = tuple(round(a * score + b * (1 - score)) for a, b in zip(SURE, UNSURE, strict=True))
     thickness = max(2, round(min(image.shape[:2]) / 240))
-    cv2.rectangle(canvas, first, last, color, thickness, cv2.LINE_AA)
+    if lost:
+        label = f"{label}  LOST".strip()
+        _dashed(canvas, first, last, UNSURE, thickness)
+    else:
+        cv2.rectangle(canvas, first, last, color, thickness, cv2.LINE_AA)
     if label:
         draw_text(canvas, label, (first[0], first[1] - 6 if first[1] > 24 else last[1] + 18))
     return canvas
@@ -30,6 +42,23 @@ def draw_text(canvas: Image, text: str, corner: tuple[int, int]) -> None:
         cv2.putText(
             canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA
         )
+
+
+def _dashed(
+    canvas: Image,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    color: tuple[int, int, int],
+    thickness: int,
+) -> None:
+    """A rectangle whose sides have gaps."""
+    (x0, y0), (x1, y1) = first, last
+    for x in range(x0, x1, 2 * DASH):
+        for y in (y0, y1):
+            cv2.line(canvas, (x, y), (min(x + DASH, x1), y), color, thickness)
+    for y in range(y0, y1, 2 * DASH):
+        for x in (x0, x1):
+            cv2.line(canvas, (x, y), (x, min(y + DASH, y1)), color, thickness)
 
 
 def heat_map(response: NDArray[np.floating], size: tuple[int, int]) -> Image:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from siamcorr import Tracker
+from siamcorr import MultiTracker, Tracker
 from siamcorr.adaptors import onnx as adaptor
 from siamcorr.adaptors.onnx import OnnxNetwork, export_onnx, onnx_network
 from siamcorr.data import ClipConfig, render_clip
@@ -102,6 +102,27 @@ def test_tracks_as_the_network(name, graphs):
     expected = boxes(network)
     assert np.ptp(expected, axis=0).max() > 1  # it moves
     np.testing.assert_allclose(boxes(OnnxNetwork(path)), expected, atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["nanotrack-v1", "siamfc-alexnet"])
+def test_many_targets_as_the_network(name, graphs):
+    """One image a target, and a pyramid of three."""
+    network, path, _ = graphs(name)
+    found = []
+    for runner in (network, OnnxNetwork(path)):
+        tracker = MultiTracker(runner)
+        for box in (CLIP[0][1], (10, 20, 50, 30), (90, 60, 30, 40)):
+            tracker.add(CLIP[0][0], box)
+        results = [tracker.update(image) for image, _ in CLIP[1:]]
+        found.append([[result.box_xywh for result in row.values()] for row in results])
+    np.testing.assert_allclose(found[1], found[0], atol=0.1)
+
+
+def test_images_that_are_no_whole_targets(graphs):
+    loaded = OnnxNetwork(graphs("siamfc-alexnet")[1])
+    template = loaded.template(torch.zeros(1, 3, 127, 127))
+    with pytest.raises(ValueError, match="4 images, its graph takes 3 a target"):
+        loaded.search(torch.zeros(4, 3, 255, 255), template)
 
 
 def test_every_size(graphs):

@@ -1,0 +1,171 @@
+"""The window as a person works with it: keys, mouse, pause, and what is laid over the frame."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from siamcorr.media import Frame, write_image
+from siamcorr.media.window import Input
+from siamcorr.tracking import Box, TrackResult
+from siamcorr.tracking.boxes import Image
+from siamcorr.viewer.canvas import cut_out, draw_targets, lay_crops, lay_heat, lay_lines, wrapped
+from siamcorr.viewer.session import Session
+from siamcorr.viewer.zoom import to_frame, to_window, zoom_of
+
+KEYS = {
+    "space": "pause",
+    "n": "next frame",
+    "a": "add",
+    "r": "re-draw",
+    "d": "drop",
+    "h": "heat-map",
+    "t": "crops",
+    "s": "snapshot",
+    "q": "quit",
+}
+WAIT = 25  # milliseconds between two looks at the keys while a frame stays
+NOTICE = 2.0  # seconds
+
+
+class Screen(Protocol):
+    """What a view asks of a window, see `siamcorr.media.Window`."""
+
+    def show(self, image: Image, wait_ms: int = 1) -> Input:
+        """Show a picture and tell what the person did meanwhile."""
+
+
+class View:
+    """Shows a session, and does to it what the person asks for.
+
+    Boxes can be drawn at any time; "a" and "r" hold the frame until one is.
+
+    Args:
+        window: to show frames in.
+        folder: for snapshots.
+        seconds: that a frame is shown at least; 0 goes as fast as tracking does.
+    """
+
+    def __init__(self, window: Screen, folder: str | Path = ".", seconds: float = 0.0) -> None:
+        self.window, self.folder, self.seconds = window, Path(folder), seconds
+        self.paused = self.heat = self.crops = False
+        self._renewing: int | None = None  # the target that the next box is of
+        self._marking = False  # the frame stays until a box is drawn
+        self._notice, self._notice_until = "", 0.0
+        self._last = time.monotonic()
+        self._fps = 0.0
+
+    @property
+    def looks(self) -> bool:
+        """Whether the person looks at responses, so that a session has to keep them."""
+        return self.heat
+
+    def show(self, session: Session, frame: Frame) -> bool:
+        """Show a frame with the session's results; False once the person wants to stop."""
+        self._keep_time()
+        while True:
+            picture = self._picture(session, frame)
+            done = to_frame(self.window.show(picture, self._wait()), zoom_of(frame.image))
+            if done.closed or done.key == "q" or (done.key == "escape" and not self._marking):
+                return False
+            self._obey(done, session, frame)
+            if done.key == "n" or not (self.paused or self._marking or done.drawing):
+                return True
+
+    def ask(self, session: Session, frame: Frame) -> bool:
+        """Hold a frame until a target is marked in it; False if the person gives up."""
+        self._marking = True
+        return self.show(session, frame) and bool(session.results)
+
+    def _obey(self, done: Input, session: Session, frame: Frame) -> None:
+        if done.drawn is not None:
+            self._mark(done.drawn, session, frame)
+        chosen = session.at(*done.mouse)
+        match done.key:
+            case " ":
+                self.paused = not self.paused
+            case "n":
+                self.paused = True
+            case "a":
+                self._marking, self._renewing = True, None
+            case "r" if chosen is not None:
+                self._marking, self._renewing = True, chosen
+            case "d" if chosen is not None:
+                session.drop(chosen)
+            case "h":
+                self.heat = not self.heat
+            case "t":
+                self.crops = not self.crops
+            case "s":
+                self._snapshot(session, frame)
+            case "escape":
+                self._marking, self._renewing = False, None
+
+    def _mark(self, box: Box, session: Session, frame: Frame) -> None:
+        """The box is a new target, or the new look of the one that was to be drawn again."""
+        try:
+            if self._renewing in session.results:
+                session.renew(self._renewing, frame, box)
+            else:
+                session.add(frame, box)
+        except ValueError as error:
+            self._say(str(error))
+            return
+        self._marking, self._renewing = False, None
+
+    def _snapshot(self, session: Session, frame: Frame) -> None:
+        path = self.folder / f"snapshot-{frame.index:06d}.png"
+        try:
+            write_image(path, draw_targets(frame.image, session.results, session.trails))
+        except OSError as error:
+            self._say(f"{path}: {error.strerror or error}")
+        else:
+            self._say(f"written to {path}")
+
+    def _picture(self, session: Session, frame: Frame) -> Image:
+        """The frame, at a size that can be looked at, with all that is laid over it."""
+        zoom = zoom_of(frame.image)
+        size = [round(side * zoom) for side in frame.image.shape[1::-1]]
+        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+        results = {number: to_window(result, zoom) for number, result in session.results.items()}
+        if self.heat:
+            for result in results.values():
+                lay_heat(image, result)
+        trails = {n: [(x * zoom, y * zoom) for x, y in t] for n, t in session.trails.items()}
+        canvas = draw_targets(image, results, trails)
+        chosen = max(results, default=None)
+        if self.crops and chosen is not None:
+            search = cut_out(frame.image, session.results[chosen].region)
+            lay_crops(canvas, [session.portraits[chosen], search])
+        words = [f"{key}: {what}" for key, what in KEYS.items()]
+        lay_lines(canvas, self._status(frame, results), wrapped(words, canvas.shape[1]))
+        return canvas
+
+    def _status(self, frame: Frame, results: Mapping[int, TrackResult]) -> str:
+        if self._marking:
+            return "draw a box around the target with the mouse   escape: cancel"
+        if time.monotonic() < self._notice_until:
+            return self._notice
+        lost = sum(result.lost for result in results.values())
+        parts = [f"frame {frame.index}", f"{self._fps:.0f} fps", "paused" if self.paused else ""]
+        return "   ".join(filter(None, [*parts, f"{lost} LOST" if lost else ""]))
+
+    def _say(self, text: str) -> None:
+        self._notice, self._notice_until = text, time.monotonic() + NOTICE
+
+    def _keep_time(self) -> None:
+        """Measure how fast frames come."""
+        now = time.monotonic()
+        spent = max(now - self._last, 1e-3)
+        self._fps = 1 / spent if not self._fps else 0.9 * self._fps + 0.1 / spent
+        self._last = now
+
+    def _wait(self) -> int:
+        """Milliseconds to look for a key: until the next frame is due."""
+        if self.paused or self._marking:
+            return WAIT
+        due = self._last + self.seconds - time.monotonic()
+        return max(1, round(due * 1000))

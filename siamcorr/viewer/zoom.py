@@ -1,0 +1,38 @@
+"""Between the frame's pixels and the window's."""
+
+from dataclasses import replace
+
+from siamcorr.media.window import Input
+from siamcorr.tracking import Box, TrackResult
+from siamcorr.tracking.boxes import Image
+
+SMALLEST, LARGEST = 640, 1280  # pixels of the window's longer side
+
+
+def zoom_of(image: Image) -> float:
+    """Window pixels to a frame pixel: small frames are grown, large ones shrunk.
+
+    Example:
+        >>> import numpy as np
+        >>> [zoom_of(np.zeros((8, side, 3), np.uint8)) for side in (320, 800, 2560)]
+        [2.0, 1.0, 0.5]
+    """
+    longest = max(image.shape[:2])
+    return float(min(max(SMALLEST / longest, 1.0), LARGEST / longest))
+
+
+def to_window(result: TrackResult, zoom: float) -> TrackResult:
+    """A result in the window's pixels."""
+    region = None if result.region is None else _scaled(result.region, zoom)
+    return replace(result, box_xywh=_scaled(result.box_xywh, zoom), region=region)
+
+
+def to_frame(done: Input, zoom: float) -> Input:
+    """What was done in the window, in the frame's pixels."""
+    drawn = None if done.drawn is None else _scaled(done.drawn, 1 / zoom)
+    return replace(done, mouse=(done.mouse[0] / zoom, done.mouse[1] / zoom), drawn=drawn)
+
+
+def _scaled(box: Box, zoom: float) -> Box:
+    x, y, w, h = (value * zoom for value in box)
+    return x, y, w, h
