@@ -49,11 +49,8 @@ def main() -> None:
     print(f"{'convolutions':<20} {'parameters':>11} {'multiply-adds':>14} {'sees':>5} {'ms':>8}")
     for kind, net in networks.items():
         row = summarize(net, image, depth=0)[0]
-        ms = times[kind].median * 1e3
-        print(
-            f"{kind:<20} {row.parameters:>11,} {row.multiply_adds:>14,} "
-            f"{row.field.height:>5} {ms:>8.3f}"
-        )
+        counts = f"{row.parameters:>11,} {row.multiply_adds:>14,} {row.field.height:>5}"
+        print(f"{kind:<20} {counts} {times[kind].median * 1e3:>8.3f}")
     print("\n'sees' is the receptive field, in pixels a side. Fewer multiplications are not less")
     print("time in the same measure: a depthwise step waits for memory, not for multipliers.")
 

@@ -1,38 +1,32 @@
-"""Track what you point at with the webcam: draw a box, press Enter; q or Esc ends.
+"""Follow what you point at with the webcam: draw boxes with the mouse; the keys are on screen.
 
-python demo/webcam.py [CAMERA]        CAMERA counts from 0
+python demo/webcam.py [CAMERA]        CAMERA counts from 0; a video or a stream's URL works, too
 """
 
 import sys
+from contextlib import closing
 
-from siamcorr import Tracker, build_model
-from siamcorr.media import SourceError, Window, display_available, draw_result, open_source
+from siamcorr import MultiTracker, build_model
+from siamcorr.media import SourceError, Window, display_available, open_source
 from siamcorr.models import for_inference
+from siamcorr.viewer import Session, View
 
 
 def main() -> None:
     if not display_available():
         sys.exit("no display: this demo needs a window (siamcorr track CAMERA --box … does not)")
+    network = for_inference(build_model("siamcorr-lite", pretrained=True))
+    session = Session(MultiTracker(network, recover=True))
     try:
         source = open_source(sys.argv[1] if len(sys.argv) > 1 else "0")
+        with closing(source), closing(Window()) as window:
+            view = View(window)
+            for frame in source:
+                session.step(frame, response=view.looks)
+                if not view.show(session, frame):
+                    break
     except SourceError as error:
         sys.exit(str(error))
-    network = for_inference(build_model("siamcorr-lite", pretrained=True))
-    tracker, window, started = Tracker(network), Window(), False
-    for frame in source:
-        if not started:
-            box = window.select_box(frame.image)
-            if box is None:
-                break
-            tracker.init(frame.image, box)
-            started = True
-            continue
-        result = tracker.update(frame.image)
-        drawn = draw_result(frame.image, result.box_xywh, result.score, f"{result.score:.2f}")
-        if not window.show(drawn):
-            break
-    source.close()
-    window.close()
 
 
 if __name__ == "__main__":

@@ -16,12 +16,14 @@ ROOMS = {
     "layers": {"torch"},
     "models": {"torch", "safetensors", "numpy"},
     "tracking": {"torch", "cv2", "numpy"},
-    "media": {"cv2", "numpy"},
+    "media": {"cv2", "numpy", "imageio_ffmpeg"},
     "data": {"cv2", "numpy"},
     "evaluation": {"torch", "cv2", "numpy", "matplotlib"},
-    "training": {"torch", "numpy", "tqdm"},
+    "training": {"torch", "numpy", "tqdm", "matplotlib"},
     "adaptors": None,
     "bench": {"torch", "matplotlib", "torchinfo"},
+    "viewer": {"cv2", "numpy"},
+    "web": {"aiohttp", "cv2", "numpy", "torch"},
     "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

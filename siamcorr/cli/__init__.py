@@ -9,6 +9,7 @@ import torch
 
 from siamcorr import __version__
 from siamcorr.cli import (
+    annotate,
     bench,
     convert,
     download,
@@ -19,9 +20,23 @@ from siamcorr.cli import (
     summary,
     track,
     train,
+    web,
 )
 
-COMMANDS = (track, models, download, convert, export, summary, profile, bench, train, eval)
+COMMANDS = (
+    track,
+    models,
+    download,
+    convert,
+    export,
+    summary,
+    profile,
+    bench,
+    train,
+    eval,
+    annotate,
+    web,
+)
 
 
 def main(argv: list[str] | None = None) -> int:

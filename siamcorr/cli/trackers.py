@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from siamcorr.adaptors.onnx import onnx_network
 from siamcorr.adaptors.opencv import Peer
 from siamcorr.models import (
+    Network,
     build_model,
     find_weights,
     for_inference,
@@ -31,6 +35,35 @@ def fitting_model(weights: Path) -> str:
     if preset is None:
         raise ValueError(f"{weights}: fits no known model; name one with --model")
     return preset.name
+
+
+def load_network(
+    name: str | None, weights: Path, device: torch.device, backend: str, compiled: bool
+) -> Network:
+    """A network as fast as the machine and the options allow.
+
+    Args:
+        name: a model; None takes the one that the weights fit.
+        weights: their file.
+        device: where it runs.
+        backend: "torch" or "onnxruntime".
+        compiled: by torch.compile.
+
+    Raises:
+        OSError: the weights cannot be read.
+        ValueError: they fit no model, or the options do not fit each other.
+    """
+    name = name or fitting_model(weights)
+    if backend == "torch":
+        if weights.suffix == ".onnx":
+            raise ValueError(f"{weights}: is for --backend onnxruntime")
+        return for_inference(build_model(name, weights).to(device), compiled=compiled)
+    if compiled or device.type != "cpu":
+        raise ValueError("--backend onnxruntime runs on the CPU, without --compile")
+    try:
+        return onnx_network(name, weights)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}: pip install 'siamcorr[export]'") from None
 
 
 def make_tracker(name: str) -> Any:

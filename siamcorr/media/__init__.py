@@ -1,20 +1,34 @@
 """Media: frames in, videos and tables out, windows where there is a display."""
 
-from siamcorr.media.display import Window, display_available
+from siamcorr.media.coco import CocoSink
+from siamcorr.media.display import display_available
+from siamcorr.media.images import write_image
+from siamcorr.media.live import Patience
 from siamcorr.media.overlay import draw_result, heat_map
-from siamcorr.media.sinks import CsvSink, VideoSink
+from siamcorr.media.rows import TableSink
+from siamcorr.media.sinks import VideoSink
 from siamcorr.media.sources import Frame, Source, SourceError, open_source, read_image
+from siamcorr.media.tables import CsvSink, JsonLinesSink, MotSink, open_table
+from siamcorr.media.window import Input, Window
 
 __all__ = [
+    "CocoSink",
     "CsvSink",
     "Frame",
+    "Input",
+    "JsonLinesSink",
+    "MotSink",
+    "Patience",
     "Source",
     "SourceError",
+    "TableSink",
     "VideoSink",
     "Window",
     "display_available",
     "draw_result",
     "heat_map",
     "open_source",
+    "open_table",
     "read_image",
+    "write_image",
 ]

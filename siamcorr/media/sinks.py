@@ -1,13 +1,12 @@
-"""Where results go: a video with the boxes drawn, a table of the boxes.
+"""What a sink is, and the one for video; those for tables of boxes are in `tables`.
 
 A sink is closed properly whatever happens, so that what was tracked is kept; a disk that fills
 up is an OSError at the next write.
 """
 
-import csv
 import errno
+import math
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,8 @@ from typing import Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from siamcorr.media.audio import add_audio
 
 RESERVE = 4 << 20  # bytes left free, so that a video's index can still be written behind it
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -51,15 +52,34 @@ class VideoSink(Sink):
     The writer is opened at the first frame, whose size is the video's; codecs with shared colour
     samples leave out the last row or column of an odd size.
 
+    Args:
+        path: of the video.
+        fps: frames a second.
+        audio_from: a file whose sound the video gets when it is closed, see `add_audio`. Where
+            that cannot be, the video stays silent and the attribute notice says why.
+        start: second of that file at which the video begins.
+
     Raises:
-        ValueError: a suffix that is none of `CODECS`, or a frame of another size.
+        ValueError: a suffix that is none of `CODECS`, a frame of another size, a start below 0,
+            or the sound of the file that is overwritten.
         OSError: the folder is not there, the file cannot be written, or the disk is full.
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
-        self.path, self.fps = Path(path), fps
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float,
+        audio_from: str | Path | None = None,
+        start: float = 0.0,
+    ) -> None:
+        self.path, self.fps, self.audio_from, self.start = Path(path), fps, audio_from, start
         if self.path.suffix.lower() not in CODECS:
             raise ValueError(f"{path}: unknown video suffix, known are {', '.join(CODECS)}")
+        if not (math.isfinite(start) and start >= 0):
+            raise ValueError(f"{path}: start must be a second >= 0, got {start}")
+        if audio_from is not None and self.path.resolve() == Path(audio_from).resolve():
+            raise ValueError(f"{path}: cannot have the sound of the file that it overwrites")
+        self.notice = ""
         self._mine = not self.path.exists()
         with self.path.open("ab"):
             pass  # OpenCV's writer fails without a word; this says why, and keeps what is there
@@ -83,7 +103,11 @@ class VideoSink(Sink):
         self.frames, self._shape = self.frames + 1, image.shape
 
     def close(self) -> None:
-        """Finish the video and see that it opens; without frames nothing is left behind."""
+        """Finish the video and see that it opens; without frames nothing is left behind.
+
+        Raises:
+            OSError: it does not open.
+        """
         if self._writer is None:
             if self._mine and not self.frames:
                 self.path.unlink(missing_ok=True)
@@ -95,43 +119,6 @@ class VideoSink(Sink):
         check.release()
         if not readable:
             raise OSError(f"{self.path}: the video could not be finished")
-
-
-class CsvSink(Sink):
-    """Write a row a frame: frame, time, x, y, w, h, score; each row reaches the file at once.
-
-    frame counts from 0 at the source's beginning, time is in seconds, the box in pixels.
-
-    Raises:
-        OSError: the file cannot be written, or the disk is full.
-    """
-
-    COLUMNS = ("frame", "time", "x", "y", "w", "h", "score")
-
-    def __init__(self, path: str | Path) -> None:
-        self._file = Path(path).open("w", newline="", encoding="utf-8")  # noqa: SIM115
-        self._rows = csv.writer(self._file)
-        try:
-            self._row(self.COLUMNS)
-        except OSError:
-            with suppress(OSError):  # what could not be written now cannot be at closing either
-                self._file.close()
-            raise
-
-    def write(
-        self, frame: int, time: float, box_xywh: tuple[float, float, float, float], score: float
-    ) -> None:
-        """Append a row."""
-        box = (f"{value:.3f}" for value in box_xywh)
-        self._row((frame, f"{time:.4f}", *box, f"{score:.4f}"))
-
-    def _row(self, values: tuple[object, ...]) -> None:
-        try:
-            self._rows.writerow(values)
-            self._file.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._file.name) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        if self.audio_from is not None:
+            reason = add_audio(self.path, self.audio_from, self.start, self.frames, self.fps)
+            self.notice = reason and f"{self.path}: without sound: {reason}"

@@ -75,6 +75,8 @@ class RecipeConfig:
     learning_rate: share of the new size in the smoothed one at a perfect score, 0..1.
     update_rate: share of the new template in the averaged one, 0..1.
     lost_below: a score under it says that the target is lost, 0..1.
+    found_above: a score from it on says that a lost target may be there again, lost_below..1; 0
+        stands for halfway from lost_below to 1.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class RecipeConfig:
     penalty: float = 0.0
     update_rate: float = 0.0
     lost_below: float = 0.0
+    found_above: float = 0.0
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     scales: ScaleConfig = field(default_factory=ScaleConfig)
     long_term: LongTermConfig = field(default_factory=LongTermConfig)
@@ -93,6 +96,13 @@ class RecipeConfig:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if self.stride < 1 or self.penalty < 0:
             raise ValueError("stride must be >= 1 and penalty >= 0")
-        shares = (self.window, self.learning_rate, self.update_rate, self.lost_below)
-        if not all(0 <= share <= 1 for share in shares):
-            raise ValueError("window, learning_rate, update_rate and lost_below must be in 0..1")
+        shares = (self.window, self.learning_rate, self.update_rate, self.found_above)
+        if not all(0 <= share <= 1 for share in (*shares, self.lost_below)):
+            raise ValueError(
+                "window, learning_rate, update_rate, found_above and lost_below must be in 0..1"
+            )
+        if 0 < self.found_above < self.lost_below:
+            raise ValueError(
+                f"found_above must be 0 or at least lost_below, "
+                f"got {self.found_above:g} and {self.lost_below:g}"
+            )

@@ -38,6 +38,13 @@ class Crop:
         out = len(self.image)
         return self.left + x * self.width / out, self.top + y * self.height / out
 
+    def middle(self, side: float) -> tuple[float, float, float, float]:
+        """The box_xywh in the frame of the crop's middle, `side` crop pixels wide and high."""
+        margin = (len(self.image) - side) / 2
+        x, y = self.to_frame(margin, margin)
+        share = side / len(self.image)
+        return x, y, self.width * share, self.height * share
+
 
 def context_side(width: float, height: float, context: float = 0.5) -> float:
     """Side of the square that holds a target and its surroundings, as SiamFC defines it.

@@ -9,7 +9,16 @@ import torch
 from siamcorr.models import Network, Template
 from siamcorr.tracking.boxes import Image, check_box
 from siamcorr.tracking.crops import Color, Crop, mean_color
-from siamcorr.tracking.recipes import Step, recipe_of
+from siamcorr.tracking.decoding import Map
+from siamcorr.tracking.recipes import recipe_of
+from siamcorr.tracking.recovery import (
+    Memory,
+    Sight,
+    check_recoverable,
+    followed,
+    remembered,
+    search,
+)
 from siamcorr.tracking.target import Target
 from siamcorr.tracking.tracker import (
     TrackResult,
@@ -17,27 +26,46 @@ from siamcorr.tracking.tracker import (
     blended,
     check_frame,
     crops_to_tensor,
+    region_of,
     to_numpy,
 )
 
 
 @dataclass
 class _Followed:
-    """A target, its template with a batch of 1, and the colour beyond its first frame."""
+    """A target, its template with a batch of 1, and the colour beyond its first frame.
+
+    memory: only where lost targets are searched for.
+    """
 
     target: Target
     template: Template
     fill: Color
+    memory: Memory | None = None
+
+    @property
+    def place(self) -> Target:
+        """Where the next frame looks for it."""
+        return self.target if self.memory is None else self.memory.spots[0]
+
+    @property
+    def searching(self) -> bool:
+        """Whether the next frame is searched for it."""
+        return self.memory is not None and self.memory.searching
 
 
 class MultiTracker:
     """Follow any number of targets; they come and go while others are followed.
 
     The boxes are those of as many single `Tracker`s, but all crops of a frame go through the
-    network together.
+    network together; those that search for a lost target go on their own.
 
     Args:
         model: what `Tracker` takes.
+        recover: search the frame for targets that are lost, as `Tracker` does.
+
+    Raises:
+        ValueError: recover, and the preset does not say what score is a loss.
 
     Example:
         >>> import numpy as np
@@ -49,9 +77,12 @@ class MultiTracker:
         True
     """
 
-    def __init__(self, model: Network) -> None:
+    def __init__(self, model: Network, *, recover: bool = False) -> None:
         self.model = as_eval(model)
         self.recipe = recipe_of(model.preset)
+        self.recover = recover
+        if recover:
+            check_recoverable(self.recipe, model.preset.name)
         self._followed: dict[int, _Followed] = {}
         self._stacked: dict[tuple[int, ...], Template] = {}
         self._next = 0
@@ -69,13 +100,23 @@ class MultiTracker:
             ValueError: frame is not (H, W, 3) or has another shape than the ones before, or the
                 box has no size or lies outside of it.
         """
-        self._check(frame)
-        height, width = frame.shape[:2]
-        target = Target.from_box(check_box(box_xywh, (height, width)), (height, width))
-        fill = mean_color(frame)
+        one = self._begun(frame, box_xywh)
         number, self._next = self._next, self._next + 1
-        self._followed[number] = _Followed(target, self._template(frame, target, fill), fill)
+        self._followed[number] = one
         return number
+
+    @torch.inference_mode()
+    def renew(self, number: int, frame: Image, box_xywh: Sequence[float]) -> None:
+        """Go on with a target from another box, as if it had been added there.
+
+        Raises:
+            KeyError: it is not followed.
+            TypeError, ValueError: as `add`.
+        """
+        if number not in self._followed:
+            raise KeyError(number)
+        self._followed[number] = self._begun(frame, box_xywh)
+        self._stacked.clear()
 
     def remove(self, number: int) -> None:
         """Follow that target no more.
@@ -97,42 +138,82 @@ class MultiTracker:
             ValueError: frame has not the shape of the ones before.
         """
         self._check(frame)
+        lost = [number for number, one in self._followed.items() if one.searching]
+        sights = self._follow(frame) | {number: self._search(number, frame) for number in lost}
+        self._renew(frame)
+        return {
+            number: self._result(one, sights[number], response)
+            for number, one in self._followed.items()
+        }
+
+    def _follow(self, frame: Image) -> dict[int, Sight]:
+        """Those that are in sight, or were so a moment ago."""
         crops = {
-            number: self.recipe.search_crops(frame, followed.target, followed.fill)
-            for number, followed in self._followed.items()
+            number: self.recipe.search_crops(frame, one.place, one.fill)
+            for number, one in self._followed.items()
+            if not one.searching
         }
         groups = defaultdict(list)  # one forward for each size of crop; mostly there is one
         for number, cut in crops.items():
             groups[len(cut[0].image)].append(number)
-        steps: dict[int, Step] = {}
+        sights: dict[int, Sight] = {}
         for numbers in groups.values():
-            steps |= self._search(numbers, crops)
-        for number, step in steps.items():
-            self._followed[number].target = step.target
-        self._renew(frame)
-        limit = self.recipe.config.lost_below
-        return {
-            number: TrackResult(
-                steps[number].target.box_xywh,
-                steps[number].score,
-                steps[number].score < limit,
-                steps[number].response if response else None,
-            )
-            for number in self._followed
-        }
+            sights |= self._look(numbers, crops)
+        for number, sight in sights.items():
+            one = self._followed[number]
+            one.target = sight.step.target
+            if one.memory is not None:
+                config = self.recipe.config
+                one.memory = followed(one.memory, sight.step, frame, one.fill, config)
+                one.target = one.memory.target
+        return sights
 
-    def _search(self, numbers: list[int], crops: dict[int, list[Crop]]) -> dict[int, Step]:
+    def _search(self, number: int, frame: Image) -> Sight:
+        """One that is lost, all over the frame."""
+        one = self._followed[number]
+        assert one.memory is not None
+
+        def predict(crops: list[Crop]) -> tuple[Map, Map]:
+            return self._predict(crops, one.template)
+
+        one.memory, sight = search(one.memory, self.recipe, frame, one.fill, predict)
+        one.target = one.memory.target
+        return sight
+
+    def _result(self, one: _Followed, sight: Sight, response: bool) -> TrackResult:
+        step, config = sight.step, self.recipe.config
+        return TrackResult(
+            one.target.box_xywh,
+            step.score,
+            step.score < config.lost_below if one.memory is None else one.memory.lost,
+            step.response if response else None,
+            region_of(sight.crops, step.response, config.stride),
+        )
+
+    def _begun(self, frame: Image, box_xywh: Sequence[float]) -> _Followed:
+        self._check(frame)
+        height, width = frame.shape[:2]
+        target = Target.from_box(check_box(box_xywh, (height, width)), (height, width))
+        fill = mean_color(frame)
+        memory = remembered(frame, target, fill) if self.recover else None
+        return _Followed(target, self._template(frame, target, fill), fill, memory)
+
+    def _look(self, numbers: list[int], crops: dict[int, list[Crop]]) -> dict[int, Sight]:
         count = len(crops[numbers[0]])  # of each target, more than one for a pyramid
         images = [crop for number in numbers for crop in crops[number]]
-        tensor = crops_to_tensor(images, self.recipe.crop.color, self.model.device)
-        prediction = self.model.search(tensor, self._templates(tuple(numbers), count))
-        logits, boxes = to_numpy(prediction.logits, prediction.boxes)
-        steps = {}
+        logits, boxes = self._predict(images, self._templates(tuple(numbers), count))
+        sights = {}
         for index, number in enumerate(numbers):
             rows = slice(index * count, (index + 1) * count)
-            target = self._followed[number].target
-            steps[number] = self.recipe.follow(logits[rows], boxes[rows], crops[number], target)
-        return steps
+            place = self._followed[number].place
+            step = self.recipe.follow(logits[rows], boxes[rows], crops[number], place)
+            sights[number] = Sight(step, crops[number])
+        return sights
+
+    def _predict(self, crops: list[Crop], template: Template) -> tuple[Map, Map]:
+        tensor = crops_to_tensor(crops, self.recipe.crop.color, self.model.device)
+        prediction = self.model.search(tensor, template)
+        return to_numpy(prediction.logits, prediction.boxes)
 
     def _templates(self, numbers: tuple[int, ...], count: int) -> Template:
         """The templates of these targets as one batch, each as often as it has crops."""
@@ -154,9 +235,10 @@ class MultiTracker:
         rate = self.recipe.config.update_rate
         if not rate:
             return
-        for followed in self._followed.values():
-            fresh = self._template(frame, followed.target, followed.fill)
-            followed.template = blended(followed.template, fresh, rate)
+        for one in self._followed.values():
+            if one.memory is None or not one.memory.lost:
+                fresh = self._template(frame, one.target, one.fill)
+                one.template = blended(one.template, fresh, rate)
         self._stacked.clear()
 
     def _check(self, frame: Image) -> None:

@@ -13,6 +13,14 @@ from siamcorr.tracking.boxes import Box, Image, check_box
 from siamcorr.tracking.crops import Crop, mean_color
 from siamcorr.tracking.decoding import Map
 from siamcorr.tracking.recipes import recipe_of
+from siamcorr.tracking.recovery import (
+    Memory,
+    Sight,
+    check_recoverable,
+    followed,
+    remembered,
+    search,
+)
 from siamcorr.tracking.target import Target
 
 
@@ -22,14 +30,17 @@ class TrackResult:
 
     box_xywh: in frame pixels.
     score: the network's confidence in the box, 0..1.
-    lost: the score is below what the preset takes for a target in sight.
+    lost: the score is below what the preset takes for a target in sight; with `recover`, the
+        target is not seen for certain, and the box is that of its last sight.
     response: (S, S) scores over the search crop, if asked for.
+    region: box_xywh of what the response covers, in frame pixels.
     """
 
     box_xywh: Box
     score: float
     lost: bool = False
     response: Map | None = None
+    region: Box | None = None
 
 
 class Tracker:
@@ -42,6 +53,11 @@ class Tracker:
     Args:
         model: see `siamcorr.models.build_model`, and `for_inference` for a faster one; it runs on
             the device where its weights are.
+        recover: search the frame for a target that is lost, see `siamcorr.tracking.recovery`;
+            else it is looked for where the last box is, as benchmarks of short-term trackers ask.
+
+    Raises:
+        ValueError: recover, and the preset does not say what score is a loss.
 
     Example:
         >>> import numpy as np
@@ -53,11 +69,15 @@ class Tracker:
         4
     """
 
-    def __init__(self, model: Network) -> None:
+    def __init__(self, model: Network, *, recover: bool = False) -> None:
         self.model = as_eval(model)
         self.device = model.device
         self.recipe = recipe_of(model.preset)
+        self.recover = recover
+        if recover:
+            check_recoverable(self.recipe, model.preset.name)
         self._template: Template | None = None
+        self._memory: Memory | None = None
 
     @torch.inference_mode()
     def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
@@ -74,6 +94,7 @@ class Tracker:
         self._frame_shape = frame.shape
         self._fill = mean_color(frame)
         self._template = self._look_at(frame)
+        self._memory = remembered(frame, self._target, self._fill) if self.recover else None
 
     @torch.inference_mode()
     def update(self, frame: Image, *, response: bool = False) -> TrackResult:
@@ -89,19 +110,45 @@ class Tracker:
         check_frame(frame)
         if frame.shape != self._frame_shape:
             raise ValueError(f"frame is {frame.shape}, but the first one was {self._frame_shape}")
-        crops = self.recipe.search_crops(frame, self._target, self._fill)
-        prediction = self.model.search(self._tensor(crops), self._template)
-        logits, boxes = to_numpy(prediction.logits, prediction.boxes)
-        step = self.recipe.follow(logits, boxes, crops, self._target)
-        self._target = step.target
-        self._renew_template(frame)
+        sight = self._search(frame) if self._searching else self._follow(frame)
+        step = sight.step
+        region = region_of(sight.crops, step.response, self.recipe.config.stride)
         lost = step.score < self.recipe.config.lost_below
-        return TrackResult(self.box_xywh, step.score, lost, step.response if response else None)
+        if self._memory is not None:
+            self._target, lost = self._memory.target, self._memory.lost
+        if self._memory is None or not lost:
+            self._renew_template(frame)
+        kept = step.response if response else None
+        return TrackResult(self.box_xywh, step.score, lost, kept, region)
 
     @property
     def box_xywh(self) -> Box:
         """The target's box after the last `init` or `update`."""
         return self._target.box_xywh
+
+    @property
+    def _searching(self) -> bool:
+        return self._memory is not None and self._memory.searching
+
+    def _follow(self, frame: Image) -> Sight:
+        memory = self._memory
+        target = self._target if memory is None else memory.spots[0]
+        crops = self.recipe.search_crops(frame, target, self._fill)
+        step = self.recipe.follow(*self._predict(crops), crops, target)
+        self._target = step.target
+        if memory is not None:
+            self._memory = followed(memory, step, frame, self._fill, self.recipe.config)
+        return Sight(step, crops)
+
+    def _search(self, frame: Image) -> Sight:
+        assert self._memory is not None
+        self._memory, sight = search(self._memory, self.recipe, frame, self._fill, self._predict)
+        return sight
+
+    def _predict(self, crops: list[Crop]) -> tuple[Map, Map]:
+        assert self._template is not None
+        prediction = self.model.search(self._tensor(crops), self._template)
+        return to_numpy(prediction.logits, prediction.boxes)
 
     def _look_at(self, frame: Image) -> Template:
         """The target as the network knows it from this frame."""
@@ -116,6 +163,11 @@ class Tracker:
 
     def _tensor(self, crops: list[Crop]) -> Tensor:
         return crops_to_tensor(crops, self.recipe.crop.color, self.device)
+
+
+def region_of(crops: list[Crop], response: Map, stride: float) -> Box:
+    """What a response covers in the frame: its cells lie around the middle of the crop."""
+    return crops[len(crops) // 2].middle(len(response) * stride)
 
 
 def blended(template: Template, fresh: Template, rate: float) -> Template:

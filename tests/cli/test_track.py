@@ -1,6 +1,7 @@
 """`siamcorr track`: what it writes, how it ends, and the one line it says when it cannot."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from siamcorr import Tracker, build_model
+from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.cli import main, stop, track
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.media import SourceError, VideoSink, open_source
+from siamcorr.media import Input, SourceError, VideoSink, open_source
 
 BOX = "60,40,40,28"
 
@@ -48,7 +49,8 @@ def folder(tmp_path):
 
 
 def run(*arguments):
-    return main(["track", *(str(argument) for argument in arguments)])
+    """Without recovery: random weights lose everything."""
+    return main(["track", "--no-recover", *(str(argument) for argument in arguments)])
 
 
 def rows(path):
@@ -123,6 +125,71 @@ def test_boxes_are_drawn_where_the_table_says(folder, random_weights, tmp_path):
     assert green > max(red, blue) + 80
 
 
+def test_many_boxes_are_as_many_targets(clip, random_weights, tmp_path):
+    table, alone = tmp_path / "out.csv", tmp_path / "alone.csv"
+    common = [clip, "--weights", random_weights, "--boxes"]
+    assert run(*common, table, "--box", BOX, "--box", "10,20,50,30") == 0
+    assert run(*common, alone, "--box", "10,20,50,30") == 0
+    assert [int(row["target"]) for row in rows(table)] == [0, 1] * 6
+    np.testing.assert_allclose(boxes(table)[1::2], boxes(alone), atol=0.1)
+
+
+def test_every(clip, random_weights, tmp_path):
+    table, video = tmp_path / "out.csv", tmp_path / "out.mp4"
+    given = ["--box", BOX, "--weights", random_weights, "--boxes", table, "--output", video]
+    assert run(clip, *given, "--every", 2) == 0
+    assert frame_numbers(table) == [0, 2, 4]
+    written = open_source(video)
+    assert (written.fps, len(list(written))) == (12.5, 3)
+    assert run(clip, *given, "--every", 4, "--start", 1) == 0
+    assert frame_numbers(table) == [1, 5]
+
+
+def test_speed_is_that_of_the_video(clip, random_weights, tmp_path):
+    video = tmp_path / "out.mp4"
+    given = ["--box", BOX, "--weights", random_weights, "--output", video]
+    assert run(clip, *given, "--speed", 2) == 0
+    assert open_source(video).fps == 50
+
+
+def test_resized_frames_and_boxes_in_the_pixels_of_the_source(clip, random_weights, tmp_path):
+    table, video = tmp_path / "out.csv", tmp_path / "out.mp4"
+    given = ["--box", BOX, "--weights", random_weights, "--boxes", table, "--output", video]
+    assert run(clip, *given, "--resize", 80) == 0
+    assert next(iter(open_source(video))).image.shape == (60, 80, 3)
+    assert boxes(table)[0].tolist() == [60, 40, 40, 28]
+    assert run(clip, *given, "--resize", 999) == 0  # frames are never grown
+    assert next(iter(open_source(video))).image.shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize(("suffix", "lines"), [(".jsonl", 6), (".json", None), (".txt", 1)])
+def test_other_tables(suffix, lines, clip, random_weights, tmp_path):
+    """With random weights the target is lost after the first frame; MOT leaves such rows out."""
+    table = tmp_path / f"out{suffix}"
+    assert run(clip, "--box", BOX, "--weights", random_weights, "--boxes", table) == 0
+    text = table.read_text()
+    if suffix == ".json":
+        assert len(json.loads(text)["annotations"]) == 6
+    else:
+        assert text.count("\n") == lines
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_recovery_is_passed_on(wanted, clip, random_weights, monkeypatch):
+    asked = []
+
+    class Recorder(MultiTracker):
+        def __init__(self, model, *, recover):
+            asked.append(recover)
+            super().__init__(model, recover=recover)
+
+    monkeypatch.setattr(track, "MultiTracker", Recorder)
+    flags = [] if wanted else ["--no-recover"]
+    given = ["track", str(clip), "--box", BOX, "--weights", str(random_weights), *flags]
+    assert main([*given, "--max-frames", "1"]) == 0
+    assert asked == [wanted]
+
+
 @pytest.mark.parametrize(("flags", "notices"), [([], 1), (["--no-show"], 0)])
 def test_headless_notice_is_one_line(flags, notices, clip, random_weights, capsys):
     assert run(clip, "--box", BOX, "--weights", random_weights, *flags) == 0
@@ -134,20 +201,17 @@ def test_headless_notice_is_one_line(flags, notices, clip, random_weights, capsy
 
 
 class FakeWindow:
-    """A person who draws a box, and presses q at the third frame."""
+    """A person who draws a box, and presses q at the third frame; frames are shown at 4 to 1."""
 
-    selection: tuple[float, ...] | None = (60, 40, 40, 28)
+    inputs = (Input(drawn=(240.0, 160.0, 160.0, 112.0)), Input(), Input(), Input("q"))
 
     def __init__(self):
-        self.shown, self.closed = 0, False
+        self.left, self.closed = [*self.inputs], False
         FakeWindow.last = self
 
-    def select_box(self, image):
-        return self.selection
-
-    def show(self, image):
-        self.shown += 1
-        return self.shown < 3
+    def show(self, image, wait_ms=1):
+        assert image.shape == (480, 640, 3)
+        return self.left.pop(0)
 
     def close(self):
         self.closed = True
@@ -170,7 +234,7 @@ def test_box_drawn_in_the_window_and_q_ends(window, clip, random_weights, tmp_pa
 
 
 def test_selection_cancelled(window, clip, random_weights, monkeypatch, capsys):
-    monkeypatch.setattr(window, "selection", None)
+    monkeypatch.setattr(window, "inputs", (Input(), Input("escape")))
     assert run(clip, "--weights", random_weights) == 2
     assert "the selection was cancelled" in capsys.readouterr().err
     assert window.last.closed
@@ -194,6 +258,10 @@ ERRORS = {
     "no GPU": ("{clip} --box {box} --device cuda:99", "device cuda:99: there are"),
     "no device": ("{clip} --box {box} --device nonsense", "device must be auto, cpu, cuda or"),
     "no frames": ("{clip} --box {box} --max-frames 0", "--max-frames must be >= 1, got 0"),
+    "no every": ("{clip} --box {box} --every 0", "--every must be >= 1, got 0"),
+    "no side": ("{clip} --box {box} --resize 0", "--resize must be >= 1, got 0"),
+    "no speed": ("{clip} --box {box} --speed 0", "--speed must lie in 0..100, got 0.0"),
+    "one of two": ("{clip} --box {box} --box 1,2,3", "--box must be X,Y,W,H in pixels, got 1,2,3"),
     "video is source": ("{clip} --box {box} --output {clip}", "clip.mp4: is the source itself"),
     "table is source": ("{clip} --box {box} --boxes {clip}", "clip.mp4: is the source itself"),
     "one output": (
@@ -202,14 +270,15 @@ ERRORS = {
     ),
     "suffix": ("{clip} --box {box} --output {tmp}/a.gif", "a.gif: unknown video suffix"),
     "no folder": ("{clip} --box {box} --output {tmp}/no/a.mp4", "a.mp4: No such file or directory"),
-    "full disk": ("{clip} --box {box} --boxes /dev/full", "/dev/full: No space left on device"),
+    "full disk": ("{clip} --box {box} --boxes {tmp}/full.csv", "full.csv: No space left on device"),
 }
 
 
 @pytest.mark.parametrize(("command", "text"), ERRORS.values(), ids=ERRORS)
 def test_errors_are_one_line_and_code_2(command, text, clip, random_weights, tmp_path, capsys):
-    if "/dev/full" in command and not Path("/dev/full").exists():
+    if "full.csv" in command and not Path("/dev/full").exists():
         pytest.skip("/dev/full is a file of Linux")
+    (tmp_path / "full.csv").symlink_to("/dev/full")
     (tmp_path / "notes.txt").write_text("no video")
     before = clip.read_bytes(), sorted(tmp_path.iterdir())
     arguments = command.format(clip=clip, tmp=tmp_path, box=BOX).split()

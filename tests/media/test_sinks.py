@@ -1,17 +1,13 @@
-"""Sinks: what was written can be read again, whatever happens while it is written."""
+"""Videos: what was written can be read again, whatever happens while it is written."""
 
-import csv
 import errno
-import gc
-import os
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from siamcorr.media import CsvSink, VideoSink, open_source, sinks
+from siamcorr.media import VideoSink, open_source, sinks
 
 RED, GREY = (220, 20, 20), (128, 128, 128)
 
@@ -22,9 +18,6 @@ def plain(color, height=48, width=64):
 
 def read(path: Path) -> list:
     return [frame.image for frame in open_source(path)]
-
-
-# videos
 
 
 @pytest.mark.parametrize("suffix", sinks.CODECS)
@@ -69,10 +62,9 @@ def test_video_of_unknown_suffix(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sink", [lambda path: VideoSink(path, fps=30), CsvSink])
-def test_folder_that_is_not_there(tmp_path, sink):
+def test_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone/out\.mp4"):
-        sink(tmp_path / "gone" / "out.mp4")
+        VideoSink(tmp_path / "gone" / "out.mp4", fps=30)
 
 
 def test_frame_of_another_size_is_refused(tmp_path):
@@ -111,52 +103,14 @@ def test_video_that_cannot_be_finished_is_an_error(tmp_path):
         video.close()
 
 
-# tables
+def spoil_and_raise(path):
+    with VideoSink(path, fps=30) as video:
+        video.write(plain(RED))
+        video._writer.release()
+        path.write_bytes(b"what a full disk leaves")
+        raise KeyError("mine")
 
 
-def test_table_holds_columns_and_rows(tmp_path):
-    path = tmp_path / "out.csv"
-    with CsvSink(path) as table:
-        table.write(7, 7 / 30, (1, 2.5, 30.12345, 40), 0.98765)
-        table.write(8, 8 / 30, (-1.5, 2, 30, 40), 1.0)
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "time", "x", "y", "w", "h", "score"]
-    assert list(rows[0].values()) == ["7", "0.2333", "1.000", "2.500", "30.123", "40.000", "0.9877"]
-    assert (rows[1]["frame"], rows[1]["x"], rows[1]["score"]) == ("8", "-1.500", "1.0000")
-
-
-def test_table_is_readable_before_it_is_closed(tmp_path):
-    path = tmp_path / "out.csv"
-    with CsvSink(path) as table:
-        assert path.read_text().count("\n") == 1
-        table.write(0, 0.0, (1, 2, 3, 4), 1.0)
-        assert path.read_text().splitlines()[1].startswith("0,0.0000,1.000")
-
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a file of Linux")
-
-
-@linux
-def test_table_on_a_full_disk():
-    """An OSError that names the file, and no second one when the table is thrown away."""
-    with pytest.raises(OSError, match="No space left") as caught:
-        CsvSink("/dev/full")
-    assert caught.value.errno == errno.ENOSPC
-    assert caught.value.filename == "/dev/full"
-    del caught
-    gc.collect()  # a file left open would complain now, and fail this test
-
-
-def fill_up_and_write(path):
-    with CsvSink(path) as table, Path("/dev/full").open("wb", buffering=0) as full:
-        os.dup2(full.fileno(), table._file.fileno())
-        table.write(0, 0.0, (1, 2, 3, 4), 1.0)
-
-
-@linux
-def test_row_on_a_full_disk(tmp_path):
-    """The row's error counts; closing fails as well, and says no more about it."""
-    with pytest.raises(OSError, match=r"No space left on device: '.*out\.csv'"):
-        fill_up_and_write(tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text() == "frame,time,x,y,w,h,score\n"
+def test_error_of_the_block_counts_more_than_that_of_closing(tmp_path):
+    with pytest.raises(KeyError, match="mine"):
+        spoil_and_raise(tmp_path / "out.mp4")

@@ -1,0 +1,177 @@
+"""`siamcorr annotate VIDEO`: mark the target in some frames; a sequence for `siamcorr eval`."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from siamcorr.data.annotating import (
+    ABSENT,
+    Annotation,
+    Mark,
+    clipped,
+    description,
+    frames_stored,
+    proposed,
+    shown_frames,
+    store_frames,
+)
+from siamcorr.media import (
+    Input,
+    Source,
+    SourceError,
+    Window,
+    display_available,
+    draw_result,
+    open_source,
+    read_image,
+)
+from siamcorr.tracking.boxes import Image
+from siamcorr.viewer.canvas import lay_lines, wrapped
+from siamcorr.viewer.zoom import to_frame, zoom_of
+
+KEYS = ["mouse: draw the box", "enter: take it", "a: absent", "b: back", "q: leave, go on later"]
+WAIT = 25  # milliseconds between two looks at keys and mouse
+LINE = 20  # pixels
+
+
+class Screen(Protocol):
+    """What annotating asks of a window, see `siamcorr.media.Window`."""
+
+    def show(self, image: Image, wait_ms: int = 1) -> Input:
+        """Show a picture and tell what the person did meanwhile."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser("annotate", help="mark a target in a video, for eval")
+    add = parser.add_argument
+    add("video", metavar="VIDEO", help="video file or image folder")
+    add("--output", default="output/annotated", metavar="DIR", help="gets the folder of VIDEO")
+    add("--every", type=int, default=10, metavar="N", help="frames from one to mark to the next")
+    add("--start", type=int, default=0, metavar="N", help="begin at this frame, counted from 0")
+    add("--frames", type=int, metavar="N", help="take so many frames")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Store the frames, have them marked, and write the ground truth once all are."""
+    if args.every < 1 or (args.frames is not None and args.frames < 1):
+        raise ValueError("--every and --frames must be >= 1")
+    path = Path(args.video)
+    if not path.exists():
+        raise SourceError(f"{path}: no such file or folder")
+    name = path.absolute().name if path.is_dir() else path.stem
+    if name.startswith("."):
+        raise ValueError(f"{path}: gives the sequence its name, which cannot begin with a dot")
+    if not display_available():
+        raise ValueError("annotate: there is no display to draw boxes on")
+    folder = Path(args.output) / name
+    _store(path, args.start, args.frames, folder)
+    annotation = Annotation(folder)
+    with closing(Window()) as window:
+        annotate(annotation, window, args.every)
+    if not annotation.complete:
+        print(f"{len(annotation.marks)} frames marked, kept in {annotation.path}; go on any time")
+        return 0
+    boxes = annotation.finish()
+    count = int(np.isfinite(boxes[:, 0]).sum())
+    print(f"{len(boxes)} frames, {count} with a box, written to {folder}")
+    print(f"siamcorr eval TRACKER --data {args.output}")
+    return 0
+
+
+def annotate(annotation: Annotation, window: Screen, every: int) -> None:
+    """Show frames from the first one without a mark on, until the last one or the person is done.
+
+    Args:
+        annotation: gets the marks.
+        window: to show in.
+        every: frames from one that is shown to the next.
+    """
+    frames = shown_frames(len(annotation.frames), every)
+    unmarked = (index for index, frame in enumerate(frames) if frame not in annotation.marks)
+    position = next(unmarked, len(frames) - 1)
+    while position < len(frames):
+        step = _ask(annotation, window, frames[position])
+        if step == 0:
+            return
+        position = max(0, position + step)
+
+
+def _ask(annotation: Annotation, window: Screen, frame: int) -> int:
+    """Have a frame marked: 1 to go on to the next one, -1 to go back, 0 to leave."""
+    image = read_image(annotation.frames[frame])
+    size, zoom = image.shape[:2], zoom_of(image)
+    mark = proposed(annotation.marks, frame)
+    picture = _picture(image, mark, _status(annotation, frame, mark))
+    while True:
+        done = to_frame(window.show(picture, WAIT), zoom)
+        if done.closed or done.key in ("q", "escape"):
+            return 0
+        if done.key == "b":
+            return -1
+        box = None if done.drawn is None else clipped(done.drawn, size)
+        if box is not None:
+            mark = Mark(box)
+            picture = _picture(image, mark, _status(annotation, frame, mark))
+        if done.key == "a" and frame > 0:  # a tracker has to start on something
+            annotation.mark(frame, ABSENT)
+            return 1
+        if done.key in ("enter", " ") and mark is not None:
+            annotation.mark(frame, mark)
+            return 1
+
+
+def _picture(image: Image, mark: Mark | None, status: str) -> Image:
+    """The frame at a size that can be looked at, its box, and below it what can be done."""
+    zoom = zoom_of(image)
+    size = [round(side * zoom) for side in image.shape[1::-1]]
+    canvas = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    if mark is not None and mark.box_xywh is not None:
+        x, y, w, h = (value * zoom for value in mark.box_xywh)
+        canvas = draw_result(canvas, (x, y, w, h), 1.0)
+    lines = [status, *wrapped(KEYS, size[0])]
+    canvas = np.pad(canvas, ((0, LINE * len(lines) + 6), (0, 0), (0, 0)))
+    lay_lines(canvas, "", lines)
+    return canvas
+
+
+def _status(annotation: Annotation, frame: int, mark: Mark | None) -> str:
+    if mark is None:
+        state = "draw a box around the target; it must be in sight here"
+    elif annotation.marks.get(frame) == mark:
+        state = "marked"
+    else:
+        state = "not marked yet"
+    if mark == ABSENT:
+        state += ", absent"
+    return f"frame {frame} of 0 to {len(annotation.frames) - 1}: {state}"
+
+
+def _store(path: Path, start: int, limit: int | None, folder: Path) -> None:
+    """Write the frames as images, unless a session before has done so."""
+    about = description(path, start, limit)
+    if frames_stored(folder, about):
+        return
+    with closing(open_source(path, start)) as source:
+        total = min(filter(None, (source.frame_count, limit)), default=None)
+        store_frames(_images(source, limit, total), folder, about)
+    count = len(Annotation(folder).frames)
+    if total is not None and count < total:
+        text = f"{path}: ended after {count} of {total} announced frames"
+        print(f"siamcorr: {text}", file=sys.stderr)
+
+
+def _images(source: Source, limit: int | None, total: int | None) -> Iterator[Image]:
+    """The first frames of a source, under a bar from the first one on."""
+    with tqdm(islice(source, limit), total=total, unit=" frames stored") as bar:
+        for frame in bar:
+            yield frame.image

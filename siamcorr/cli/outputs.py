@@ -1,0 +1,83 @@
+"""Where `siamcorr track` sends what it finds: a table, a video, a window."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
+from siamcorr.viewer import Session, View
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Whatever of table, video and window was asked for.
+
+    shrink: frame pixels to a pixel of the source; tables are in the source's.
+    """
+
+    table: TableSink | None = None
+    video: VideoSink | None = None
+    view: View | None = None
+    shrink: float = 1.0
+
+    def write(self, frame: Frame, session: Session) -> bool:
+        """Pass a frame and its results on to all; False once the person wants to stop."""
+        # The window first: a target that is marked in this frame is written with it.
+        go_on = self.view.show(session, frame) if self.view else True
+        for number, result in sorted(session.results.items()):
+            x, y, w, h = (value / self.shrink for value in result.box_xywh)
+            if self.table:
+                row = (frame.index, frame.time, (x, y, w, h), result.score)
+                self.table.write(*row, target=number, lost=result.lost)
+        if self.video:
+            image = frame.image
+            for number, result in session.results.items():
+                label = f"{number if len(session.results) > 1 else frame.index}"
+                label += f"  {result.score:.2f}"
+                image = draw_result(image, result.box_xywh, result.score, label, result.lost)
+            self.video.write(image)
+        return go_on
+
+
+def open_outputs(
+    stack: ExitStack,
+    video: str | None,
+    table: str | None,
+    fps: float,
+    size: tuple[int, int],
+    audio: tuple[str, float] | None = None,
+) -> Outputs:
+    """Open what has a name; the stack closes it.
+
+    Args:
+        stack: of what is open.
+        video: a path, or None for no video.
+        table: a path for the boxes, or None.
+        fps: of the video.
+        size: (width, height) of the source's frames, in pixels.
+        audio: the file whose sound the video keeps, and the second where it begins.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: a suffix that is not known.
+    """
+    sound, start = audio or (None, 0.0)
+    sink = VideoSink(video, fps, audio_from=sound, start=start) if video else None
+    if sink:
+        stack.enter_context(sink)
+    rows = stack.enter_context(open_table(table, size)) if table else None
+    return Outputs(rows, sink)
+
+
+def refuse_overwriting(source: str, *outputs: str | None) -> None:
+    """See that no output is the source, and none the other.
+
+    Raises:
+        ValueError: one is.
+    """
+    for output in filter(None, outputs):
+        if Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
+            raise ValueError(f"{output}: is the source itself")
+    paths = [Path(output).resolve() for output in outputs if output]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"{paths[0]}: the video and the table cannot be one file")
