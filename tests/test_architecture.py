@@ -18,7 +18,7 @@ ROOMS = {
     "tracking": {"torch", "cv2", "numpy"},
     "media": {"cv2", "numpy", "imageio_ffmpeg"},
     "data": {"cv2", "numpy"},
-    "evaluation": {"torch", "cv2", "numpy", "matplotlib"},
+    "evaluation": {"torch", "cv2", "numpy", "matplotlib", "shapely"},
     "training": {"torch", "numpy", "tqdm", "matplotlib"},
     "adaptors": None,
     "bench": {"torch", "matplotlib", "torchinfo"},

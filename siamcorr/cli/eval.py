@@ -1,27 +1,20 @@
-"""`siamcorr eval TRACKER… --data DIR`: one table for several trackers, and a report."""
+"""`siamcorr eval TRACKER… --data DIR`: tables for several trackers, and a report."""
 
 import argparse
-import csv
+import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from siamcorr.cli.trackers import make_tracker
 from siamcorr.data.sequences import Sequence, find_sequences
-from siamcorr.evaluation import (
-    Result,
-    Scores,
-    evaluate,
-    mean_scores,
-    overlaps,
-    run_supervised,
-    score,
-    write_report,
-)
-from siamcorr.evaluation.report import score_table, strip, telling_frames
+from siamcorr.evaluation import Result, evaluate, run_supervised
+from siamcorr.evaluation.summary import Summary, summarise
+from siamcorr.evaluation.tables import Table
+from siamcorr.evaluation.writing import write_summary
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,7 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track what was not tracked before, print the table, write the report."""
+    """Track what was not tracked before, print the tables, write the report."""
     if args.processes < 1 or (args.threads is not None and args.threads < 1):
         raise ValueError("--processes and --threads must be >= 1")
     if args.threads:
@@ -47,95 +40,69 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("the report needs matplotlib: pip install 'siamcorr[plot]'")
     for name in args.trackers:
         make_tracker(name)  # what cannot be made is told before the minutes of tracking
-    sequences = find_sequences(args.data)
+    sequences, problems = _find(args.data)
     output = Path(args.output)
-    results: dict[str, dict[str, Result]] = {name: {} for name in args.trackers}
-    problems = []
-    total = len(args.trackers) * len(sequences)
-    folder, processes = output / "results", args.processes
-    jobs = evaluate(make_tracker, args.trackers, sequences, folder, processes, args.threads)
-    for job in tqdm(jobs, total=total, unit=" runs"):
-        if job.result is None:
-            problems.append(f"{job.tracker} on {job.sequence}: {job.problem}")
-        else:
-            results[job.tracker][job.sequence] = job.result
-    scores = _scores(results, sequences)
-    table = score_table(
-        {name: mean_scores([*rows.values()]) for name, rows in scores.items()},
-        {name: float(np.mean([r.fps for r in results[name].values()])) for name in scores},
-    )
+    results = _track(args, sequences, output / "results", problems)
+    summary = summarise(results, sequences)
     if args.failures:
-        _add_failures(table, results, sequences, problems)
-    _print(table)
-    for problem in problems:
+        _count_failures(summary)
+    summary.problems[:0] = problems
+    tables = write_summary(output, summary)
+    _print(tables["Trackers"])
+    if "Attributes" in tables:
+        print("\nSuccess AUC by attribute:")
+        _print(tables["Attributes"])
+    for problem in summary.problems:
         print(f"siamcorr: {problem}")
-    _write(output, table, scores, results, sequences, problems)
     print(f"report: {output / 'report.html'}")
     return 0
 
 
-def _scores(
-    results: dict[str, dict[str, Result]], sequences: list[Sequence]
-) -> dict[str, dict[str, Scores]]:
-    """By tracker and sequence; a tracker that finished none is left out."""
-    scores: dict[str, dict[str, Scores]] = {}
-    for name, finished in results.items():
-        for sequence in sequences:
-            if sequence.name in finished:
-                found = score(finished[sequence.name].boxes, sequence.boxes)
-                scores.setdefault(name, {})[sequence.name] = found
-    if not scores:
-        raise ValueError("no tracker finished any sequence")
-    return scores
+def _find(data: str) -> tuple[list[Sequence], list[str]]:
+    """The sequences of a folder, and what is wrong with some of them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            sequences = find_sequences(data)
+        except ValueError:
+            for warning in caught:  # each says why one sequence cannot be used
+                print(f"siamcorr: {warning.message}", file=sys.stderr)
+            raise
+    if any(s.polygons is not None for s in sequences) and find_spec("shapely") is None:
+        raise ValueError("overlaps with polygons need shapely: pip install 'siamcorr[eval]'")
+    return sequences, [str(warning.message) for warning in caught]
 
 
-def _add_failures(
-    table: list[list[str]],
-    results: dict[str, dict[str, Result]],
-    sequences: list[Sequence],
-    problems: list[str],
-) -> None:
-    """A column of failures in the sequences that a tracker finished, and the problems met."""
-    table[0].append("failures")
-    for line in tqdm(table[1:], unit=" trackers"):
-        name, lost = line[0], 0
-        for sequence in sequences:
-            if sequence.name in results[name]:
+def _track(
+    args: argparse.Namespace, sequences: list[Sequence], folder: Path, problems: list[str]
+) -> dict[str, dict[str, Result]]:
+    """Results by tracker and sequence; why there is none is added to the problems."""
+    results: dict[str, dict[str, Result]] = {name: {} for name in args.trackers}
+    jobs = evaluate(make_tracker, results, sequences, folder, args.processes, args.threads)
+    for job in tqdm(jobs, total=len(results) * len(sequences), unit=" runs"):
+        if job.result is None:
+            problems.append(f"{job.tracker} on {job.sequence}: {job.problem}")
+        else:
+            results[job.tracker][job.sequence] = job.result
+    return results
+
+
+def _count_failures(summary: Summary) -> None:
+    """In the sequences that a tracker finished; what cannot be counted is a problem."""
+    summary.failures = {name: {} for name in summary.scores}
+    for name, counted in tqdm(summary.failures.items(), unit=" trackers"):
+        for sequence in summary.sequences:
+            if sequence.name in summary.scores[name]:
                 try:
-                    lost += run_supervised(make_tracker(name), sequence)
-                except ValueError as error:
-                    problems.append(f"{name} on {sequence.name}, failures not counted: {error}")
-        line.append(str(lost))
+                    counted[sequence.name] = run_supervised(make_tracker(name), sequence)
+                except (OSError, ValueError, RuntimeError) as error:
+                    text = f"{name} on {sequence.name}, failures not counted: {error}"
+                    summary.problems.append(text)
 
 
-def _print(table: list[list[str]]) -> None:
+def _print(table: Table) -> None:
+    """Columns of a table side by side."""
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
         print("  ".join([line[0].ljust(widths[0]), *cells[1:]]))
-
-
-def _write(
-    output: Path,
-    table: list[list[str]],
-    scores: dict[str, dict[str, Scores]],
-    results: dict[str, dict[str, Result]],
-    sequences: list[Sequence],
-    problems: list[str],
-) -> None:
-    """The table as CSV, and the page."""
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / "table.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(table)
-    curves, strips = {}, {}
-    for sequence in sequences:
-        done = {n: rows[sequence.name] for n, rows in results.items() if sequence.name in rows}
-        if not done:
-            continue
-        curves[sequence.name] = {n: overlaps(r.boxes, sequence.boxes) for n, r in done.items()}
-        wanted = telling_frames(curves[sequence.name])
-        frames = [(i, frame) for i, frame in enumerate(sequence) if i in wanted]
-        boxes = {name: result.boxes for name, result in done.items()}
-        strips[sequence.name] = strip(frames, boxes, sequence.boxes)
-    means = {name: mean_scores([*rows.values()]) for name, rows in scores.items()}
-    write_report(output / "report.html", table, means, curves, strips, problems)

@@ -1,4 +1,4 @@
-"""What annotation files say: a region a line, a table of boxes, a list of flags.
+"""What annotation files say: a region a line, a table of boxes, a list of numbers.
 
 Numbers stay as they stand in the file. Some datasets (OTB, GOT-10k, UAV123, VOT until 2017) count
 pixels from 1, but the public toolkits score their numbers as they are, and so must we if scores
@@ -115,14 +115,14 @@ def mask_box(text: str) -> Box:
     return float(left + x), float(top + y), float(w), float(h)
 
 
-def read_flags(path: Path) -> tuple[bool, ...]:
-    """A file of numbers, on one line or a line each: which of them are above 0.
+def read_numbers(path: Path) -> tuple[float, ...]:
+    """A file of numbers, on one line or a line each: flags or levels, one a frame.
 
     Raises:
         ValueError: something else is in it.
     """
     try:
-        return tuple(float(part) > 0 for part in _split(path.read_text(encoding="utf-8-sig")))
+        return tuple(float(part) for part in _split(path.read_text(encoding="utf-8-sig")))
     except ValueError:
         raise ValueError(f"{path.name}: not a list of numbers") from None
 

@@ -4,14 +4,18 @@ A layout says where the parts of a sequence lie and reads none of them. It finds
 folder that is laid out in another way, so that the layouts can be tried one after the other.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from siamcorr.media.sources import IMAGE_SUFFIXES, natural_key
-
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
+from siamcorr.data.attributes import GOT10K, LASOT, OTB, UAV123, About
+from siamcorr.data.folders import (
+    VIDEO_SUFFIXES,
+    files_of,
+    folders_of,
+    frames_in,
+    has_any,
+    listed_in,
 )
 
 
@@ -21,7 +25,9 @@ class Place:
 
     name: of the sequence. frames: a folder of images, or a video. truth: the file of boxes.
     labels: files of flags. absent: a label's name and the flag that says the target is not there.
-    first: number of the image that the first box belongs to; the sequence ends with the boxes.
+    about: what is said of the whole sequence.
+    first: number of the image that the first box belongs to, where it is not the first image.
+    ends: whether the sequence ends with its boxes.
     """
 
     name: str
@@ -29,7 +35,9 @@ class Place:
     truth: Path
     labels: tuple[Path, ...] = ()
     absent: Mapping[str, bool] = field(default_factory=dict)
+    about: About | None = None
     first: int | None = None
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,23 +61,21 @@ UAV123_FIRST = {
 OTB_FIRST = {"David": 300}  # its boxes begin there, its images earlier
 
 
-def files_of(folder: Path, suffixes: Set[str]) -> list[Path]:
-    """The files of a folder that have one of the suffixes, in natural order."""
-    files = (path for path in _entries(folder) if path.suffix.lower() in suffixes)
-    return sorted(files, key=natural_key)
-
-
 def find_uav123(folder: Path) -> Iterator[Place]:
-    """Find anno/UAV123/NAME.txt and data_seq/UAV123/NAME/*.jpg; a part has its clip's images."""
+    """Find anno/UAV123/NAME.txt and data_seq/UAV123/NAME/*.jpg; a part has its clip's images.
+
+    Attributes lie in anno/UAV123/att/NAME.txt.
+    """
     images, truths = folder / "data_seq" / "UAV123", sorted(folder.glob("anno/UAV123/*.txt"))
-    unused = {path.name for path in _folders(images)} if truths else set()
+    unused = {path.name for path in folders_of(images)} if truths else set()
     for truth in truths:
         clip, _, part = truth.stem.rpartition("_")
         is_part = part.isdecimal() and not (images / truth.stem).is_dir()
         frames = images / (clip if is_part else truth.stem)
         first = UAV123_FIRST.get(truth.stem, 1) if is_part else None
         unused.discard(frames.name)
-        yield Place(truth.stem, frames, truth, first=first)
+        about = _about([truth.parent / "att" / truth.name], UAV123)
+        yield Place(truth.stem, frames, truth, about=about, first=first, ends=is_part)
     for name in sorted(unused):
         yield Place(name, images / name, folder / "anno" / "UAV123" / f"{name}.txt")
 
@@ -77,64 +83,72 @@ def find_uav123(folder: Path) -> Iterator[Place]:
 def find_otb(folder: Path) -> Iterator[Place]:
     """Find NAME/{img/*.jpg, groundtruth_rect.txt}, or a groundtruth_rect.N.txt a target.
 
-    Human4 has an empty file for a target that it has not; the other one is then alone.
+    Human4 has an empty file for a target that it has not; the other one is then alone. Attributes
+    lie in NAME/attrs.txt, or in the toolkits' anno/att/NAME.txt or attr_list.txt beside NAME.
     """
-    if not _has(folder, "*/groundtruth_rect*.txt"):
+    if not has_any(folder, "*/groundtruth_rect*.txt"):
         return
-    for path in _folders(folder):
+    for path in folders_of(folder):
         found = sorted(path.glob("groundtruth_rect*.txt"))
         truths = [truth for truth in found if truth.stat().st_size >= len("0 0 1 1")]
-        frames, first = _pictures(path), OTB_FIRST.get(path.name)
+        frames, first = frames_in(path), OTB_FIRST.get(path.name)
         if len(truths) > 1:
-            for number, truth in enumerate(truths, 1):
-                yield Place(f"{path.name}.{number}", frames or path, truth, first=first)
+            places = [(f"{path.name}.{number}", truth) for number, truth in enumerate(truths, 1)]
         elif found or frames:
-            truth = [*truths, *found, path / "groundtruth_rect.txt"][0]
-            yield Place(path.name, frames or path, truth, first=first)
+            places = [(path.name, [*truths, *found, path / "groundtruth_rect.txt"][0])]
+        else:
+            places = []
+        for name, truth in places:
+            about = _about_otb(folder, path, name)
+            yield Place(name, frames or path, truth, about=about, first=first, ends=True)
 
 
 def find_lasot(folder: Path) -> Iterator[Place]:
     """Find CLASS-N/{img/*.jpg, groundtruth.txt, full_occlusion.txt, out_of_view.txt}.
 
-    They lie in the folder itself or in one folder a class.
+    They lie in the folder itself or in one folder a class. Attributes lie in att/NAME.txt or, as
+    in the toolkit, in annos/att/NAME.txt.
     """
     absent = {"full_occlusion": True, "out_of_view": True}
-    flat = _has(folder, *(f"*/{name}.txt" for name in absent))
+    flat = has_any(folder, *(f"*/{name}.txt" for name in absent))
     nested = (f"*/*/{name}" for name in ("img/00000001.jpg", *(f"{name}.txt" for name in absent)))
-    if not flat and not _has(folder, *nested):
+    if not flat and not has_any(folder, *nested):
         return
-    for parent in [folder] if flat else _folders(folder):
-        for path in _folders(parent):
-            truth, frames = path / "groundtruth.txt", _pictures(path)
+    for parent in [folder] if flat else folders_of(folder):
+        for path in folders_of(parent):
+            truth, frames = path / "groundtruth.txt", frames_in(path)
             if truth.is_file() or frames:
                 labels = (path / f"{name}.txt" for name in absent)
                 found = tuple(label for label in labels if label.is_file())
-                yield Place(path.name, frames or path, truth, found, absent)
+                tables = (folder / inner / f"{path.name}.txt" for inner in ("att", "annos/att"))
+                about = _about(tables, LASOT)
+                yield Place(path.name, frames or path, truth, found, absent, about)
 
 
 def find_got10k(folder: Path) -> Iterator[Place]:
-    """Find NAME/{*.jpg, groundtruth.txt, absence.label, cover.label, cut_by_image.label}.
+    """Find NAME/{*.jpg, groundtruth.txt, {absence,cover,cut_by_image}.label, meta_info.ini}.
 
     They lie in the folder itself or in its train, val and test. A level of cover above 0 says that
     something of the target is seen, and the public toolkit scores those frames alone.
     """
-    subsets = [path for path in _folders(folder) if path.name in ("train", "val", "test")]
-    roots = [path for path in subsets if _has(path, "*/groundtruth.txt")]
-    if not roots and _has(folder, "*/absence.label", "GOT-10k_*/groundtruth.txt"):
+    subsets = [path for path in folders_of(folder) if path.name in ("train", "val", "test")]
+    roots = [path for path in subsets if has_any(path, "*/groundtruth.txt")]
+    if not roots and has_any(folder, "*/absence.label", "GOT-10k_*/groundtruth.txt"):
         roots = [folder]
-    for path in (path for root in roots for path in _listed(root)):
+    for path in (path for root in roots for path in listed_in(root)):
         labels = tuple(sorted(path.glob("*.label")))
         absent = {"absence": True, "cover": False}
-        yield Place(path.name, _pictures(path) or path, path / "groundtruth.txt", labels, absent)
+        truth, about = path / "groundtruth.txt", _about([path / "meta_info.ini"], GOT10K)
+        yield Place(path.name, frames_in(path) or path, truth, labels, absent, about)
 
 
 def find_vot(folder: Path) -> Iterator[Place]:
     """Find NAME/groundtruth.txt with images there, in color or in img, or with a video."""
-    if not _has(folder, "*/groundtruth.txt"):
+    if not has_any(folder, "*/groundtruth.txt"):
         return
-    for path in _listed(folder):
+    for path in listed_in(folder):
         labels = tuple(sorted([*path.glob("*.tag"), *path.glob("*.label")]))
-        yield Place(path.name, _pictures(path) or path, path / "groundtruth.txt", labels)
+        yield Place(path.name, frames_in(path) or path, path / "groundtruth.txt", labels)
 
 
 def find_plain(folder: Path) -> Iterator[Place]:
@@ -158,42 +172,16 @@ LAYOUTS = {
 }
 
 
-def _has(folder: Path, *patterns: str) -> bool:
-    return any(any(folder.glob(pattern)) for pattern in patterns)
+def _about(paths: Iterable[Path], columns: tuple[str, ...]) -> About | None:
+    """The first of some files that is there."""
+    found = (path for path in paths if path.is_file())
+    return next((About(path, columns) for path in found), None)
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, without what archives and systems leave; nothing if it is no folder."""
-    try:
-        return [
-            path for path in folder.iterdir() if path.name[0] != "." and path.name != "__MACOSX"
-        ]
-    except OSError:
-        return []
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in _entries(folder) if path.is_dir())
-
-
-def _listed(folder: Path) -> list[Path]:
-    """The sequences that its list.txt names, where it has one, else those that it holds."""
-    names = folder / "list.txt"
-    if names.is_file():
-        lines = names.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        return [folder / Path(line.strip()).name for line in lines if line.strip()]
-    return [
-        path
-        for path in _folders(folder)
-        if (path / "groundtruth.txt").is_file() or _pictures(path) is not None
-    ]
-
-
-def _pictures(path: Path) -> Path | None:
-    """What holds a sequence's frames: a folder of images or a video."""
-    for inner in (path / "color", path / "img"):
-        if inner.is_dir():
-            return inner
-    if files_of(path, IMAGE_SUFFIXES):
-        return path
-    return next(iter(files_of(path, VIDEO_SUFFIXES)), None)
+def _about_otb(folder: Path, sequence: Path, name: str) -> About | None:
+    """OTB's toolkits write jogging-1 for the first target of Jogging."""
+    keys = (name.replace(".", "-").lower(), sequence.name.lower())
+    flags = {path.stem.lower(): path for path in folder.glob("anno/att/*.txt")}
+    own = [sequence / "attrs.txt", *(flags[key] for key in keys if key in flags)]
+    listed = folder / "attr_list.txt"
+    return _about(own, OTB) or (About(listed, OTB, keys) if listed.is_file() else None)

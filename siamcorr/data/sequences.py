@@ -5,7 +5,6 @@ are the files' numbers as they are, see `siamcorr.data.annotations`.
 """
 
 import math
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from siamcorr.data.annotations import Rows, read_flags, read_truth
-from siamcorr.data.layouts import LAYOUTS, Place, files_of
+from siamcorr.data.annotations import Rows, read_numbers, read_truth
+from siamcorr.data.attributes import Flags, attributes_of
+from siamcorr.data.frames import Frames, frames_of
+from siamcorr.data.layouts import LAYOUTS, Place
 from siamcorr.data.synthetic import Image
 from siamcorr.media import SourceError, open_source, read_image
-from siamcorr.media.sources import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,10 @@ class Sequence:
     """
 
     name: str
-    frames: tuple[Path, ...] | Path
+    frames: Frames
     boxes: Rows
     polygons: Rows | None = None
-    attributes: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+    attributes: Flags = field(default_factory=dict)
     layout: str = "plain"
 
     def __post_init__(self) -> None:
@@ -73,12 +73,24 @@ class Sequence:
             if index + 1 < len(self):
                 raise SourceError(f"{self.frames}: ended after {index + 1} of {len(self)} frames")
 
+    def frame_size(self) -> tuple[int, int]:
+        """(height, width) in pixels, as the first frame says.
+
+        Raises:
+            SourceError: there is none, or it cannot be read.
+            OSError: a file that is gone.
+        """
+        for frame in self:
+            return frame.shape[0], frame.shape[1]
+        raise SourceError(f"{self.name}: has no frames")
+
 
 def find_sequences(folder: str | Path, layout: str | None = None) -> list[Sequence]:
     """All sequences of a folder that can be used, sorted by name.
 
-    One that is broken is left out, with a warning that names it and says why. Frames after the
-    last box have NaN for a box; boxes after the last frame are cut off, with a warning.
+    One that is broken, or in which an image is missing, is left out, with a warning that names it
+    and says why. Boxes after the last frame are cut off, with a warning. Frames after the last box
+    have NaN for a box; in OTB and in the parts of UAV123's clips, the sequence ends there.
 
     Args:
         folder: of a dataset.
@@ -126,43 +138,19 @@ def _read(place: Place, layout: str) -> Sequence:
     if not place.truth.is_file():
         raise ValueError(f"no ground truth {place.truth.name}")
     boxes, polygons = read_truth(place.truth)
-    frames, count = _frames(place, len(boxes))
-    flags = {path.stem: read_flags(path) for path in place.labels}
+    frames, count = frames_of(place, len(boxes))
+    levels = {path.stem: read_numbers(path) for path in place.labels}
     for name, absent in place.absent.items():
-        known = np.array(flags.get(name, ())[: len(boxes)], dtype=bool)
-        boxes[: len(known)][known == absent] = math.nan
+        held = np.array(levels.get(name, ())[: len(boxes)]) > 0
+        boxes[: len(held)][held == absent] = math.nan
     if np.isnan(boxes[:count]).all():
         raise ValueError("no annotated frame")
     if len(boxes) > count:
         text = f"{place.name}: ground truth has {len(boxes)} rows for {count} frames, cut"
         warnings.warn(text, stacklevel=4)
-    attributes = {
-        name: values if len(values) == 1 else (*values, *[False] * count)[:count]
-        for name, values in flags.items()
-    }
+    attributes = attributes_of(levels, place.about, count)
     polygons = None if polygons is None else _fit(polygons, count)
     return Sequence(place.name, frames, _fit(boxes, count), polygons, attributes, layout)
-
-
-def _frames(place: Place, rows: int) -> tuple[tuple[Path, ...] | Path, int]:
-    """The frames of a place and how many they are."""
-    if place.frames.is_file():
-        with closing(open_source(place.frames)) as source:
-            # Containers are not always right about their length; the ground truth is a witness.
-            count = rows if source.frame_count == rows else sum(1 for _ in source)
-        return place.frames, count
-    images = files_of(place.frames, IMAGE_SUFFIXES)
-    if place.first is not None and len(images) != rows:
-        images = [path for path in images if _number(path) >= place.first][:rows]
-    if not images:
-        raise ValueError(f"no images in {place.frames}")
-    return tuple(images), len(images)
-
-
-def _number(path: Path) -> int:
-    """The number in an image's name."""
-    digits = re.findall(r"\d+", path.stem)
-    return int(digits[-1]) if digits else 0
 
 
 def _fit(rows: Rows, count: int) -> Rows:

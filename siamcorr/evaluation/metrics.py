@@ -1,7 +1,11 @@
 """How good boxes are, in the numbers that the benchmarks publish.
 
 All as the got10k toolkit computes them, of boxes (N, 4) x, y, w, h. Frames whose truth is NaN,
-where the target is absent or nobody marked it, are left out.
+where the target is absent or nobody marked it, are left out. A tracker's box that is not finite
+meets nothing.
+
+Where people drew polygons, overlaps are those of the box with the polygon, both cut to the frame,
+as VOT has it; errors of the centre stay those of the boxes.
 """
 
 from collections.abc import Sequence
@@ -9,9 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
+from siamcorr.evaluation.geometry import (
+    Array,
+    bounded,
+    center_errors,
+    known_rows,
+    overlaps,
+)
+from siamcorr.evaluation.polygons import truth_overlaps
 
 OVERLAPS = np.linspace(0, 1, 21)  # thresholds of the success plot
 PIXELS = np.arange(0.0, 51.0)  # of the precision plot
@@ -38,57 +48,56 @@ class Scores:
     precision_curve: Array
 
 
-def overlaps(boxes: Array, truth: Array) -> Array:
-    """Intersection over union of each pair: (N,), 0..1; NaN where the truth is."""
-    start = np.maximum(boxes[:, :2], truth[:, :2])
-    end = np.minimum(boxes[:, :2] + boxes[:, 2:], truth[:, :2] + truth[:, 2:])
-    common = np.clip(end - start, 0, None).prod(axis=1)
-    union = boxes[:, 2:].prod(axis=1) + truth[:, 2:].prod(axis=1) - common
-    iou: Array = np.clip(common / (union + np.finfo(float).eps), 0, 1)
-    return iou
+def success_curve(iou: Array) -> Array:
+    """Shares of overlaps above each of the thresholds, (21,); their mean is the success AUC."""
+    curve: Array = (iou[:, None] > OVERLAPS).mean(axis=0)
+    return curve
 
 
-def center_errors(boxes: Array, truth: Array, normalised: bool = False) -> Array:
-    """Distance of the centres: (N,), in pixels, or in the sides of the true box."""
-    offset = (boxes[:, :2] + boxes[:, 2:] / 2) - (truth[:, :2] + truth[:, 2:] / 2)
-    if normalised:
-        offset = offset / np.maximum(truth[:, 2:], np.finfo(float).eps)
-    distance: Array = np.sqrt((offset**2).sum(axis=1))
-    return distance
-
-
-def score(boxes: Array, truth: Array, frame_size: tuple[int, int] | None = None) -> Scores:
+def score(
+    boxes: Array,
+    truth: Array,
+    frame_size: tuple[int, int] | None = None,
+    polygons: Array | None = None,
+) -> Scores:
     """All scores of one sequence.
 
     Args:
         boxes: (N, 4), the first one the truth that the tracker was started with.
         truth: (N, 4), NaN rows left out.
-        frame_size: (height, width) that AO and SR cut both boxes to, as GOT-10k does.
+        frame_size: (height, width) that AO and SR cut both boxes to, as GOT-10k does, and all
+            overlaps where there are polygons, as VOT does.
+        polygons: (N, 8), see `truth_overlaps`.
 
     Raises:
         ValueError: other shapes, or no frame with a truth.
+        ModuleNotFoundError: there are polygons, and shapely is not installed.
     """
     if boxes.shape != truth.shape or boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"score: boxes {boxes.shape} and truth {truth.shape} must be (N, 4)")
-    known = np.logical_and.reduce(np.isfinite(truth), axis=1)
+    if polygons is not None and polygons.shape != (len(truth), 8):
+        raise ValueError(f"score: polygons {polygons.shape} must be ({len(truth)}, 8)")
+    known = known_rows(truth)
     if not known.any():
         raise ValueError("score: no frame has a true box")
-    iou = overlaps(boxes[known], truth[known])
+    iou = truth_overlaps(boxes, truth, polygons, frame_size)
     error = center_errors(boxes[known], truth[known])
     share = center_errors(boxes[known], truth[known], normalised=True)
-    success = (iou[:, None] > OVERLAPS).mean(axis=0)
+    success = success_curve(iou[known])
     precision = (error[:, None] <= PIXELS).mean(axis=0)
     later = known & (np.arange(len(known)) > 0)
     if not later.any():
         later = known
-    bounded = overlaps(_bounded(boxes[later], frame_size), _bounded(truth[later], frame_size))
+    if polygons is None:
+        iou = overlaps(bounded(boxes, frame_size), bounded(truth, frame_size))
+    inside = iou[later]
     return Scores(
         float(success.mean()),
         float(precision[20]),
         float((share[:, None] <= SHARES).mean()),
-        float(bounded.mean()),
-        float((bounded > 0.5).mean()),
-        float((bounded > 0.75).mean()),
+        float(inside.mean()),
+        float((inside > 0.5).mean()),
+        float((inside > 0.75).mean()),
         success,
         precision,
     )
@@ -109,13 +118,3 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
     curves = {name: means.pop(name) for name in ("success_curve", "precision_curve")}
     values: dict[str, Any] = {name: float(value) for name, value in means.items()}
     return Scores(**values, **curves)
-
-
-def _bounded(boxes: Array, frame_size: tuple[int, int] | None) -> Array:
-    """Boxes cut to the frame."""
-    if frame_size is None:
-        return boxes
-    limit = np.array([frame_size[1], frame_size[0]], dtype=float)
-    start = np.clip(boxes[:, :2], 0, limit)
-    # As the toolkit does: the size is cut, not the end, where a box begins before the frame.
-    return np.hstack([start, np.clip(boxes[:, 2:], 0, limit - start)])

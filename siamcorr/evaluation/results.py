@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from siamcorr.evaluation.metrics import Array
+from siamcorr.evaluation.geometry import Array
 
 
 class Result(NamedTuple):

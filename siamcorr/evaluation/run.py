@@ -1,4 +1,4 @@
-"""Running trackers over sequences: once from the first box, or started again after each failure."""
+"""Running trackers over sequences, each once from the first box; results are kept on disk."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,11 +11,8 @@ import numpy as np
 import torch
 
 from siamcorr.data.sequences import Sequence
-from siamcorr.evaluation.metrics import overlaps
 from siamcorr.evaluation.results import Result, load_result, result_path, save_result
 from siamcorr.tracking.boxes import Box, Image
-
-GAP = 5  # frames from a failure to the next start, as VOT has it
 
 
 class Tracking(Protocol):
@@ -47,39 +44,27 @@ def run_sequence(tracker: Tracking, sequence: Sequence) -> Result:
     for index, frame in enumerate(sequence):
         start = time.perf_counter()
         if index == 0:
-            box = _box(sequence, 0)
+            box = start_box(sequence, 0)
             tracker.init(frame, box)
         else:
             box = tracker.update(frame).box_xywh
         seconds.append(time.perf_counter() - start)
         boxes.append(box)
     if len(boxes) != len(sequence):
-        raise ValueError(f"{sequence.name}: {len(boxes)} frames can be read of {len(sequence)}")
+        raise ValueError(f"{len(boxes)} frames can be read of {len(sequence)}")
     return Result(np.array(boxes, dtype=float), np.array(seconds))
 
 
-def run_supervised(tracker: Tracking, sequence: Sequence) -> int:
-    """How often the target is lost: the tracker is started again after each failure.
+def start_box(sequence: Sequence, index: int) -> Box:
+    """The true box of a frame.
 
-    A failure is a box that does not meet the true one; the next start is five frames later, or
-    on the first frame after those that has a true box.
-
-    Reference:
-        Kristan et al., The Visual Object Tracking VOT2015 challenge results, 2015.
+    Raises:
+        ValueError: nobody drew one.
     """
-    failures, start, running = 0, 0, False
-    for index, frame in enumerate(sequence):
-        truth = sequence.boxes[index]
-        known = bool(np.isfinite(truth).all())
-        if running:
-            found = np.array(tracker.update(frame).box_xywh, dtype=float)
-            if known and overlaps(found[None], truth[None])[0] == 0:
-                failures += 1
-                start, running = index + GAP, False
-        elif known and index >= start:
-            tracker.init(frame, _box(sequence, index))
-            running = True
-    return failures
+    x, y, w, h = (float(value) for value in sequence.boxes[index])
+    if not np.isfinite((x, y, w, h)).all():
+        raise ValueError(f"frame {index} has no box to start from")
+    return x, y, w, h
 
 
 def evaluate(
@@ -131,10 +116,3 @@ def _run(task: tuple[Callable[[str], Tracking], str, Sequence, Path]) -> Job:
             return Job(name, sequence.name, None, str(error))
         save_result(path, result)
     return Job(name, sequence.name, result)
-
-
-def _box(sequence: Sequence, index: int) -> Box:
-    x, y, w, h = (float(value) for value in sequence.boxes[index])
-    if not np.isfinite((x, y, w, h)).all():
-        raise ValueError(f"{sequence.name}: frame {index} has no box to start from")
-    return x, y, w, h

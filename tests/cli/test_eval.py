@@ -1,6 +1,7 @@
 """`siamcorr eval`: the table, what it writes, what it does not do twice, and what it refuses."""
 
 import csv
+import math
 import re
 
 import cv2
@@ -13,6 +14,7 @@ from siamcorr.cli.trackers import make_tracker
 from siamcorr.data import ClipConfig, find_sequences, render_clip
 from siamcorr.evaluation import load_result, run, run_supervised, score
 from siamcorr.evaluation.results import result_path
+from siamcorr.tracking.boxes import check_box
 
 pytest.importorskip("matplotlib")
 
@@ -52,6 +54,23 @@ def evaluated(data, ours, tmp_path, capsys):
     return call
 
 
+class Still:
+    """Says the first box again and again; one outside the frame it does not take."""
+
+    def init(self, frame, box_xywh):
+        self.box_xywh = check_box(box_xywh, frame.shape[:2])
+
+    def update(self, frame):
+        return self
+
+
+@pytest.fixture
+def still(evaluated, monkeypatch):
+    """The command with a tracker that costs no time."""
+    monkeypatch.setattr(command, "make_tracker", lambda name: Still())
+    return lambda *arguments: evaluated(*arguments, trackers=["still"])
+
+
 def rows(path):
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -68,7 +87,7 @@ def test_table_and_files(evaluated, data, ours, tmp_path):
             result = load_result(
                 result_path(tmp_path / "out/results", name, sequence.name), len(sequence)
             )
-            scores.append(score(result.boxes, sequence.boxes))
+            scores.append(score(result.boxes, sequence.boxes, (120, 160)))
         assert float(row["success AUC"]) == pytest.approx(
             np.mean([s.success for s in scores]), abs=6e-4
         )
@@ -87,8 +106,8 @@ def test_table_and_files(evaluated, data, ours, tmp_path):
         assert text in page
 
 
-def test_nothing_is_tracked_twice(evaluated, ours, tmp_path, monkeypatch):
-    evaluated()
+def test_nothing_is_tracked_twice(still, tmp_path, monkeypatch):
+    still()
     before = rows(tmp_path / "out" / "table.csv")
     tracked, once = [], run.run_sequence
 
@@ -97,14 +116,14 @@ def test_nothing_is_tracked_twice(evaluated, ours, tmp_path, monkeypatch):
         return once(tracker, sequence)
 
     monkeypatch.setattr(run, "run_sequence", count)
-    assert evaluated()[0] == 0
+    assert still()[0] == 0
     assert tracked == []
     after = rows(tmp_path / "out" / "table.csv")
     for row in (*before, *after):  # speeds are read from a file of few digits
         row.pop("frames a second")
     assert after == before
-    result_path(tmp_path / "out" / "results", ours, "right").unlink()
-    evaluated()
+    result_path(tmp_path / "out" / "results", "still", "right").unlink()
+    still()
     assert tracked == ["right"]
 
 
@@ -115,12 +134,17 @@ def test_failures(evaluated, data, ours, tmp_path):
     assert table[ours]["failures"] == str(sum(lost))
     assert table[MIL]["failures"] == "0"
     assert "<th>failures</th>" in (tmp_path / "out" / "report.html").read_text()
+    assert table[MIL]["robustness"] == "1.000"
 
 
-def test_failures_are_counted(evaluated, tmp_path, monkeypatch):
+def test_failures_are_counted(still, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "run_supervised", lambda tracker, sequence: len(sequence.name))
-    evaluated("--failures", trackers=[MIL])
-    assert rows(tmp_path / "out" / "table.csv")[0]["failures"] == str(len("left") + len("right"))
+    still("--failures")
+    row = rows(tmp_path / "out" / "table.csv")[0]
+    assert row["failures"] == str(len("left") + len("right"))
+    assert float(row["robustness"]) == pytest.approx(math.exp(-30 * 9 / (2 * FRAMES)), abs=6e-4)
+    failures = {r["sequence"]: r["failures"] for r in rows(tmp_path / "out" / "sequences.csv")}
+    assert failures == {"left": "4", "right": "5"}
 
 
 def test_a_broken_sequence_costs_itself(evaluated, data, tmp_path):
@@ -137,16 +161,200 @@ def test_a_broken_sequence_costs_itself(evaluated, data, tmp_path):
     assert "0003.png: not a readable image</li>" in page
 
 
-def test_a_failure_that_cannot_be_counted_is_told(evaluated, tmp_path, monkeypatch):
+def test_a_failure_that_cannot_be_counted_is_told(still, tmp_path, monkeypatch):
     """A tracker may refuse to start in the middle."""
 
     def refuse(tracker, sequence):
         raise ValueError("no start here")
 
     monkeypatch.setattr(command, "run_supervised", refuse)
-    code, out, _ = evaluated("--failures", trackers=[MIL])
+    code, out, _ = still("--failures")
     assert code == 0
-    assert "siamcorr: opencv:mil on left, failures not counted: no start here" in out
+    assert "siamcorr: still on left, failures not counted: no start here" in out
+
+
+def test_sequences_one_by_one(still, data, tmp_path):
+    still()
+    table = rows(tmp_path / "out" / "sequences.csv")
+    assert [row["sequence"] for row in table] == ["left", "right"]
+    assert [row["tracker"] for row in table] == ["still"] * 2
+    for sequence in find_sequences(data):
+        path = result_path(tmp_path / "out/results", "still", sequence.name)
+        found = score(load_result(path, FRAMES).boxes, sequence.boxes, (120, 160))
+        (row,) = [row for row in table if row["sequence"] == sequence.name]
+        assert row["frames"] == str(FRAMES)
+        assert float(row["success AUC"]) == pytest.approx(found.success, abs=6e-4)
+        assert float(row["SR 0.75"]) == pytest.approx(found.sr75, abs=6e-4)
+
+
+def test_attributes(still, data, tmp_path):
+    (data / "left" / "attrs.txt").write_text("FM, OCC")
+    (data / "right" / "attrs.txt").write_text("OCC")
+    _, out, _ = still()
+    sequences = {r["sequence"]: r for r in rows(tmp_path / "out" / "sequences.csv")}
+    success = {name: float(row["success AUC"]) for name, row in sequences.items()}
+    fast, occluded = rows(tmp_path / "out" / "attributes.csv")
+    assert fast == {"attribute": "fast motion", "count": "1", "of": "sequences",
+                    "still": sequences["left"]["success AUC"]}  # fmt: skip
+    assert (occluded["attribute"], occluded["count"]) == ("occlusion", "2")
+    assert float(occluded["still"]) == pytest.approx(sum(success.values()) / 2, abs=1.1e-3)
+    assert re.search(r"(?m)^fast motion +1 +sequences +0\.\d{3}$", out)
+    assert "<h2>Attributes</h2>" in (tmp_path / "out" / "report.html").read_text()
+    for name in success:
+        (data / name / "attrs.txt").unlink()
+    _, out, _ = still()
+    assert "fast motion" not in out
+    assert not (tmp_path / "out" / "attributes.csv").exists()  # it would be of other data
+
+
+def test_what_lies_beyond_the_frame_does_not_count_for_ao(still, data, tmp_path):
+    (data / "left" / "groundtruth_rect.txt").write_text("-20,10,60,40\n" + "-50,10,70,40\n" * 5)
+    still()
+    sequence = find_sequences(data)[0]
+    boxes = np.tile(sequence.boxes[0], (FRAMES, 1))
+    bounded, whole = (score(boxes, sequence.boxes, size) for size in ((120, 160), None))
+    assert abs(bounded.ao - whole.ao) > 0.1
+    row = rows(tmp_path / "out" / "sequences.csv")[0]
+    assert float(row["AO"]) == pytest.approx(bounded.ao, abs=6e-4)
+    assert float(row["success AUC"]) == pytest.approx(whole.success, abs=6e-4)
+
+
+@pytest.fixture
+def tilted(data):
+    """The same sequences in VOT's layout: diamonds inside the boxes."""
+    for folder in data.iterdir():
+        x, y, w, h = np.loadtxt(folder / "groundtruth_rect.txt", delimiter=",").T
+        corners = [x + w / 2, y, x + w, y + h / 2, x + w / 2, y + h, x, y + h / 2]
+        text = np.column_stack(corners)
+        np.savetxt(folder / "groundtruth.txt", text, fmt="%.3f", delimiter=",")
+        (folder / "groundtruth_rect.txt").unlink()
+    return data
+
+
+def test_polygons(tilted, still, tmp_path):
+    pytest.importorskip("shapely")
+    still()
+    table = {row["sequence"]: row for row in rows(tmp_path / "out" / "sequences.csv")}
+    for sequence in find_sequences(tilted):
+        path = result_path(tmp_path / "out/results", "still", sequence.name)
+        boxes = load_result(path, FRAMES).boxes
+        found = score(boxes, sequence.boxes, (120, 160), sequence.polygons)
+        assert float(table[sequence.name]["AO"]) == pytest.approx(found.ao, abs=6e-4)
+        assert found.ao < score(boxes, sequence.boxes).ao - 0.1  # half the box is in the diamond
+
+
+def test_polygons_without_shapely(tilted, still, tmp_path, monkeypatch):
+    """Told before the minutes of tracking."""
+    real = command.find_spec
+    monkeypatch.setattr(
+        command, "find_spec", lambda name: real(name) if name != "shapely" else None
+    )
+    code, out, err = still()
+    assert (code, out) == (2, "")
+    text = "overlaps with polygons need shapely: pip install 'siamcorr[eval]'"
+    assert err == f"siamcorr: {text}\n"
+    assert not (tmp_path / "out").exists()
+
+
+# data that is broken
+
+
+def spoiled_frame(folder):
+    (folder / "img" / "0003.png").write_bytes(b"no image")
+
+
+def missing_frame(folder):
+    (folder / "img" / "0003.png").unlink()
+
+
+def rewritten(change):
+    """The lines of the truth after a change."""
+
+    def spoil(folder):
+        path = folder / "groundtruth_rect.txt"
+        path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (spoiled_frame, r"still on left: .*0003\.png: not a readable image"),
+        (missing_frame, r"left: image 3 is missing in .*img, left out"),
+        (rewritten(lambda lines: [*lines[:2], "1,2,x,4", *lines[3:]]),
+         "left: groundtruth_rect.txt: line 3 is no region: '1,2,x,4', left out"),
+        (rewritten(lambda lines: ["nan,nan,nan,nan"] * len(lines)),
+         "left: no annotated frame, left out"),
+        (rewritten(lambda lines: ["0,0,0,0", *lines[1:]]),
+         "still on left: frame 0 has no box to start from"),
+        (rewritten(lambda lines: ["9000,9000,5,5", *lines[1:]]),
+         "still on left: box 9000,9000,5,5 lies outside the 160x120 frame"),
+        (lambda folder: (folder / "img" / "0003.png").rename(folder / "img" / "0009.png"), None),
+        (rewritten(lambda lines: lines[:4]), None),
+        (rewritten(lambda lines: [*lines[:2], "nan,nan,nan,nan", "5,5,0,9", *lines[4:]]), None),
+    ],
+)  # fmt: skip
+def test_what_is_broken_costs_itself(still, data, tmp_path, spoil, told):
+    """And what benchmarks have, too, boxes that are missing or empty, costs nothing."""
+    spoil(data / "left")
+    code, out, err = still("--failures")
+    assert (code, "Warning" in err) == (0, False)
+    told_lines = [line for line in out.splitlines() if line.startswith("siamcorr: ")]
+    names = [row["sequence"] for row in rows(tmp_path / "out" / "sequences.csv")]
+    page = (tmp_path / "out" / "report.html").read_text()
+    if told is None:
+        assert (told_lines, names) == ([], ["left", "right"])
+        assert "Problems" not in page
+    else:
+        (line,) = told_lines
+        assert re.fullmatch(f"siamcorr: {told}", line)
+        assert names == ["right"]
+        assert "<h2>Problems</h2>\n<ul><li>" in page
+
+
+def test_boxes_after_the_last_frame_are_told_of(still, data, tmp_path):
+    (data / "left" / "img" / f"{FRAMES:04d}.png").unlink()
+    _, out, _ = still()
+    text = f"siamcorr: left: ground truth has {FRAMES} rows for {FRAMES - 1} frames, cut"
+    assert text in out.splitlines()
+    frames = {row["sequence"]: row["frames"] for row in rows(tmp_path / "out" / "sequences.csv")}
+    assert frames == {"left": str(FRAMES - 1), "right": str(FRAMES)}
+
+
+@pytest.mark.parametrize(
+    ("frame", "told", "scored"),
+    [(1, "not scored", ["right"]), (3, "not shown", ["left", "right"])],
+)
+def test_a_frame_that_broke_after_tracking(still, data, tmp_path, frame, told, scored):
+    """Results are there already, but not what the page shows of it."""
+    still()
+    for number in range(frame, FRAMES + 1):
+        (data / "left" / "img" / f"{number:04d}.png").write_bytes(b"no image")
+    code, out, _ = still()
+    assert code == 0
+    assert re.search(rf"(?m)^siamcorr: left: .*\.png: not a readable image, {told}$", out)
+    names = [row["sequence"] for row in rows(tmp_path / "out" / "sequences.csv")]
+    assert names == scored
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "frames of left" not in page
+    assert f"not a readable image, {told}</li>" in page
+
+
+def test_why_none_can_be_used(still, data):
+    for name in ("left", "right"):
+        (data / name / "groundtruth_rect.txt").write_text("one two\n")
+    code, out, err = still()
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert lines[0] == (
+        "siamcorr: left: groundtruth_rect.txt: line 1 is no region: 'one two', left out"
+    )
+    assert lines[-1] == f"siamcorr: {data}: 2 otb sequences, none can be used"
+    assert len(lines) == 3
+
+
+# several processes
 
 
 def test_processes(evaluated, tmp_path):

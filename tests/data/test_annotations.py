@@ -1,11 +1,11 @@
-"""Annotation files: every form of a region, masks against decoded ones, tables, flags."""
+"""Annotation files: every form of a region, masks against decoded ones, tables, numbers."""
 
 import math
 
 import numpy as np
 import pytest
 
-from siamcorr.data.annotations import mask_box, parse_region, read_flags, read_truth
+from siamcorr.data.annotations import mask_box, parse_region, read_numbers, read_truth
 
 NAN = (math.nan,) * 4
 
@@ -132,7 +132,7 @@ def test_mask_of_numbers_beyond_any_integer(tmp_path):
         truth_of(tmp_path, f"m0,0,{'9' * 30},{'9' * 30},{'9' * 30},1")
 
 
-# tables and flags
+# tables and numbers
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_table_without_rows(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["0,1,0,8", "0\n1\n0\n8\n", "0.0 1.0 0.0 8.0\r\n"])
-def test_flags(text, tmp_path):
+def test_numbers(text, tmp_path):
     path = tmp_path / "some.label"
     path.write_text(text)
-    assert read_flags(path) == (False, True, False, True)
+    assert read_numbers(path) == (0, 1, 0, 8)
 
 
-def test_no_flags(tmp_path):
+def test_no_numbers(tmp_path):
     path = tmp_path / "some.label"
     path.write_text("0\nyes\n")
     with pytest.raises(ValueError, match=r"some.label: not a list of numbers"):
-        read_flags(path)
+        read_numbers(path)

@@ -29,7 +29,7 @@ def test_got10k(subset, tmp_path):
     assert sequence.polygons is None
     assert sequence.attributes == {
         "absence": (False, True, False, False, False),
-        "cover": (True, True, True, False, False),
+        "occlusion": (False, False, True, False, False),  # seen in part
         "cut_by_image": (False, False, True, False, False),
     }
 
@@ -204,6 +204,13 @@ def test_plain(file, text, tmp_path):
     sequence = only(tmp_path, "plain")
     assert (sequence.name, len(levels(sequence))) == ("clip", 4)
     np.testing.assert_array_equal(sequence.boxes, [NAN, *BOXES[:2], NAN])
+
+
+def test_otb_ends_with_its_boxes(tmp_path):
+    """Freeman4 and others have images after the last of them, that nobody evaluates."""
+    write_images(tmp_path / "Freeman4" / "img", 5, name="{:04d}.jpg")
+    write_rows(tmp_path / "Freeman4" / "groundtruth_rect.txt")
+    assert levels(only(tmp_path, "otb")) == [1, 2, 3]
 
 
 def test_layout_can_be_chosen(tmp_path):

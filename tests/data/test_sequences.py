@@ -18,7 +18,7 @@ from tiny_datasets import (
     write_vot,
 )
 
-from siamcorr.data import Sequence, find_sequences, sequences
+from siamcorr.data import Sequence, find_sequences, frames, sequences
 from siamcorr.media import SourceError
 from siamcorr.tracking import box_around
 
@@ -39,22 +39,22 @@ def test_frames_are_rgb_and_read_when_asked_for(tmp_path):
     (tmp_path / "a" / "00000001.jpg").write_bytes(red.tobytes())
     for name, content in (("2", b""), ("3", b"no image")):
         (tmp_path / "a" / f"0000000{name}.jpg").write_bytes(content)
-    frames = iter(only(tmp_path, "vot"))
-    frame = next(frames)
+    images = iter(only(tmp_path, "vot"))
+    frame = next(images)
     assert (frame.shape, frame.dtype, frame[0, 0].tolist()) == ((12, 16, 3), np.uint8, [255, 0, 0])
     with pytest.raises(SourceError, match=r"00000002.jpg: not a readable image"):
-        next(frames)
+        next(images)
 
 
 def test_video_that_is_shorter_or_longer_than_its_boxes(tmp_path):
     write_video(tmp_path / "clip.avi", 6)
     boxes = np.zeros((8, 4))
     assert len(list(Sequence("clip", tmp_path / "clip.avi", boxes[:5]))) == 5
-    frames = iter(Sequence("clip", tmp_path / "clip.avi", boxes))
+    images = iter(Sequence("clip", tmp_path / "clip.avi", boxes))
     for _ in range(6):
-        next(frames)
+        next(images)
     with pytest.raises(SourceError, match=r"clip.avi: ended after 6 of 8 frames"):
-        next(frames)
+        next(images)
 
 
 @pytest.mark.parametrize(("rows", "length"), [(9, 9), (3, 6)])
@@ -65,7 +65,7 @@ def test_length_of_a_video_is_counted_unless_two_agree_on_it(rows, length, tmp_p
         def close(self):
             pass
 
-    monkeypatch.setattr(sequences, "open_source", lambda path: Source(range(6)))
+    monkeypatch.setattr(frames, "open_source", lambda path: Source(range(6)))
     write_video(tmp_path / "clip.avi", 6)
     write_rows(tmp_path / "clip.txt", [BOXES[0]] * rows)
     assert len(only(tmp_path, "plain")) == length
@@ -76,8 +76,8 @@ def test_frame_missing_inside_a_video(tmp_path, monkeypatch):
         def close(self):
             pass
 
-    frames = [SimpleNamespace(index=index, image=index) for index in (0, 2)]
-    monkeypatch.setattr(sequences, "open_source", lambda path: Source(frames))
+    found = [SimpleNamespace(index=index, image=index) for index in (0, 2)]
+    monkeypatch.setattr(sequences, "open_source", lambda path: Source(found))
     with pytest.raises(SourceError, match="clip: frame 1 cannot be read"):
         list(Sequence("clip", Path("clip"), np.zeros((3, 4))))
 
@@ -94,6 +94,15 @@ def test_frame_missing_inside_a_video(tmp_path, monkeypatch):
 def test_what_does_not_fit_is_no_sequence(change, why):
     with pytest.raises(ValueError, match=f"^Sequence: {why}"):
         Sequence(**{"name": "a", "frames": (Path(),) * 3, "boxes": np.zeros((3, 4))} | change)
+
+
+def test_frame_size(tmp_path):
+    write_vot(tmp_path, "a")
+    write_video(tmp_path / "clip.avi", 3)
+    assert only(tmp_path, "vot").frame_size() == (12, 16)
+    assert Sequence("clip", tmp_path / "clip.avi", np.zeros((3, 4))).frame_size() == (12, 16)
+    with pytest.raises(SourceError, match="none: has no frames"):
+        Sequence("none", (), np.zeros((0, 4))).frame_size()
 
 
 # broken ones
@@ -169,6 +178,72 @@ def test_boxes_only_after_the_last_frame_are_none(tmp_path):
     write_rows(tmp_path / "a" / "groundtruth.txt", [NAN, NAN, NAN, (1, 2, 3, 4)])
     with pytest.warns(UserWarning, match=r"^a: no annotated frame, left out"):
         assert len(find_sequences(tmp_path)) == 1
+
+
+UAV = "data_seq/UAV123"
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder", "truth", "images", "missing"),
+    [
+        ("vot", "a", "a/groundtruth.txt", [1, 3, 4], 2),
+        ("vot", "a", "a/groundtruth.txt", [0, 1, 3], 2),
+        ("vot", "a", "a/groundtruth.txt", [2, 3, 4], 1),
+        ("vot", "a", "a/groundtruth.txt", [1, 2, 4, 5, 6], 3),  # in which boxes end earlier
+        ("vot", "a", "a/groundtruth.txt", [10, 20, 40], 30),
+        ("vot", "a/color", "a/groundtruth.txt", [1, 2, 4], 3),
+        ("otb", "a/img", "a/groundtruth_rect.txt", [1, 2, 4], 3),
+        ("otb", "David/img", "David/groundtruth_rect.txt", [298, 299, 301, 302, 303], 300),
+        ("lasot", "a/a-1/img", "a/a-1/groundtruth.txt", [1, 3, 4], 2),
+        ("got10k", "val/a", "val/a/groundtruth.txt", [1, 2, 4], 3),
+        ("uav123", f"{UAV}/a", "anno/UAV123/a.txt", [1, 2, 4], 3),
+        ("uav123", f"{UAV}/bird1", "anno/UAV123/bird1_2.txt", [774, 775, 777, 778, 779], 776),
+        ("uav123", f"{UAV}/bird1", "anno/UAV123/bird1_2.txt", [774, 776, 777, 778, 779], 775),
+        ("uav123", f"{UAV}/bird1", "anno/UAV123/bird1_2.txt", [1, 2], 775),
+    ],
+)
+def test_an_image_that_is_missing_is_told(layout, folder, truth, images, missing, tmp_path):
+    """Every later image would have another one's box."""
+    for number in images:
+        write_images(tmp_path / folder, 1, number)
+    write_rows(tmp_path / truth, [BOXES[0]] * 4)
+    if layout == "lasot":
+        write_rows(tmp_path / "a/a-1/out_of_view.txt", [(0,)])
+    with (
+        pytest.warns(UserWarning, match=rf": image {missing} is missing in .*, left out"),
+        pytest.raises(ValueError, match=f"1 {layout} sequences, none can be used"),
+    ):
+        find_sequences(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (["1", "2", "4"], 3),  # as many as boxes: somebody has left one out of both
+        (["1", "2", "3", "5"], 3),  # after the last box
+        (["a", "b", "d", "e"], 3),
+        (["1a", "1b", "3", "4"], 3),
+        (["7", "8", "9", "10"], 3),
+        (["2", "4", "6", "8"], 3),
+    ],
+)
+def test_no_image_is_missing(names, rows, tmp_path):
+    for name in names:
+        write_images(tmp_path / "a", 1, 1, f"{name}.jpg")
+    write_rows(tmp_path / "a" / "groundtruth.txt", [BOXES[0]] * rows)
+    assert len(only(tmp_path, "vot")) == len(names)
+
+
+@pytest.mark.parametrize("nowhere", ["nan,nan,nan,nan", "0,0,0,0", "5,5,0,7", "1,1,inf,2"])
+def test_a_frame_without_a_box_in_the_middle_keeps_its_place(nowhere, tmp_path):
+    layouts = {"vot": ("a", "groundtruth.txt"), "otb": ("a/img", "../groundtruth_rect.txt"),
+               "got10k": ("val/a", "groundtruth.txt")}  # fmt: skip
+    for layout, (folder, truth) in layouts.items():
+        write_images(tmp_path / layout / folder)
+        path = tmp_path / layout / folder / truth
+        write_bytes(path, f"1,2,3,4\n{nowhere}\n2,2,3,4\n".encode())
+        sequence = only(tmp_path / layout, layout)
+        np.testing.assert_array_equal(sequence.boxes, [(1, 2, 3, 4), NAN, (2, 2, 3, 4)])
 
 
 @pytest.mark.parametrize("layout", [None, "vot"])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamcorr.evaluation import center_errors, mean_scores, overlaps, score
+from siamcorr.evaluation.geometry import corners_of
 
 TRUTH = np.tile([10.0, 20, 10, 20], (4, 1))
 # Quarters of pixels: boxes that touch, hold each other, are equal, or hit a threshold.
@@ -124,6 +125,25 @@ def test_frames_without_truth_are_left_out(rng):
     assert np.isnan(overlaps(boxes, gaps)).nonzero()[0].tolist() == [3, 8, 17, 39]
 
 
+@pytest.mark.parametrize("polygons", [False, True])
+@pytest.mark.parametrize("lost", [math.nan, math.inf, -math.inf])
+def test_a_box_that_is_not_finite_meets_nothing(lost, polygons):
+    if polygons:
+        pytest.importorskip("shapely")
+    boxes = TRUTH.copy()
+    boxes[2, 1] = lost
+    assert overlaps(boxes, TRUTH)[2] == 0
+    assert center_errors(boxes, TRUTH).tolist() == [0, 0, math.inf, 0]
+    found = score(boxes, TRUTH, (60, 80), corners_of(TRUTH) if polygons else None)
+    values = [found.precision, found.norm_precision, found.ao, found.sr50]
+    assert values == pytest.approx([0.75, 0.75, 2 / 3, 2 / 3])
+    assert found.success == pytest.approx(0.75 * 20 / 21)
+    unknown = TRUTH.copy()
+    unknown[2] = math.nan
+    assert np.isnan(overlaps(boxes, unknown)).tolist() == [False, False, True, False]
+    assert np.isnan(center_errors(boxes, unknown)).tolist() == [False, False, True, False]
+
+
 def test_target_absent_at_first(rng):
     """The first frame is none that AO could leave out, if its truth is unknown."""
     truth = np.vstack([[math.nan] * 4, TRUTH])
@@ -153,3 +173,8 @@ def test_mean():
 def test_errors(boxes, truth, text):
     with pytest.raises(ValueError, match=f"^score: .*{text}"):
         score(boxes, truth)
+
+
+def test_polygons_of_another_number():
+    with pytest.raises(ValueError, match=r"^score: polygons \(3, 8\) must be \(4, 8\)"):
+        score(TRUTH, TRUTH, None, np.zeros((3, 8)))

@@ -1,4 +1,4 @@
-"""The report: everything in one page, and frames that tell the trackers apart."""
+"""The report: everything in one page, in the same colours throughout."""
 
 import base64
 import html
@@ -9,13 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from siamcorr.evaluation import mean_scores, score, write_report
-from siamcorr.evaluation.report import COLORS, score_table, strip, telling_frames
+from siamcorr.evaluation import mean_scores, score, tracker_colors, write_report
+from siamcorr.evaluation.colors import hex_color
+from siamcorr.evaluation.plots import overlap_plot
+from siamcorr.evaluation.tables import score_table
 
 pytest.importorskip("matplotlib")
 
 TRUTH = np.tile([20.0, 20, 30, 40], (12, 1))
 NAMES = ["good & <b>", "bad"]
+COLORS = tracker_colors(NAMES)
 
 
 def moved(x, y):
@@ -31,19 +34,22 @@ def scores():
 
 
 @pytest.fixture
-def table(scores):
-    return score_table(scores, {NAMES[0]: 41.6, NAMES[1]: 100.2})
+def tables(scores):
+    return {
+        "All <of>": score_table(scores, {NAMES[0]: 41.6, NAMES[1]: 100.2}),
+        "Attributes": [["attribute", "count", "of", *NAMES], ["fog", "3", "frames", "1", "0"]],
+    }
 
 
 @pytest.fixture
-def page(tmp_path, scores, table):
+def page(tmp_path, scores, tables):
     """The text of a whole report."""
     overlaps = {name: np.linspace(0, 1, 12) for name in NAMES}
     overlaps["bad"][4] = math.nan
     strips = {"Human<4>": np.full((240, 500, 3), (200, 30, 30), np.uint8)}
     curves = {"Human<4>": overlaps, "one frame": {"bad": np.ones(1)}}
     path = tmp_path / "new" / "report.html"
-    write_report(path, table, scores, curves, strips, ["<i>x</i> on y: 3 & 4"])
+    write_report(path, tables, scores, curves, strips, COLORS, ["<i>x</i> on y: 3 & 4"])
     return path.read_text(encoding="utf-8")
 
 
@@ -57,15 +63,9 @@ def pictures(page):
     }
 
 
-def test_table(scores, table):
-    assert [line[0] for line in table] == ["tracker", *NAMES]  # the best first
-    assert table[0][1] == "success AUC"
-    assert table[0][-1] == "frames a second"
-    best = scores[NAMES[0]]
-    values = [best.success, best.precision, best.norm_precision, best.ao, best.sr50, best.sr75]
-    assert table[1][1:] == [*(f"{value:.3f}" for value in values), "42"]
-    assert table[2][1:3] == ["0.333", "1.000"]  # an overlap of a third is over 7 of 21
-    assert table[2][4:] == ["0.333", "0.000", "0.000", "100"]
+def shows(picture, color):
+    """How many pixels of a picture as OpenCV reads it have a colour, or nearly."""
+    return int((abs(picture[:, :, ::-1].astype(int) - color).max(axis=2) < 12).sum())
 
 
 def test_page_needs_nothing_beside_it(page):
@@ -75,9 +75,29 @@ def test_page_needs_nothing_beside_it(page):
         assert tag not in page
 
 
-def test_page_has_the_table(page, table):
-    cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", page)
-    assert [html.unescape(cell) for cell in cells] == [cell for line in table for cell in line]
+def test_page_has_the_tables(page, tables):
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", page)
+    texts = [html.unescape(re.sub("<.*?>", "", cell)) for cell in cells]
+    assert texts == [cell for table in tables.values() for line in table for cell in line]
+    assert page.index("All &lt;of&gt;</h2>") < page.index("Attributes</h2>")
+
+
+def test_words_are_flush_left_and_numbers_right(page):
+    assert re.findall(r'<th class="text">([a-z]+)</th>', page) == ["tracker", "attribute", "of"]
+    assert re.findall(r'<td class="text">([a-z]+)</td>', page) == ["fog", "frames"]
+
+
+def test_a_color_stands_before_every_name_in_tables_and_keys(page):
+    for name in NAMES:
+        mark = f'<i style="background:{hex_color(COLORS[name])}"></i>{html.escape(name)}'
+        # two tables, and the keys of the sequences that it finished
+        assert page.count(mark) == (4 if name == "bad" else 3)
+    keys = re.findall(r'<p class="key">(.*?)</p>', page)
+    assert [re.findall(r"([^>]+)</span>", key) for key in keys] == [
+        [html.escape(NAMES[0]), "bad", "truth"],
+        ["bad"],  # no frames are shown, and so no truth
+    ]
+    assert '<i style="background:#ffffff"></i>truth' in keys[0]
 
 
 def test_names_are_escaped(page):
@@ -101,66 +121,32 @@ def test_pictures(page, tmp_path):
     for name in ("success", "precision"):
         file = cv2.imread(str(tmp_path / "new" / f"report-{name}.png"))
         np.testing.assert_array_equal(file, shown[name])
-        assert file.std() > 5
+        for color in COLORS.values():
+            assert shows(file, color) > 300
+    assert shows(shown["overlap in one frame"], COLORS["bad"]) > 20  # a dot
+    assert shows(shown["overlap in one frame"], COLORS[NAMES[0]]) == 0
 
 
-def test_problems_only_where_there_are_some(page, scores, table, tmp_path):
-    assert page.count("Not evaluated") == 1
-    write_report(tmp_path / "b.html", table, scores, {}, {})
-    assert "Not evaluated" not in (tmp_path / "b.html").read_text()
+def test_a_tracker_keeps_its_color_where_others_are_missing():
+    values = np.linspace(0.2, 0.8, 50)
+    colors = tracker_colors(["a", "b", "c"])
+    content = np.frombuffer(overlap_plot({"c": values}, colors), np.uint8)
+    picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    assert [shows(picture, colors[name]) > 300 for name in "abc"] == [False, False, True]
 
 
-# frames
+def test_legend_takes_its_own_room(scores, tmp_path):
+    """The more trackers, the higher the picture, so that no curve is covered."""
+    heights = []
+    for count in (2, 12):
+        many = {f"t{n}": scores["bad"] for n in range(count)}
+        path = tmp_path / f"{count}.html"
+        write_report(path, {}, many, {}, {}, tracker_colors(many))
+        heights.append(cv2.imread(str(tmp_path / f"{count}-success.png")).shape[0])
+    assert heights[1] > heights[0] + 150
 
 
-def test_telling_frames_are_where_trackers_differ():
-    a, b = np.full(100, 0.8), np.full(100, 0.8)
-    b[[15, 40, 70, 90]] = [0.1, 0.2, 0.3, 0.0]
-    b[[41, 42, 71]] = [0.21, 0.22, 0.31]  # as telling as their neighbours, so one is enough
-    assert telling_frames({"a": a, "b": b}, 4) == [15, 40, 70, 90]
-
-
-@pytest.mark.parametrize(("length", "expected"), [(1, 1), (3, 3), (5, 5), (100, 5), (1000, 5)])
-def test_telling_frames_are_apart(rng, length, expected):
-    chosen = telling_frames({"a": rng.random(length), "b": rng.random(length)})
-    assert len(chosen) == expected
-    assert chosen == sorted(set(chosen))
-    assert np.diff(chosen).min(initial=length) >= length // 10
-    assert all(0 <= index < length for index in chosen)
-
-
-def test_telling_frames_of_one_tracker_are_its_worst():
-    overlap = np.full(60, 0.9)
-    overlap[[5, 30, 50]] = [0.2, 0.0, 0.4]
-    assert telling_frames({"a": overlap}, 3) == [5, 30, 50]
-
-
-def test_telling_frames_where_truth_is_unknown():
-    a, b = np.ones(40), np.ones(40)
-    a[10:20] = b[10:20] = math.nan
-    b[33] = 0.0
-    assert 33 in telling_frames({"a": a, "b": b}, 1)
-
-
-def test_strip():
-    frames = [(index, np.full((120, 160, 3), 50 + index, np.uint8)) for index in (2, 7)]
-    before = frames[0][1].copy()
-    truth = TRUTH.copy()
-    truth[7] = math.nan
-    boxes = {"a": moved(40, 0), "b": moved(0, 40)}
-    for found in boxes.values():
-        found[7, 0] += 50
-    row = strip(frames, boxes, truth)
-    assert (row.shape, row.dtype) == ((240, 640, 3), np.uint8)
-    np.testing.assert_array_equal(frames[0][1], before)
-    # Both tiles are twice as large; left sides of the boxes at half their height.
-    for x, y, color in ((60, 40, COLORS[0]), (20, 80, COLORS[1])):
-        for left in (0, 320 + 2 * 50):
-            assert abs(row[2 * y, left + 2 * x].astype(int) - color).max() < 30
-    assert row[100, 40].min() > 225  # the true one
-    assert row[60, 320 + 40].max() < 60  # which nobody knows in the other frame
-
-
-def test_strip_of_many_trackers():
-    boxes = {f"t{number}": TRUTH for number in range(20)}
-    assert strip([(0, np.zeros((60, 80, 3), np.uint8))], boxes, TRUTH).shape == (240, 320, 3)
+def test_problems_only_where_there_are_some(page, scores, tables, tmp_path):
+    assert page.count("<h2>Problems</h2>") == 1
+    write_report(tmp_path / "b.html", tables, scores, {}, {}, COLORS)
+    assert "Problems" not in (tmp_path / "b.html").read_text()

@@ -1,55 +1,17 @@
-"""Running trackers: what they are shown, what is kept of it, and what is done again."""
-
-import math
-from types import SimpleNamespace
+"""Running trackers: what they are shown, what is kept of it, and what is not done twice."""
 
 import numpy as np
 import pytest
 import torch
-from tiny_datasets import write_images
+from scripted import AWAY, INSIDE, Scripted, walk
 
-from siamcorr.data.sequences import Sequence
-from siamcorr.evaluation import evaluate, load_result, run, run_sequence, run_supervised
+from siamcorr.evaluation import evaluate, load_result, run, run_sequence
 from siamcorr.evaluation.results import result_path
-
-INSIDE, AWAY = (2.0, 2.0, 4.0, 4.0), (12.0, 8.0, 3.0, 3.0)
-
-
-class Scripted:
-    """Says of each frame what it was told to, and keeps a list of what it was asked."""
-
-    def __init__(self, away=(), step=0.0, log=None):
-        self.away, self.step, self.log = away, step, [] if log is None else log
-
-    def init(self, frame, box_xywh):
-        self.log.append(("init", int(frame[0, 0, 0]), box_xywh))
-
-    def update(self, frame):
-        index = int(frame[0, 0, 0])
-        self.log.append(("update", index))
-        x, y, w, h = AWAY if index in self.away else INSIDE
-        return SimpleNamespace(box_xywh=(x + self.step * index, y, w, h))
-
-    def frames(self, kind):
-        return [entry[1] for entry in self.log if entry[0] == kind]
 
 
 def by_name(name):
     """For processes of their own, which can only be given a function of a module."""
     return Scripted(step={"still": 0.0, "sliding": 0.5, "threads": torch.get_num_threads()}[name])
-
-
-@pytest.fixture
-def sequence(tmp_path):
-    """30 frames, each with its number for a colour."""
-    return make(tmp_path / "frames", "walk", 30)
-
-
-def make(folder, name, count, without=()):
-    write_images(folder, count, first=0, name="{:03d}.png")
-    boxes = np.tile(INSIDE, (count, 1))
-    boxes[list(without)] = math.nan
-    return Sequence(name, tuple(sorted(folder.iterdir())), boxes)
 
 
 def break_frame(sequence, index):
@@ -58,6 +20,11 @@ def break_frame(sequence, index):
 
 def table(jobs):
     return {(job.tracker, job.sequence): job.result and job.result.boxes.tolist() for job in jobs}
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    return walk(tmp_path / "frames", "walk", 30)
 
 
 # once
@@ -77,51 +44,14 @@ def test_one_pass(sequence):
 
 
 def test_frames_without_truth_are_tracked(tmp_path):
-    sequence = make(tmp_path / "frames", "walk", 6, without=[2, 3])
+    sequence = walk(tmp_path / "frames", "walk", 6, without=[2, 3])
     assert np.isfinite(run_sequence(Scripted(), sequence).boxes).all()
 
 
 def test_no_first_box(tmp_path):
-    sequence = make(tmp_path / "frames", "walk", 6, without=[0])
-    with pytest.raises(ValueError, match="walk: frame 0 has no box"):
+    sequence = walk(tmp_path / "frames", "walk", 6, without=[0])
+    with pytest.raises(ValueError, match=r"^frame 0 has no box to start from"):
         run_sequence(Scripted(), sequence)
-
-
-# started again after failures
-
-
-@pytest.mark.parametrize(
-    ("away", "without", "starts", "failures"),
-    [
-        ((), (), [0], 0),
-        ((3,), (), [0, 8], 1),
-        ((3, 4, 5, 8), (), [0, 8], 1),  # nobody is asked until the next start, nor judged there
-        ((3, 9), (), [0, 8, 14], 2),
-        ((3, 10), (), [0, 8, 15], 2),
-        ((27,), (), [0], 1),  # the sequence ends before the next start
-        ((6,), (6,), [0], 0),  # it may well be away where nobody knows
-        ((3,), (5, 6), [0, 8], 1),
-        ((3,), (8, 9), [0, 10], 1),
-        ((), (0, 1), [2], 0),
-        ((), range(30), [], 0),
-    ],
-)
-def test_failures(tmp_path, away, without, starts, failures):
-    tracker = Scripted(away)
-    assert run_supervised(tracker, make(tmp_path / "frames", "walk", 30, without)) == failures
-    assert tracker.frames("init") == starts
-
-
-def test_every_frame_between_failures_is_shown(tmp_path):
-    """Also those without truth: a target does not stand still meanwhile."""
-    tracker = Scripted(away=[6])
-    run_supervised(tracker, make(tmp_path / "frames", "walk", 15, without=[3, 4]))
-    assert tracker.frames("update") == [*range(1, 7), *range(12, 15)]
-
-
-def test_a_slight_overlap_is_no_failure(sequence):
-    assert run_supervised(Scripted(step=0.13), sequence) == 0  # 3.77 of 4 pixels at the end
-    assert run_supervised(Scripted(step=0.14), sequence) == 1
 
 
 # several trackers and sequences
@@ -129,7 +59,7 @@ def test_a_slight_overlap_is_no_failure(sequence):
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_evaluate(tmp_path, processes):
-    sequences = [make(tmp_path / name, name, count) for name, count in (("a", 4), ("b", 6))]
+    sequences = [walk(tmp_path / name, name, count) for name, count in (("a", 4), ("b", 6))]
     names = iter(["still", "sliding"])
     jobs = list(evaluate(by_name, names, iter(sequences), tmp_path / "results", processes))
     assert table(jobs) == {
@@ -145,14 +75,14 @@ def test_evaluate(tmp_path, processes):
 
 def test_threads(tmp_path):
     """Those of the processes; this one has one."""
-    sequence = make(tmp_path / "a", "a", 2)
+    sequence = walk(tmp_path / "a", "a", 2)
     (job,) = evaluate(by_name, ["threads"], [sequence], tmp_path / "results", 2, 3)
     assert job.result.boxes[1, 0] == INSIDE[0] + 3
     assert torch.get_num_threads() == 1
 
 
 def test_killed_and_resumed(tmp_path):
-    sequences = [make(tmp_path / name, name, 4) for name in "abc"]
+    sequences = [walk(tmp_path / name, name, 4) for name in "abc"]
     log = []
 
     def run_again():
@@ -171,7 +101,7 @@ def test_killed_and_resumed(tmp_path):
 
 def test_killed_in_the_middle(tmp_path):
     """What was finished before is there."""
-    sequences = [make(tmp_path / name, name, 4) for name in "abc"]
+    sequences = [walk(tmp_path / name, name, 4) for name in "abc"]
     jobs = evaluate(by_name, ["still"], sequences, tmp_path / "results")
     next(jobs), next(jobs)
     jobs.close()
@@ -181,7 +111,7 @@ def test_killed_in_the_middle(tmp_path):
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_broken_sequence_costs_itself(tmp_path, gone):
-    sequences = [make(tmp_path / name, name, 6) for name in "abc"]
+    sequences = [walk(tmp_path / name, name, 6) for name in "abc"]
     if gone:
         sequences[1].frames[3].unlink()
     else:
@@ -201,4 +131,4 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "save_result", full)
     with pytest.raises(OSError, match="No space left"):
-        list(evaluate(by_name, ["still"], [make(tmp_path / "a", "a", 3)], tmp_path / "results"))
+        list(evaluate(by_name, ["still"], [walk(tmp_path / "a", "a", 3)], tmp_path / "results"))

@@ -1,0 +1,105 @@
+"""What came of an evaluation: scores, attributes and problems, ready for tables and a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from siamcorr.data.sequences import Sequence as Clip
+from siamcorr.evaluation.attributes import attribute_scores
+from siamcorr.evaluation.geometry import Array
+from siamcorr.evaluation.metrics import Scores, mean_scores, score
+from siamcorr.evaluation.polygons import truth_overlaps
+from siamcorr.evaluation.results import Result
+from siamcorr.evaluation.tables import (
+    Table,
+    add_failures,
+    attribute_table,
+    score_table,
+    sequence_table,
+)
+
+Results = Mapping[str, Mapping[str, Result]]  # by tracker and sequence
+
+
+@dataclass
+class Summary:
+    """Scores, overlaps and boxes of several trackers, each by tracker and sequence.
+
+    sequences: those that somebody finished and that can be scored. problems: what could not be
+    evaluated, and why. failures: how often targets were lost, None where nobody counted.
+    """
+
+    sequences: list[Clip] = field(default_factory=list)
+    scores: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    overlaps: dict[str, dict[str, Array]] = field(default_factory=dict)
+    boxes: dict[str, dict[str, Array]] = field(default_factory=dict)
+    fps: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    failures: dict[str, dict[str, int]] | None = None
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Frames by sequence."""
+        return {sequence.name: len(sequence) for sequence in self.sequences}
+
+    def means(self) -> dict[str, Scores]:
+        """By tracker, over the sequences that it finished."""
+        return {name: mean_scores([*rows.values()]) for name, rows in self.scores.items()}
+
+    def table(self) -> Table:
+        """A line a tracker."""
+        table = score_table(self.means(), self.fps)
+        if self.failures is not None:
+            add_failures(table, self.failures, self.lengths)
+        return table
+
+    def sequence_table(self) -> Table:
+        """A line for each tracker in each sequence."""
+        return sequence_table(self.scores, self.lengths, self.failures)
+
+    def attribute_table(self) -> Table:
+        """A line an attribute."""
+        rows = {n: attribute_scores(found, self.sequences) for n, found in self.overlaps.items()}
+        return attribute_table(rows)
+
+
+def summarise(results: Results, sequences: Sequence[Clip]) -> Summary:
+    """Score everything that was finished; a tracker that finished nothing is left out.
+
+    A sequence whose first frame cannot be read, of which the size is needed, costs only itself.
+
+    Raises:
+        ValueError: no tracker finished any sequence.
+        ModuleNotFoundError: there are polygons, and shapely is not installed.
+    """
+    summary = Summary()
+    for sequence in sequences:
+        done = {
+            n: rows[sequence.name].boxes for n, rows in results.items() if sequence.name in rows
+        }
+        if not done:
+            continue
+        try:
+            size = sequence.frame_size()
+        except (OSError, ValueError) as error:
+            summary.problems.append(f"{sequence.name}: {error}, not scored")
+            continue
+        summary.sequences.append(sequence)
+        for name, boxes in done.items():
+            truth, polygons = sequence.boxes, sequence.polygons
+            found = score(boxes, truth, size, polygons)
+            iou = truth_overlaps(boxes, truth, polygons, size)
+            summary.scores.setdefault(name, {})[sequence.name] = found
+            summary.overlaps.setdefault(name, {})[sequence.name] = iou
+            summary.boxes.setdefault(name, {})[sequence.name] = boxes
+    if not summary.scores:
+        raise ValueError("no tracker finished any sequence")
+    ordered = [name for name in results if name in summary.scores]
+    summary.scores = {name: summary.scores[name] for name in ordered}
+    summary.overlaps = {name: summary.overlaps[name] for name in ordered}
+    summary.fps = {
+        name: float(np.mean([results[name][sequence].fps for sequence in rows]))
+        for name, rows in summary.scores.items()
+    }
+    return summary
