@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from siamcorr.models import Network
 from siamcorr.tracking import Box, MultiTracker
-from siamcorr.tracking.boxes import Image
-from siamcorr.tracking.tracker import check_frame
+from siamcorr.tracking.boxes import Image, check_frame
 
 if TYPE_CHECKING:
     from supervision import Detections

@@ -65,3 +65,17 @@ def box_around(points: Sequence[float]) -> Box:
     xs, ys = points[0::2], points[1::2]
     left, top = float(min(xs)), float(min(ys))
     return left, top, float(max(xs)) - left, float(max(ys)) - top
+
+
+def check_frame(frame: Image) -> None:
+    """Refuse what is no (H, W, 3) uint8 image.
+
+    Raises:
+        TypeError: no uint8 array.
+        ValueError: another shape, or no size.
+    """
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+        got = getattr(frame, "dtype", type(frame).__name__)
+        raise TypeError(f"frame must be a uint8 array (H, W, 3), got {got}")
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
+        raise ValueError(f"frame must be (H, W, 3), got {frame.shape}")

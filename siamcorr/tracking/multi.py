@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from siamcorr.models import Network, Template
-from siamcorr.tracking.boxes import Image, check_box
+from siamcorr.tracking.boxes import Image, check_box, check_frame
 from siamcorr.tracking.crops import Color, Crop, mean_color
 from siamcorr.tracking.decoding import Map
+from siamcorr.tracking.forward import as_eval, blended, crops_to_tensor, region_of, to_numpy
 from siamcorr.tracking.recipes import recipe_of
 from siamcorr.tracking.recovery import (
     Memory,
@@ -20,15 +21,7 @@ from siamcorr.tracking.recovery import (
     search,
 )
 from siamcorr.tracking.target import Target
-from siamcorr.tracking.tracker import (
-    TrackResult,
-    as_eval,
-    blended,
-    check_frame,
-    crops_to_tensor,
-    region_of,
-    to_numpy,
-)
+from siamcorr.tracking.tracker import TrackResult
 
 
 @dataclass

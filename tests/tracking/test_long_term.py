@@ -1,4 +1,7 @@
-"""A target that is lost: it stays, the crop grows, the window goes, until it is found again."""
+"""A target that is lost: it stays, the crop grows, the window goes, until it is found again.
+
+First by the recipe of a preset for long videos, then with `recover` by our own weights.
+"""
 
 from dataclasses import replace
 
@@ -7,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from siamcorr import Tracker
+from siamcorr import MultiTracker, Tracker, build_model
+from siamcorr.data.synthetic import texture
 from siamcorr.layers import Prediction
-from siamcorr.models import SiameseNetwork, load_preset
+from siamcorr.models import SiameseNetwork, for_inference, load_preset
+from siamcorr.tracking import box_iou
 from siamcorr.tracking.recipes import BoxRecipe
+from siamcorr.tracking.recovery import AGREEING
 from siamcorr.tracking.target import Target
 
 PRESET = load_preset("siamrpnpp-resnet50-lt")
@@ -138,3 +144,92 @@ def test_lost_follows_lost_below(lost_below, lost):
     assert result.lost is lost
     tracker.update(FRAME)
     assert tracker.model.head.sizes == [255, 255]
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return for_inference(build_model("siamcorr-lite", pretrained=True))
+
+
+def picture(seed, side):
+    return texture(np.random.default_rng(seed), side, side, 3)
+
+
+THING = picture(101, 48)
+STAYING = picture(8, 44)
+GONE, BACK, FRAMES = 4, 11, 18
+
+
+def clip(later):
+    """A thing that goes, another that stays, and what comes later far from the first place."""
+    rng = np.random.default_rng(1)
+    ground = texture(rng, 256, 192, 5)
+    for index in range(FRAMES):
+        image = ground.copy()
+        image[136:180, 10 + index : 54 + index] = STAYING
+        if index < GONE:
+            image[20:68, 20 + 2 * index : 68 + 2 * index] = THING
+        elif index >= BACK and later is not None:
+            image[120:168, 200 - index : 248 - index] = later
+        noise = rng.normal(0, 2, image.shape)
+        yield np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+STARTS = [(20, 20, 48, 48), (10, 136, 44, 44)]
+
+
+def tracked(network, later, box):
+    frames = clip(later)
+    tracker = Tracker(network, recover=True)
+    tracker.init(next(frames), box)
+    return [tracker.update(frame) for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def alone(lite):
+    """Each target by a tracker of its own."""
+    return [tracked(lite, THING, box) for box in STARTS]
+
+
+def test_a_target_that_comes_back_far_away_is_found(alone):
+    results = alone[0]
+    lost = [result.lost for result in results]
+    assert not any(lost[-2:])
+    assert not any(lost[: GONE - 1])
+    assert all(lost[GONE - 1 : BACK])
+    assert len({result.box_xywh for result in results[GONE - 1 : BACK]}) == 1
+    assert box_iou(results[BACK - 2].box_xywh, (26, 20, 48, 48)) > 0.5
+    assert box_iou(results[-1].box_xywh, (201 - FRAMES, 120, 48, 48)) > 0.5
+
+
+@pytest.mark.parametrize("like", [picture(201, 48), np.rot90(THING)], ids=["texture", "colours"])
+def test_a_look_alike_is_not_taken(lite, like):
+    """Though what is in sight scores more than enough, and for long enough."""
+    results = tracked(lite, like, STARTS[0])
+    assert all(result.lost for result in results[GONE - 1 :])
+    assert box_iou(results[-1].box_xywh, (26, 20, 48, 48)) > 0.5
+    scores = [result.score for result in results[BACK:]]
+    assert sum(score >= lite.preset.recipe.found_above for score in scores) >= AGREEING
+
+
+def test_many_targets_of_which_one_is_lost_are_as_many_single_trackers(lite, alone):
+    frames = clip(THING)
+    tracker = MultiTracker(lite, recover=True)
+    first = next(frames)
+    numbers = [tracker.add(first, box) for box in STARTS]
+    results = [tracker.update(frame) for frame in frames]
+    for number, expected in zip(numbers, alone, strict=True):
+        mine = [result[number] for result in results]
+        assert [result.lost for result in mine] == [result.lost for result in expected]
+        boxes = ([result.box_xywh for result in part] for part in (mine, expected))
+        np.testing.assert_allclose(*boxes, atol=0.1)
+    assert not any(result.lost for result in alone[1])
+    assert any(result.lost for result in alone[0])
+
+
+def test_a_target_in_sight_is_followed_as_without_recover(lite, alone):
+    frames = clip(THING)
+    tracker = Tracker(lite)
+    tracker.init(next(frames), STARTS[1])
+    plain = [tracker.update(frame) for frame in frames]
+    assert [result.box_xywh for result in plain] == [result.box_xywh for result in alone[1]]

@@ -1,0 +1,49 @@
+"""Between frames and networks: crops to tensors, maps to arrays."""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from siamcorr.models import Network, Template
+from siamcorr.tracking.boxes import Box
+from siamcorr.tracking.crops import Crop
+from siamcorr.tracking.decoding import Map
+
+
+def as_eval(model: Network) -> Network:
+    """The network, in eval mode if it knows modes."""
+    if isinstance(model, nn.Module):
+        model.eval()
+    return model
+
+
+def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tensor:
+    """What a network takes: (N, 3, S, S) float, 0..255, channels last, in one copy to the device.
+
+    Args:
+        crops: N of one size, RGB.
+        color: "rgb" or "bgr", the order that the network wants.
+        device: where it runs.
+    """
+    images = [crop.image for crop in crops]
+    if color == "bgr":
+        images = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8) for image in images]
+    stacked = torch.from_numpy(np.stack(images)).to(device)  # (N, S, S, 3) uint8
+    return stacked.permute(0, 3, 1, 2).float()
+
+
+def to_numpy(logits: Tensor, boxes: Tensor) -> tuple[Map, Map]:
+    """Both maps of a prediction as float32 arrays, in one copy from the device."""
+    together = torch.cat([logits, boxes], dim=1).float().cpu().numpy()
+    return together[:, : logits.shape[1]], together[:, logits.shape[1] :]
+
+
+def region_of(crops: list[Crop], response: Map, stride: float) -> Box:
+    """What a response covers in the frame: its cells lie around the middle of the crop."""
+    return crops[len(crops) // 2].middle(len(response) * stride)
+
+
+def blended(template: Template, fresh: Template, rate: float) -> Template:
+    """A template that has taken over a share (rate, 0..1) of a fresh one."""
+    return tuple(old + rate * (new - old) for old, new in zip(template, fresh, strict=True))
