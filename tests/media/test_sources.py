@@ -1,8 +1,12 @@
 """Sources: which frames come, in which order, colours and times, and what is said if none do."""
 
+import gc
 import socket
 import struct
+import threading
+import time
 import zlib
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -24,15 +28,18 @@ def clip():
     return [image for image, _ in render_clip(ClipConfig(COUNT, 160, 120, target=40))]
 
 
-@pytest.fixture(params=[("MJPG", ".avi"), ("mp4v", ".mp4")], ids=["avi", "mp4"])
-def video(request, tmp_path, clip):
-    codec, suffix = request.param
-    path = tmp_path / f"clip{suffix}"
+def write_video(path, clip, codec):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), FPS, (160, 120))
     for image in clip:
         writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
+
+
+@pytest.fixture(params=[("MJPG", ".avi"), ("mp4v", ".mp4")], ids=["avi", "mp4"])
+def video(request, tmp_path, clip):
+    codec, suffix = request.param
+    return write_video(tmp_path / f"clip{suffix}", clip, codec)
 
 
 # image folders
@@ -91,11 +98,12 @@ def huge_png() -> bytes:
 
 @pytest.mark.parametrize("content", [b"", b"no image", huge_png()], ids=["empty", "text", "huge"])
 def test_unreadable_image_is_named(tmp_path, content):
-    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((4, 6), np.uint8))
-    (tmp_path / "2.png").write_bytes(content)
+    for number in (0, 1, 2, 4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((4, 6), np.uint8))
+    (tmp_path / "3.png").write_bytes(content)
     frames = iter(open_source(tmp_path))
-    assert next(frames).index == 0
-    with pytest.raises(SourceError, match=r"2\.png: not a readable image"):
+    assert [frame.index for frame in islice(frames, 3)] == [0, 1, 2]
+    with pytest.raises(SourceError, match=r"3\.png: not a readable image"):
         next(frames)
 
 
@@ -135,10 +143,7 @@ def test_video_start_beyond_the_end(video):
 
 def test_truncated_avi_gives_the_frames_it_has(tmp_path, clip):
     path = tmp_path / "cut.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (160, 120))
-    for image in clip:
-        writer.write(image)
-    writer.release()
+    write_video(path, clip, "MJPG")
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * 0.6)])
     source = open_source(path)
@@ -157,7 +162,64 @@ def test_what_is_no_video(tmp_path):
         open_source(tmp_path / "gone.mp4")
 
 
-# cameras and streams
+def test_url_of_a_file_is_read_as_one(video):
+    source = open_source(video.as_uri(), start=2)
+    assert (source.live, source.frame_count) == (False, COUNT - 2)
+    assert [frame.index for frame in source] == list(range(2, COUNT))
+    source.close()
+
+
+# reading ahead
+
+
+def reading_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "siamcorr-source"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_thread_before():
+    gc.collect()  # the iterators that tracebacks of other tests hold
+
+
+@pytest.fixture(params=["video", "folder"])
+def stored(request, tmp_path, clip):
+    if request.param == "video":
+        return write_video(tmp_path / "clip.avi", clip, "MJPG")
+    for number, image in enumerate(clip):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+    return tmp_path
+
+
+def test_reading_ahead_changes_nothing(stored):
+    ahead, plain = open_source(stored, 1), open_source(stored, 1)
+    for frame, same in zip(ahead, plain.frames(), strict=True):
+        assert (frame.index, frame.time) == (same.index, same.time)
+        np.testing.assert_array_equal(frame.image, same.image)
+    assert (ahead.dropped, ahead.reconnects) == (0, 0)
+    assert reading_threads() == []
+
+
+def test_thread_reads_from_the_second_frame_on(stored):
+    """Whoever takes one frame out of a video would wait for nothing but the decoding of more."""
+    source = open_source(stored)
+    frames = iter(source)
+    assert next(frames).index == 0
+    assert reading_threads() == []
+    assert next(frames).index == 1
+    assert len(reading_threads()) == 1
+    while len(source._reading._ready) < sources.AHEAD:
+        time.sleep(0.001)
+    source.close()
+    assert reading_threads() == []
+    assert list(frames) == []
+
+
+def test_frames_that_nobody_wants_end_the_thread(stored):
+    assert [frame.index for frame in islice(open_source(stored), 2)] == [0, 1]
+    assert reading_threads() == []
+
+
+# cameras and streams, see test_live.py
 
 
 @pytest.mark.parametrize("index", ["97", "99999999999999999999"])  # the second is no C int
@@ -172,44 +234,3 @@ def test_stream_that_nobody_serves():
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/live.mjpg"
         with pytest.raises(SourceError, match=r"live\.mjpg: cannot be opened"):
             open_source(url)
-
-
-class StoppingCamera:
-    """Stands in for cv2.VideoCapture: two frames, of which one is broken, then nothing more."""
-
-    released = False
-
-    def __init__(self, target):
-        self.target, self.grabbed = target, 0
-
-    def isOpened(self):  # noqa: N802 (OpenCV's name)
-        return True
-
-    def grab(self):
-        self.grabbed += 1
-        return self.grabbed <= 3
-
-    def retrieve(self):
-        blue = np.full((4, 6, 3), (255, 0, 0), np.uint8)  # in OpenCV's order
-        return (False, None) if self.grabbed == 2 else (True, blue)
-
-    def get(self, key):
-        return -1.0  # what a backend answers that does not know
-
-    def release(self):
-        self.released = True
-
-
-def test_live_source_that_stops_is_an_error(monkeypatch):
-    monkeypatch.setattr(sources.cv2, "VideoCapture", StoppingCamera)
-    source = open_source("0")
-    assert (source.live, source.fps, source.frame_count) == (True, 30.0, None)
-    frames = iter(source)
-    taken = [next(frames), next(frames)]
-    assert [frame.index for frame in taken] == [0, 2]  # the broken one keeps its number
-    assert 0 <= taken[0].time <= taken[1].time
-    assert taken[0].image[0, 0].tolist() == [0, 0, 255]
-    with pytest.raises(SourceError, match="camera 0: stopped after 3 frames"):
-        next(frames)
-    source.close()
-    assert source._capture.released
