@@ -7,18 +7,23 @@ from pathlib import Path
 from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
 from siamcorr.viewer import Session, View
 
+LONGEST = 5.0  # seconds that a live video stands still where nothing came
+
 
 @dataclass(frozen=True)
 class Outputs:
     """Whatever of table, video and window was asked for.
 
     shrink: frame pixels to a pixel of the source; tables are in the source's.
+    live: in the video a frame stands for those that were left out before it, too, so that it
+        plays as fast as things happened.
     """
 
     table: TableSink | None = None
     video: VideoSink | None = None
     view: View | None = None
     shrink: float = 1.0
+    live: bool = False
 
     def write(self, frame: Frame, session: Session) -> bool:
         """Pass a frame and its results on to all; False once the person wants to stop."""
@@ -35,8 +40,16 @@ class Outputs:
                 label = f"{number if len(session.results) > 1 else frame.index}"
                 label += f"  {result.score:.2f}"
                 image = draw_result(image, result.box_xywh, result.score, label, result.lost)
-            self.video.write(image)
+            for _ in range(self._repeats(frame)):
+                self.video.write(image)
         return go_on
+
+    def _repeats(self, frame: Frame) -> int:
+        """How often a frame is written: as the clock says, up to some seconds."""
+        if not self.live or self.video is None:
+            return 1
+        due = round(frame.time * self.video.fps) - self.video.frames
+        return min(max(due, 1), round(LONGEST * self.video.fps))
 
 
 def open_outputs(

@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     weights = Path(args.weights or find_weights(load_preset(args.model or DEFAULT)))
     anywhere = args.backend == "onnxruntime" and args.device == "auto"
     device = choose_device("cpu" if anywhere else args.device)
+    # Before the source: a live one would leave us with an old first frame.
+    network = load_network(args.model, weights, device, args.backend, args.compile)
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
         frames = islice(source, 0, None, args.every)
         first = next(frames, None)
@@ -71,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
         boxes = [check_box(_parse_box(text), (height, width)) for text in args.box]
         if not boxes and view is None:
             raise ValueError("no target: give --box X,Y,W,H (there is no window to draw it in)")
-        network = load_network(args.model, weights, device, args.backend, args.compile)
         knows = network.preset.recipe.lost_below > 0
         recover = knows if args.recover is None else args.recover
         session = Session(MultiTracker(network, recover=recover))
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         audio = (args.source, first.time) if plain else None
         size = (width, height)
         outputs = open_outputs(stack, args.output, args.boxes, fps, size, audio)
-        outputs = replace(outputs, view=view, shrink=shrink)
+        outputs = replace(outputs, view=view, shrink=shrink, live=source.live)
         if view is None and args.show is None:
             print("siamcorr: no display, going on without a window", file=sys.stderr)
         stop = stack.enter_context(StopRequest())
@@ -146,6 +147,9 @@ def _report(args: argparse.Namespace, source: Source, count: int, stopped: bool)
     """One line on what was written, and one if the source fell short of what it announced."""
     written = " and ".join(filter(None, (args.output, args.boxes)))
     print(f"{count} frames tracked" + (f", written to {written}" if written else ""))
+    if source.dropped or source.reconnects:
+        text = f"{source.dropped} frames left out for newer ones, {source.reconnects} reconnects"
+        print(f"siamcorr: {source.name}: {text}", file=sys.stderr)
     if stopped or args.max_frames is not None or not source.frame_count:
         return
     if count < -(-source.frame_count // args.every):

@@ -3,7 +3,7 @@
 from collections.abc import Set
 from pathlib import Path
 
-from siamcorr.media.sources import IMAGE_SUFFIXES, natural_key
+from siamcorr.media.images import IMAGE_SUFFIXES, natural_key
 
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from siamcorr.data.folders import files_of
 from siamcorr.data.layouts import Place
 from siamcorr.media import open_source
-from siamcorr.media.sources import IMAGE_SUFFIXES
+from siamcorr.media.images import IMAGE_SUFFIXES
 
 Frames = tuple[Path, ...] | Path
 

@@ -2,12 +2,13 @@
 
 from siamcorr.media.coco import CocoSink
 from siamcorr.media.display import display_available
-from siamcorr.media.images import write_image
+from siamcorr.media.frames import Frame, SourceError
+from siamcorr.media.images import read_image, write_image
 from siamcorr.media.live import Patience
 from siamcorr.media.overlay import draw_result, heat_map
 from siamcorr.media.rows import TableSink
 from siamcorr.media.sinks import VideoSink
-from siamcorr.media.sources import Frame, Source, SourceError, open_source, read_image
+from siamcorr.media.sources import Source, open_source
 from siamcorr.media.tables import CsvSink, JsonLinesSink, MotSink, open_table
 from siamcorr.media.window import Input, Window
 

@@ -5,48 +5,25 @@ stored gives every frame; what is live gives the newest one and is connected aga
 off.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from siamcorr.media.captures import Connection, open_capture, sound
+from siamcorr.media.frames import Frame, SourceError
+from siamcorr.media.images import IMAGE_SUFFIXES, natural_key, read_image, rgb
 from siamcorr.media.live import Patience, ReadingThread, Reconnecting
 
 FOLDER_FPS = 30.0
 AHEAD = 4  # frames of a file that may wait to be taken
 STREAM, CAMERA = Patience(), Patience(total=8.0)
-OPEN_MS, READ_MS = 10_000, 5_000  # how long FFmpeg may wait for a stream
-BROKEN = 100  # frames in a row that cannot be decoded, before a live source counts as broken off
 COUNTED = frozenset({"file", "http", "https"})  # what may be a file, if it has a length
 CLOSING = 1.0  # seconds that closing a live source waits for a call that does not return
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".pgm", ".ppm"}
-)
-
-
-class SourceError(ValueError):
-    """A source that cannot be opened, or that broke while it was read."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A frame: its index in the source from 0, its time in seconds, its image (H, W, 3) RGB.
-
-    The index counts all frames that the source gave, those that were dropped too. The time is a
-    place in a file; of a live source it is when the frame was captured, counted from the opening.
-    """
-
-    index: int
-    time: float
-    image: NDArray[np.uint8]
 
 
 class Source(Protocol):
@@ -95,39 +72,12 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
     if not (camera or url or Path(text).exists()):
         raise SourceError(f"{text}: no such file or folder")
     target, name = (int(text), f"camera {text}") if camera else (text, text)
-    capture = _open(target, name, start)
-    counted = text.partition("://")[0] in COUNTED and _sound(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture = open_capture(target, name, start)
+    counted = text.partition("://")[0] in COUNTED and sound(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     if counted or not (camera or url):
         return VideoFile(name, capture, start)
     patience = patience or (CAMERA if camera else STREAM)
-    return LiveSource(name, capture, lambda: _open(target, name), start, patience)
-
-
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """Sort key under which img2 comes before img10.
-
-    Example:
-        >>> [p.name for p in sorted([Path("a10.png"), Path("a9.png")], key=natural_key)]
-        ['a9.png', 'a10.png']
-    """
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """An image file as (H, W, 3) uint8 RGB; grey, 16-bit and alpha images are made so.
-
-    Raises:
-        SourceError: it is not one.
-    """
-    content = np.frombuffer(path.read_bytes(), np.uint8)  # any path, also non-ASCII ones
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    except cv2.error:  # a header that claims more pixels than OpenCV takes
-        image = None
-    if image is None:
-        raise SourceError(f"{path}: not a readable image")
-    return _rgb(image)
+    return LiveSource(name, capture, lambda: open_capture(target, name), start, patience)
 
 
 class StoredSource:
@@ -186,22 +136,22 @@ class VideoFile(StoredSource):
 
     def __init__(self, name: str, capture: cv2.VideoCapture, start: int = 0) -> None:
         self.name, self.start, self._capture = name, start, capture
-        self.fps = _sound(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
-        announced = int(_sound(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.fps = sound(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
+        announced = int(sound(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.frame_count: int | None = max(0, announced - start) or None
 
     def frames(self) -> Generator[Frame, None, None]:
         """Read on; a frame that cannot be decoded is left out and keeps its number."""
-        index, grabbed = self.start, True  # the first frame, by _open
+        index, grabbed = self.start, True  # the first frame, by open_capture
         while grabbed:
             ok, image = self._capture.retrieve()
             if ok:
-                yield Frame(index, self._time(index), _rgb(image))
+                yield Frame(index, self._time(index), rgb(image))
             index += 1
             grabbed = self._capture.grab()
 
     def _time(self, index: int) -> float:
-        milliseconds = _sound(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+        milliseconds = sound(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         return milliseconds / 1000 if milliseconds or not index else index / self.fps
 
     def close(self) -> None:
@@ -229,7 +179,7 @@ class LiveSource:
         patience: Patience,
     ) -> None:
         self.name, self.start = name, start
-        self.fps = _sound(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
+        self.fps = sound(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
         self._began, self._indices, self._stop = time.monotonic(), count(start), threading.Event()
         first = Connection(capture, self._indices, self.now)
         self._source = Reconnecting(
@@ -266,58 +216,3 @@ class LiveSource:
     def close(self) -> None:
         """Let the device go, at the latest when a call that now waits for it returns."""
         self._reading.close(CLOSING)
-
-
-class Connection:
-    """What a live source reads until it breaks off: frames with their numbers and times."""
-
-    def __init__(
-        self, capture: cv2.VideoCapture, indices: Iterator[int], now: Callable[[], float]
-    ) -> None:
-        self._capture, self._indices, self._now = capture, indices, now
-        self._grabbed = True  # the first frame, by _open
-
-    def read(self) -> Frame | None:
-        """The next frame that can be decoded; the others keep their numbers."""
-        for _ in range(BROKEN):
-            if not (self._grabbed or self._capture.grab()):
-                return None
-            self._grabbed = False
-            index, moment = next(self._indices), self._now()
-            ok, image = self._capture.retrieve()
-            if ok:
-                return Frame(index, moment, _rgb(image))
-        return None
-
-    def close(self) -> None:
-        """Release the device."""
-        self._capture.release()
-
-
-def _open(target: str | int, name: str, start: int = 0) -> cv2.VideoCapture:
-    """A capture that has just grabbed frame `start`: some backends open what gives none."""
-    stored = isinstance(target, str) and "://" not in target
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
-    try:
-        if stored or isinstance(target, int):
-            capture = cv2.VideoCapture(target)
-        else:
-            capture = cv2.VideoCapture(target, cv2.CAP_ANY, limits)
-    except cv2.error:  # a camera index that is no C int
-        raise SourceError(f"{name}: cannot be opened") from None
-    opened = capture.isOpened()
-    if opened and all(capture.grab() for _ in range(start + 1)):
-        return capture
-    capture.release()
-    if opened and start:
-        raise SourceError(f"{name}: has no frame {start}")
-    raise SourceError(f"{name}: not a video" if stored else f"{name}: cannot be opened")
-
-
-def _sound(value: float) -> float:
-    """A property of a capture; backends answer -1, 0, nan or nonsense for what they ignore."""
-    return value if 0 < value < 1e9 else 0.0
-
-
-def _rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

@@ -189,7 +189,9 @@ class MultiTracker:
         target = Target.from_box(check_box(box_xywh, (height, width)), (height, width))
         fill = mean_color(frame)
         memory = remembered(frame, target, fill) if self.recover else None
-        return _Followed(target, self._template(frame, target, fill), fill, memory)
+        one = _Followed(target, self._template(frame, target, fill), fill, memory)
+        self._frame_shape = frame.shape
+        return one
 
     def _look(self, numbers: list[int], crops: dict[int, list[Crop]]) -> dict[int, Sight]:
         count = len(crops[numbers[0]])  # of each target, more than one for a pyramid
@@ -236,7 +238,5 @@ class MultiTracker:
 
     def _check(self, frame: Image) -> None:
         check_frame(frame)
-        if self._frame_shape is None:
-            self._frame_shape = frame.shape
-        if frame.shape != self._frame_shape:
+        if self._frame_shape not in (None, frame.shape):
             raise ValueError(f"frame is {frame.shape}, but the first one was {self._frame_shape}")

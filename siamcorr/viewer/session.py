@@ -36,9 +36,7 @@ class Session:
         Raises:
             ValueError: the frame has not the size of those before.
         """
-        self.results = {}
-        if len(self.tracker):
-            self.results = self.tracker.update(frame.image, response=response)
+        self.results = self.tracker.update(frame.image, response=response)
         for number, result in self.results.items():
             self._remember(number, result)
         return self.results

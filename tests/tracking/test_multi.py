@@ -104,3 +104,15 @@ def test_errors(model):
     with pytest.raises(KeyError):
         tracker.remove(number)
     tracker.add(FRAMES[0][:100], (10, 10, 30, 30))  # another source, once nothing is followed
+
+
+def test_frames_of_any_size_pass_while_nothing_is_followed(model):
+    tracker = MultiTracker(model)
+    large, small = (np.zeros((side, side, 3), np.uint8) for side in (200, 120))
+    assert tracker.update(large) == {}
+    with pytest.raises(ValueError, match="size"):
+        tracker.add(large, (10, 10, 0, 40))
+    assert tracker.update(small) == {}
+    tracker.add(small, (10, 10, 40, 40))
+    with pytest.raises(ValueError, match="but the first one was"):
+        tracker.update(large)

@@ -1,0 +1,66 @@
+"""OpenCV's captures: opened for certain, and read frame by frame while they are live."""
+
+from collections.abc import Callable, Iterator
+
+import cv2
+
+from siamcorr.media.frames import Frame, SourceError
+from siamcorr.media.images import rgb
+
+OPEN_MS, READ_MS = 10_000, 5_000  # how long FFmpeg may wait for a stream
+BROKEN = 100  # frames in a row that cannot be decoded, before a live source counts as broken off
+
+
+class Connection:
+    """What a live source reads until it breaks off: frames with their numbers and times."""
+
+    def __init__(
+        self, capture: cv2.VideoCapture, indices: Iterator[int], now: Callable[[], float]
+    ) -> None:
+        self._capture, self._indices, self._now = capture, indices, now
+        self._grabbed = True  # the first frame, by open_capture
+
+    def read(self) -> Frame | None:
+        """The next frame that can be decoded; the others keep their numbers."""
+        for _ in range(BROKEN):
+            if not (self._grabbed or self._capture.grab()):
+                return None
+            self._grabbed = False
+            index, moment = next(self._indices), self._now()
+            ok, image = self._capture.retrieve()
+            if ok:
+                return Frame(index, moment, rgb(image))
+        return None
+
+    def close(self) -> None:
+        """Release the device."""
+        self._capture.release()
+
+
+def open_capture(target: str | int, name: str, start: int = 0) -> cv2.VideoCapture:
+    """A capture that has just grabbed frame `start`: some backends open what gives none.
+
+    Raises:
+        SourceError: it cannot be opened, or has no such frame.
+    """
+    stored = isinstance(target, str) and "://" not in target
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
+    try:
+        if stored or isinstance(target, int):
+            capture = cv2.VideoCapture(target)
+        else:
+            capture = cv2.VideoCapture(target, cv2.CAP_ANY, limits)
+    except cv2.error:  # a camera index that is no C int
+        raise SourceError(f"{name}: cannot be opened") from None
+    opened = capture.isOpened()
+    if opened and all(capture.grab() for _ in range(start + 1)):
+        return capture
+    capture.release()
+    if opened and start:
+        raise SourceError(f"{name}: has no frame {start}")
+    raise SourceError(f"{name}: not a video" if stored else f"{name}: cannot be opened")
+
+
+def sound(value: float) -> float:
+    """A property of a capture; backends answer -1, 0, nan or nonsense for what they ignore."""
+    return value if 0 < value < 1e9 else 0.0

@@ -1,0 +1,109 @@
+"""What comes through the socket, checked: bytes are a frame, text is a command."""
+
+import json
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from siamcorr.web.limits import Limits
+
+Image = NDArray[np.uint8]
+Message = dict[str, Any]
+
+BASELINE = (0xC0, 0xC1)  # start of a frame whose pixels come in one pass
+WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD8))
+
+
+def decode_frame(data: bytes, limits: Limits) -> Image:
+    """A JPEG as (H, W, 3) uint8 RGB.
+
+    Its size is read from its header first, so that a small message cannot become a huge picture.
+
+    Raises:
+        ValueError: no whole baseline JPEG, or a larger one than the limits allow.
+    """
+    width, height = jpeg_size(data)
+    if width * height > limits.frame_pixels or max(width, height) > limits.frame_side:
+        raise ValueError(
+            f"frame: at most {limits.frame_pixels} pixels and {limits.frame_side} a side, "
+            f"got {width}x{height}"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ValueError(f"frame: must be a JPEG, got {len(data)} bytes that cannot be decoded")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height that a JPEG's header announces, in pixels.
+
+    Raises:
+        ValueError: no JPEG, one that is cut off, or one in many passes, which can keep a decoder
+            busy for minutes.
+    """
+    if data[:3] != b"\xff\xd8\xff" or data[-2:] != b"\xff\xd9":
+        raise ValueError(f"frame: must be a whole JPEG, got {len(data)} bytes of something else")
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        length = int.from_bytes(data[place + 2 : place + 4])
+        if marker in BASELINE:
+            height = int.from_bytes(data[place + 5 : place + 7])
+            width = int.from_bytes(data[place + 7 : place + 9])
+            if width and height:
+                return width, height
+            break
+        if marker == 0xFF:
+            place += 1
+        elif marker in WITHOUT_LENGTH:
+            place += 2
+        elif (0xC2 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or length < 2:
+            break
+        else:
+            place += 2 + length
+    raise ValueError("frame: must be a baseline JPEG with a size, got another header")
+
+
+def read_command(text: str, limits: Limits) -> Message:
+    """A command as a dict whose "type" is a text; what else it needs, its receiver checks.
+
+    Raises:
+        ValueError: no JSON object, without a type, or too long.
+    """
+    if len(text) > limits.command_characters:
+        raise ValueError(
+            f"command: at most {limits.command_characters} characters, got {len(text)}"
+        )
+    try:
+        command = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"command: must be JSON, got {text[:40]!r}") from None
+    if not isinstance(command, dict) or not isinstance(command.get("type"), str):
+        raise ValueError(f"command: must be an object with a type, got {text[:40]!r}")
+    return command
+
+
+def read_box(value: object) -> tuple[float, float, float, float]:
+    """Four numbers x, y, w, h of a command, in frame pixels.
+
+    Raises:
+        ValueError: anything else.
+    """
+    wrong = f"box: must be four numbers x, y, w, h, got {str(value)[:80]}"
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError(wrong)
+    if any(isinstance(side, bool) or not isinstance(side, int | float) for side in value):
+        raise ValueError(wrong)
+    try:
+        x, y, w, h = (float(side) for side in value)
+    except OverflowError:
+        raise ValueError(wrong) from None
+    if not all(map(math.isfinite, (x, y, w, h))):
+        raise ValueError(wrong)
+    return x, y, w, h

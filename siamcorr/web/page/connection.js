@@ -1,0 +1,50 @@
+// The WebSocket: every message that is asked gets one answer, in order.
+
+const token = new URLSearchParams(location.search).get("token");
+
+// An address of this server, with the token that the page itself was opened with.
+export function address(path) {
+  const url = new URL(path, location.href);
+  if (token) url.searchParams.set("token", token);
+  return url;
+}
+
+export class Connection {
+  // whenClosed(text) is called once the server or the network ended it.
+  constructor(whenClosed) {
+    this.whenClosed = whenClosed;
+    this.waiting = [];
+  }
+
+  get alive() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  // Connect; resolves to the server's first message, with the models that it offers.
+  open() {
+    const url = address("ws");
+    url.protocol = url.protocol.replace("http", "ws");
+    this.socket = new WebSocket(url);
+    this.socket.onmessage = (event) => this.receive(JSON.parse(event.data));
+    this.socket.onclose = (event) => this.closed(event.reason || "The server cannot be reached.");
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+  }
+
+  // Send a JPEG (a Blob) or a command (an object); resolves to the answer.
+  ask(message) {
+    if (!this.alive) return Promise.reject(new Error("not connected"));
+    this.socket.send(message instanceof Blob ? message : JSON.stringify(message));
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+  }
+
+  receive(answer) {
+    const asked = this.waiting.shift();
+    if (answer.type === "error") asked?.reject(new Error(answer.text));
+    else asked?.resolve(answer);
+  }
+
+  closed(text) {
+    for (const { reject } of this.waiting.splice(0)) reject(new Error(text));
+    this.whenClosed(text);
+  }
+}
