@@ -38,10 +38,12 @@ def draw_result(
 
 def draw_text(canvas: Image, text: str, corner: tuple[int, int]) -> None:
     """Write white text with a dark rim into an RGB frame; corner is its lower left."""
-    for color, thickness in (((20, 20, 20), 3), ((255, 255, 255), 1)):
-        cv2.putText(
-            canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA
-        )
+    x, y = corner
+    dark, white = (20, 20, 20), (255, 255, 255)
+    # Not one thicker text below: OpenCV 5 sets it wider.
+    for dx, dy, color in ((-1, 0, dark), (1, 0, dark), (0, -1, dark), (0, 1, dark), (0, 0, white)):
+        place = x + dx, y + dy
+        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, 1, cv2.LINE_AA)
 
 
 def _dashed(
