@@ -12,17 +12,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from siamcorr.data.annotating import (
-    ABSENT,
-    Annotation,
-    Mark,
-    clipped,
-    description,
-    frames_stored,
-    proposed,
-    shown_frames,
-    store_frames,
-)
+from siamcorr.data.annotating import Annotation
+from siamcorr.data.marks import ABSENT, Mark, clipped, proposed, shown_frames
+from siamcorr.data.storing import description, frames_stored, store_frames
 from siamcorr.media import (
     Input,
     Source,

@@ -9,21 +9,18 @@ import numpy as np
 import pytest
 from tiny_datasets import levels, only
 
-from siamcorr.data import annotating, find_sequences
-from siamcorr.data.annotating import (
+from siamcorr.data import find_sequences, storing
+from siamcorr.data.annotating import Annotation
+from siamcorr.data.marks import (
     ABSENT,
-    Annotation,
     Mark,
     clipped,
-    description,
-    frames_stored,
     interpolated,
     proposed,
     read_marks,
     shown_frames,
-    store_frames,
-    write_together,
 )
+from siamcorr.data.storing import description, frames_stored, store_frames, write_together
 
 NAN = [math.nan] * 4
 ONE, OTHER = (1.0, 2.0, 8.0, 4.0), (5.0, 0.0, 4.0, 8.0)
@@ -348,7 +345,7 @@ def test_images_that_cannot_be_written(tmp_path, monkeypatch):
         path.write_bytes(b"some of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(annotating, "write_image", write)
+    monkeypatch.setattr(storing, "write_image", write)
     with pytest.raises(OSError, match="No space left"):
         store_frames(pictures(2), tmp_path / "clip", ABOUT)
     assert [*tmp_path.iterdir()] == []
