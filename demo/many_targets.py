@@ -23,7 +23,7 @@ WIDTH, HEIGHT, SIDE = 640, 480, 56
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--targets", type=int, default=8)
-    count = parser.parse_args().targets
+    count = max(1, parser.parse_args().targets)
     OUTPUT.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     ground = texture(rng, WIDTH, HEIGHT, detail=5)

@@ -22,7 +22,7 @@ def main() -> None:
         with closing(source), closing(Window()) as window:
             view = View(window)
             for frame in source:
-                session.step(frame, response=view.looks)
+                session.step(frame, response=True)
                 if not view.show(session, frame):
                     break
     except SourceError as error:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -16,7 +15,6 @@ from siamcorr.data.annotating import Annotation
 from siamcorr.data.marks import ABSENT, Mark, clipped, proposed, shown_frames
 from siamcorr.data.storing import description, frames_stored, store_frames
 from siamcorr.media import (
-    Input,
     Source,
     SourceError,
     Window,
@@ -27,18 +25,11 @@ from siamcorr.media import (
 )
 from siamcorr.tracking.boxes import Image
 from siamcorr.viewer.canvas import lay_lines, wrapped
+from siamcorr.viewer.view import WAIT, Screen
 from siamcorr.viewer.zoom import to_frame, zoom_of
 
 KEYS = ["mouse: draw the box", "enter: take it", "a: absent", "b: back", "q: leave, go on later"]
-WAIT = 25  # milliseconds between two looks at keys and mouse
 LINE = 20  # pixels
-
-
-class Screen(Protocol):
-    """What annotating asks of a window, see `siamcorr.media.Window`."""
-
-    def show(self, image: Image, wait_ms: int = 1) -> Input:
-        """Show a picture and tell what the person did meanwhile."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

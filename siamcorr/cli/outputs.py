@@ -1,7 +1,7 @@
 """Where `siamcorr track` sends what it finds: a table, a video, a window."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
@@ -24,6 +24,7 @@ class Outputs:
     view: View | None = None
     shrink: float = 1.0
     live: bool = False
+    clock: dict[str, float] = field(default_factory=dict)
 
     def write(self, frame: Frame, session: Session) -> bool:
         """Pass a frame and its results on to all; False once the person wants to stop."""
@@ -37,19 +38,20 @@ class Outputs:
         if self.video:
             image = frame.image
             for number, result in session.results.items():
-                label = f"{number if len(session.results) > 1 else frame.index}"
-                label += f"  {result.score:.2f}"
+                label = f"{number}  {result.score:.2f}"
                 image = draw_result(image, result.box_xywh, result.score, label, result.lost)
             for _ in range(self._repeats(frame)):
                 self.video.write(image)
         return go_on
 
     def _repeats(self, frame: Frame) -> int:
-        """How often a frame is written: as the clock says, up to some seconds."""
+        """How often a frame is written: as long as it took to come, up to some seconds."""
         if not self.live or self.video is None:
             return 1
-        due = round(frame.time * self.video.fps) - self.video.frames
-        return min(max(due, 1), round(LONGEST * self.video.fps))
+        passed = min(frame.time - self.clock.get("last", frame.time), LONGEST)
+        self.clock["last"] = frame.time
+        self.clock["due"] = self.clock.get("due", 0.0) + passed * self.video.fps
+        return max(1, round(self.clock["due"]) + 1 - self.video.frames)
 
 
 def open_outputs(

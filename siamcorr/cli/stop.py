@@ -1,8 +1,11 @@
 """Ctrl-C that lets the frame in hand be finished, so that video and table stay in step."""
 
 import signal
+from collections.abc import Iterable, Iterator
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Self, TypeVar
+
+Item = TypeVar("Item")
 
 
 class StopRequest:
@@ -11,7 +14,7 @@ class StopRequest:
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self._waiting = False
 
     def __enter__(self) -> Self:
         """Take the signals."""
@@ -30,7 +33,22 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def waited_for(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Items until stopping is asked for; whoever asks need not wait for the next one."""
+        source = iter(items)
+        while not self.asked:
+            try:
+                self._waiting = True
+                item = next(source, None)
+            except KeyboardInterrupt:
+                return
+            finally:
+                self._waiting = False
+            if item is None:
+                return
+            yield item
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        again, self.asked = self.asked, True
+        if again or self._waiting:
             raise KeyboardInterrupt
-        self.asked = True

@@ -48,7 +48,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--start", type=int, default=0, metavar="N", help="begin at this frame, counted from 0")
     add("--every", type=int, default=1, metavar="N", help="track every N-th frame only")
     add("--resize", type=int, metavar="PIXELS", help="shrink frames to this longer side")
-    add("--speed", type=float, default=1.0, help="of window and output video; 2 is twice as fast")
+    add("--speed", type=float, default=1.0, help="of window and video (2: twice as fast, no sound)")
     parser.set_defaults(run=run)
 
 
@@ -63,13 +63,16 @@ def run(args: argparse.Namespace) -> int:
     network = load_network(args.model, weights, device, args.backend, args.compile)
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
         frames = islice(source, 0, None, args.every)
+        if source.live and args.speed != 1:
+            raise ValueError("--speed is for files: what is live has a speed of its own")
         first = next(frames, None)
         if first is None:
             raise SourceError(f"{source.name}: holds no readable frame")
         height, width = first.image.shape[:2]
         shrink = min(1.0, args.resize / max(height, width)) if args.resize else 1.0
         fps = source.fps / args.every * args.speed
-        view = _open_view(args, stack, 0 if source.live else 1 / fps)
+        stop = stack.enter_context(StopRequest())
+        view = _open_view(args, stack, 0 if source.live else 1 / fps, stop)
         boxes = [check_box(_parse_box(text), (height, width)) for text in args.box]
         if not boxes and view is None:
             raise ValueError("no target: give --box X,Y,W,H (there is no window to draw it in)")
@@ -77,7 +80,11 @@ def run(args: argparse.Namespace) -> int:
         recover = knows if args.recover is None else args.recover
         session = Session(MultiTracker(network, recover=recover))
         small = _shrunk(first, shrink)
-        _mark(session, small, [_times(box, shrink) for box in boxes], view)
+        for box in boxes:
+            session.add(small, _times(box, shrink))
+        # A camera's first frame need not show the target: there the person draws when it does.
+        if not boxes and view and not source.live and not view.ask(session, small):
+            raise ValueError("no target: the selection was cancelled")
         plain = args.speed == 1 and not source.live and Path(args.source).is_file()
         audio = (args.source, first.time) if plain else None
         size = (width, height)
@@ -85,15 +92,14 @@ def run(args: argparse.Namespace) -> int:
         outputs = replace(outputs, view=view, shrink=shrink, live=source.live)
         if view is None and args.show is None:
             print("siamcorr: no display, going on without a window", file=sys.stderr)
-        stop = stack.enter_context(StopRequest())
-        rest = islice(frames, args.max_frames and args.max_frames - 1)
+        rest = islice(stop.waited_for(frames), args.max_frames and args.max_frames - 1)
         count, go_on = 0, True
-        for frame in _followed(args, session, small, rest, source, shrink, view):
+        for frame in _followed(args, session, small, rest, source, shrink):
             go_on = outputs.write(frame, session)
             count += 1
             if stop.asked or not go_on:
                 break
-    if outputs.video and outputs.video.notice:
+    if outputs.video and outputs.video.notice and "has no sound" not in outputs.video.notice:
         print(f"siamcorr: {outputs.video.notice}", file=sys.stderr)
     _report(args, source, count, stop.asked or not go_on)
     return 130 if stop.asked else 0
@@ -115,7 +121,6 @@ def _followed(
     rest: Iterator[Frame],
     source: Source,
     shrink: float,
-    view: View | None,
 ) -> Iterator[Frame]:
     """Each frame, once the session has its results, under a bar that shows frames and scores."""
     announced = source.frame_count and -(-source.frame_count // args.every)
@@ -126,21 +131,13 @@ def _followed(
         for frame in rest:
             small = _shrunk(frame, shrink)
             try:
-                results = session.step(small, response=view is not None and view.looks)
+                results = session.step(small, response=args.show is not False)
             except ValueError as error:
                 raise SourceError(f"{source.name}: frame {frame.index}: {error}") from None
             scores = " ".join(f"{result.score:.2f}" for result in results.values())
             bar.set_postfix(score=scores, refresh=False)
             bar.update()
             yield small
-
-
-def _mark(session: Session, first: Frame, boxes: list[Box], view: View | None) -> None:
-    """Begin with the boxes that were given, or let the person draw one."""
-    for box in boxes:
-        session.add(first, box)
-    if not boxes and not (view and view.ask(session, first)):
-        raise ValueError("no target: the selection was cancelled")
 
 
 def _report(args: argparse.Namespace, source: Source, count: int, stopped: bool) -> None:
@@ -173,18 +170,21 @@ def _times(box: Box, factor: float) -> Box:
 def _shrunk(frame: Frame, factor: float) -> Frame:
     if factor == 1:
         return frame
-    small = cv2.resize(frame.image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    size = [max(1, round(side * factor)) for side in frame.image.shape[1::-1]]
+    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     return replace(frame, image=small.astype(np.uint8, copy=False))
 
 
-def _open_view(args: argparse.Namespace, stack: ExitStack, seconds: float) -> View | None:
+def _open_view(
+    args: argparse.Namespace, stack: ExitStack, seconds: float, stop: StopRequest
+) -> View | None:
     """A window if there is a display; None if there is none, or no window is wanted."""
     if args.show is False:
         return None
     if display_available():
         window = stack.enter_context(closing(Window()))
         folder = Path(args.output or args.boxes or "snapshot").parent
-        return View(window, folder, seconds)
+        return View(window, folder, seconds, lambda: stop.asked)
     if args.show:
         raise ValueError("--show: there is no display")
     return None

@@ -61,6 +61,6 @@ def open_capture(target: str | int, name: str, start: int = 0) -> cv2.VideoCaptu
     raise SourceError(f"{name}: not a video" if stored else f"{name}: cannot be opened")
 
 
-def sound(value: float) -> float:
+def plausible(value: float, most: float = 1e9) -> float:
     """A property of a capture; backends answer -1, 0, nan or nonsense for what they ignore."""
-    return value if 0 < value < 1e9 else 0.0
+    return value if 0 < value < most else 0.0

@@ -14,12 +14,13 @@ from typing import Protocol
 
 import cv2
 
-from siamcorr.media.captures import Connection, open_capture, sound
+from siamcorr.media.captures import Connection, open_capture, plausible
 from siamcorr.media.frames import Frame, SourceError
 from siamcorr.media.images import IMAGE_SUFFIXES, natural_key, read_image, rgb
 from siamcorr.media.live import Patience, ReadingThread, Reconnecting
 
 FOLDER_FPS = 30.0
+FASTEST = 1000.0  # frames a second; some cameras announce the ticks of their clock
 AHEAD = 4  # frames of a file that may wait to be taken
 STREAM, CAMERA = Patience(), Patience(total=8.0)
 COUNTED = frozenset({"file", "http", "https"})  # what may be a file, if it has a length
@@ -73,7 +74,8 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
         raise SourceError(f"{text}: no such file or folder")
     target, name = (int(text), f"camera {text}") if camera else (text, text)
     capture = open_capture(target, name, start)
-    counted = text.partition("://")[0] in COUNTED and sound(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    frames = plausible(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    counted = frames > 0 and text.partition("://")[0] in COUNTED
     if counted or not (camera or url):
         return VideoFile(name, capture, start)
     patience = patience or (CAMERA if camera else STREAM)
@@ -136,8 +138,8 @@ class VideoFile(StoredSource):
 
     def __init__(self, name: str, capture: cv2.VideoCapture, start: int = 0) -> None:
         self.name, self.start, self._capture = name, start, capture
-        self.fps = sound(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
-        announced = int(sound(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.fps = plausible(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
+        announced = int(plausible(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.frame_count: int | None = max(0, announced - start) or None
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -151,7 +153,7 @@ class VideoFile(StoredSource):
             grabbed = self._capture.grab()
 
     def _time(self, index: int) -> float:
-        milliseconds = sound(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+        milliseconds = plausible(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         return milliseconds / 1000 if milliseconds or not index else index / self.fps
 
     def close(self) -> None:
@@ -179,7 +181,7 @@ class LiveSource:
         patience: Patience,
     ) -> None:
         self.name, self.start = name, start
-        self.fps = sound(capture.get(cv2.CAP_PROP_FPS)) or FOLDER_FPS
+        self.fps = plausible(capture.get(cv2.CAP_PROP_FPS), FASTEST) or FOLDER_FPS
         self._began, self._indices, self._stop = time.monotonic(), count(start), threading.Event()
         first = Connection(capture, self._indices, self.now)
         self._source = Reconnecting(

@@ -49,7 +49,7 @@ class Window:
             x, y, w, h = (round(value) for value in box_between(self._start, self._mouse))
             cv2.rectangle(picture, (x, y), (x + w, y + h), BAND[::-1], 2)
         cv2.imshow(TITLE, picture)
-        code = cv2.waitKey(wait_ms)
+        code = cv2.waitKeyEx(wait_ms)
         drawn, self._drawn = self._drawn, None
         closed = cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1
         return Input(key_name(code), drawn, self._start is not None, self._mouse, closed)
@@ -81,13 +81,13 @@ def box_between(a: Point, b: Point) -> Box:
 
 
 def key_name(code: int) -> str:
-    """What OpenCV's waitKey answered, as a character.
+    """What OpenCV's waitKeyEx answered, as a character; "" for arrows and the like.
 
     Example:
-        >>> key_name(ord("q")), key_name(27), key_name(-1)
-        ('q', 'escape', '')
+        >>> key_name(ord("q")), key_name(27), key_name(0xFF51), key_name(-1)
+        ('q', 'escape', '', '')
     """
-    low = code & 0xFF
-    if code < 0 or low == 0xFF:
+    low = code & 0xFFFF  # above it are Shift and the locks
+    if code < 0 or low > 0x7F:
         return ""
     return {27: "escape", 13: "enter", 10: "enter"}.get(low, chr(low).lower())

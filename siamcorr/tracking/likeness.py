@@ -16,14 +16,14 @@ from siamcorr.tracking.crops import Color, crop_box
 from siamcorr.tracking.target import Target
 
 
-class View(NamedTuple):
+class Appearance(NamedTuple):
     """How a target looks: shares of its colours, and where it is brighter than on average."""
 
     colors: NDArray[Any]
     layout: NDArray[Any]
 
 
-def view_of(frame: Image, target: Target, fill: Color) -> View:
+def appearance_of(frame: Image, target: Target, fill: Color) -> Appearance:
     """How the middle of a target's box looks."""
     width, height = target.size
     patch = crop_box(frame, target.center, (0.8 * width, 0.8 * height), 64, fill).image
@@ -32,10 +32,10 @@ def view_of(frame: Image, target: Target, fill: Color) -> View:
     small = cv2.resize(patch, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float64)
     layout = (small - small.mean(axis=(0, 1))).ravel()
     length = float(np.linalg.norm(layout))
-    return View(counts.ravel() / counts.sum(), layout / length if length else layout)
+    return Appearance(counts.ravel() / counts.sum(), layout / length if length else layout)
 
 
-def likeness(view: View, known: tuple[View, ...]) -> float:
+def likeness(view: Appearance, known: tuple[Appearance, ...]) -> float:
     """How much a view looks like the most similar of some others: 1 for equal, about 0 for not.
 
     The geometric mean of what the colours have in common (Bhattacharyya's coefficient) and of the

@@ -22,7 +22,7 @@ from siamcorr.models.recipe import RecipeConfig
 from siamcorr.tracking.boxes import Image, box_iou
 from siamcorr.tracking.crops import Color, Crop, context_box
 from siamcorr.tracking.decoding import Map
-from siamcorr.tracking.likeness import View, likeness, view_of
+from siamcorr.tracking.likeness import Appearance, appearance_of, likeness
 from siamcorr.tracking.recipes import Recipe, Step
 from siamcorr.tracking.target import Target
 
@@ -62,7 +62,7 @@ class Memory:
 
     target: Target
     spots: tuple[Target, ...]
-    views: tuple[View, View]
+    views: tuple[Appearance, Appearance]
     doubts: int = 0
     tile: int = 0
     agreed: int = 0
@@ -80,7 +80,7 @@ class Memory:
 
 def remembered(frame: Image, target: Target, fill: Color) -> Memory:
     """The memory of a target that was just shown."""
-    view = view_of(frame, target, fill)
+    view = appearance_of(frame, target, fill)
     return Memory(target, (target,), (view, view))
 
 
@@ -104,7 +104,7 @@ def followed(memory: Memory, step: Step, frame: Image, fill: Color, config: Reci
 
     Where it is in doubt the tracker goes on following what it sees, but not for long.
     """
-    view = view_of(frame, step.target, fill)
+    view = appearance_of(frame, step.target, fill)
     if step.score < config.lost_below or likeness(view, memory.views) < UNLIKE:
         doubts = memory.doubts + 1
         spot = step.target if doubts < PATIENCE else _again(memory.target)
@@ -134,7 +134,7 @@ def search(
     following = memory.tile + TILES
     tile = following if following < len(tiles) else 0
     memory = replace(memory, doubts=memory.doubts + 1, tile=tile)
-    alike = [likeness(view_of(frame, step.target, fill), memory.views) for step in steps]
+    alike = [likeness(appearance_of(frame, step.target, fill), memory.views) for step in steps]
     memory, best = judged(memory, steps, alike, found_above(recipe.config))
     return memory, sights[best]
 

@@ -72,7 +72,7 @@ class Session:
             kept.pop(number, None)
 
     def at(self, x: float, y: float) -> int | None:
-        """The target whose box holds a point, the smallest of several; else the last one marked."""
+        """The target whose box holds a point, the smallest of several; else the newest."""
         areas = {
             number: result.box_xywh[2] * result.box_xywh[3]
             for number, result in self.results.items()

@@ -1,7 +1,7 @@
 """The window as a person works with it: keys, mouse, pause, and what is laid over the frame."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -46,22 +46,25 @@ class View:
     Args:
         window: to show frames in.
         folder: for snapshots.
-        seconds: that a frame is shown at least; 0 goes as fast as tracking does.
+        seconds: from one frame to the next at least; 0 goes as fast as tracking does.
+        stopped: whether someone else wants to stop.
     """
 
-    def __init__(self, window: Screen, folder: str | Path = ".", seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        window: Screen,
+        folder: str | Path = ".",
+        seconds: float = 0.0,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.window, self.folder, self.seconds = window, Path(folder), seconds
+        self.stopped = stopped
         self.paused = self.heat = self.crops = False
         self._renewing: int | None = None  # the target that the next box is of
         self._marking = False  # the frame stays until a box is drawn
         self._notice, self._notice_until = "", 0.0
         self._last = time.monotonic()
-        self._fps = 0.0
-
-    @property
-    def looks(self) -> bool:
-        """Whether the person looks at responses, so that a session has to keep them."""
-        return self.heat
+        self._due = self._fps = 0.0
 
     def show(self, session: Session, frame: Frame) -> bool:
         """Show a frame with the session's results; False once the person wants to stop."""
@@ -69,10 +72,11 @@ class View:
         while True:
             picture = self._picture(session, frame)
             done = to_frame(self.window.show(picture, self._wait()), zoom_of(frame.image))
-            if done.closed or done.key == "q" or (done.key == "escape" and not self._marking):
+            leaves = done.key == "q" or (done.key == "escape" and not self._marking)
+            if leaves or done.closed or self.stopped():
                 return False
             self._obey(done, session, frame)
-            if done.key == "n" or not (self.paused or self._marking or done.drawing):
+            if not self._marking and (done.key == "n" or not (self.paused or done.drawing)):
                 return True
 
     def ask(self, session: Session, frame: Frame) -> bool:
@@ -87,7 +91,7 @@ class View:
         match done.key:
             case " ":
                 self.paused = not self.paused
-            case "n":
+            case "n" if not self._marking:
                 self.paused = True
             case "a":
                 self._marking, self._renewing = True, None
@@ -160,6 +164,7 @@ class View:
         """Measure how fast frames come."""
         now = time.monotonic()
         spent = max(now - self._last, 1e-3)
+        self._due = max(self._due + self.seconds, now)
         self._fps = 1 / spent if not self._fps else 0.9 * self._fps + 0.1 / spent
         self._last = now
 
@@ -167,5 +172,4 @@ class View:
         """Milliseconds to look for a key: until the next frame is due."""
         if self.paused or self._marking:
             return WAIT
-        due = self._last + self.seconds - time.monotonic()
-        return max(1, round(due * 1000))
+        return max(1, round((self._due - time.monotonic()) * 1000))

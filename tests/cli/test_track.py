@@ -17,8 +17,10 @@ import torch
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.cli import main, stop, track
+from siamcorr.cli.outputs import Outputs
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.media import Input, SourceError, VideoSink, open_source
+from siamcorr.media import Frame, Input, SourceError, VideoSink, open_source
+from siamcorr.viewer import Session
 
 BOX = "60,40,40,28"
 
@@ -427,3 +429,58 @@ def test_ctrl_c_before_tracking_began(clip, monkeypatch, capsys):
     monkeypatch.setattr(track, "open_source", interrupted)
     assert run(clip, "--box", BOX, "--weights", "any.pth") == 130
     assert capsys.readouterr().err == "siamcorr: interrupted\n"
+
+
+def test_who_asks_while_the_source_is_waited_for_need_not_wait():
+    def source():
+        yield 1
+        signal.raise_signal(signal.SIGINT)  # nothing comes
+        yield 2
+
+    with stop.StopRequest() as request:
+        assert list(request.waited_for(source())) == [1]
+        assert request.asked
+
+
+def test_who_asks_with_a_frame_in_hand_gets_it_finished():
+    with stop.StopRequest() as request:
+        done = []
+        for item in request.waited_for([1, 2, 3]):
+            if item == 2:
+                signal.raise_signal(signal.SIGINT)
+            done.append(item)
+        assert done == [1, 2]
+
+
+def test_a_live_video_keeps_its_pace(tmp_path):
+    """Frames that were left out are made up for, a long gap up to some seconds."""
+
+    class Sink:
+        fps, frames = 10.0, 0
+
+        def write(self, image):
+            self.frames += 1
+
+    sink, counts = Sink(), []
+    outputs = Outputs(video=sink, live=True)
+    session = Session(MultiTracker(build_model("nanotrack-v2")))
+    image = np.zeros((8, 8, 3), np.uint8)
+    for index, moment in enumerate((3.0, 3.1, 3.5, 63.5, 63.6)):
+        outputs.write(Frame(index, moment, image), session)
+        counts.append(sink.frames)
+    assert counts == [1, 2, 6, 56, 57]
+
+
+def test_speed_of_what_is_live(clip, random_weights, monkeypatch, capsys):
+    class Live:
+        name, live, fps, frame_count = "camera", True, 30.0, None
+
+        def __iter__(self):
+            return iter(())
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(track, "open_source", lambda *args: Live())
+    assert run("0", "--box", BOX, "--weights", random_weights, "--speed", 2) == 2
+    assert "--speed is for files" in capsys.readouterr().err

@@ -17,7 +17,7 @@ def screen(monkeypatch):
     monkeypatch.setattr(cv2, "namedWindow", lambda *args: None)
     monkeypatch.setattr(cv2, "setMouseCallback", lambda title, f: state.update(mouse=f))
     monkeypatch.setattr(cv2, "imshow", lambda title, image: state["shown"].append(image))
-    monkeypatch.setattr(cv2, "waitKey", lambda wait: state["key"])
+    monkeypatch.setattr(cv2, "waitKeyEx", lambda wait: state["key"])
     monkeypatch.setattr(cv2, "getWindowProperty", lambda *args: state["visible"])
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: state.update(visible=0.0))
     return state
@@ -68,6 +68,7 @@ def test_a_click_is_no_box(screen):
         (32, " "),
         (1048576 | ord("h"), "h"),
         (255, ""),
+        (0xFF51, ""),
     ],
 )
 def test_keys(screen, code, name):

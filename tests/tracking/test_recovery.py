@@ -11,7 +11,7 @@ from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data.synthetic import texture
 from siamcorr.layers import Prediction
 from siamcorr.models import load_preset
-from siamcorr.tracking.likeness import likeness, view_of
+from siamcorr.tracking.likeness import appearance_of, likeness
 from siamcorr.tracking.recipes import Step, recipe_of
 from siamcorr.tracking.recovery import (
     AGREEING,
@@ -115,7 +115,7 @@ def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
     after = followed(before, step(HERE, score), image, FILL, CONFIG)
     assert not after.lost
     assert after.views[0] is before.views[0]
-    same = likeness(after.views[1], (view_of(image, HERE, FILL),))
+    same = likeness(after.views[1], (appearance_of(image, HERE, FILL),))
     assert (same == pytest.approx(1)) is taken
 
 
@@ -270,23 +270,23 @@ def test_frames_that_disagree_begin_anew(between):
 
 
 def test_likeness():
-    mine = view_of(MINE, HERE, FILL)
+    mine = appearance_of(MINE, HERE, FILL)
     turned = frame_with((np.rot90(picture(1)), (20, 30)))
     other = frame_with((picture(2), (20, 30)))
     darker = (MINE * 0.8).astype(np.uint8)
     assert likeness(mine, (mine,)) == pytest.approx(1)
-    assert likeness(view_of(turned, HERE, FILL), (mine,)) < 0.4
-    assert likeness(view_of(other, HERE, FILL), (mine,)) < 0.4
-    assert likeness(view_of(darker, HERE, FILL), (mine,)) > 0.6
-    assert likeness(mine, (view_of(other, HERE, FILL), mine)) == pytest.approx(1)
+    assert likeness(appearance_of(turned, HERE, FILL), (mine,)) < 0.4
+    assert likeness(appearance_of(other, HERE, FILL), (mine,)) < 0.4
+    assert likeness(appearance_of(darker, HERE, FILL), (mine,)) > 0.6
+    assert likeness(mine, (appearance_of(other, HERE, FILL), mine)) == pytest.approx(1)
 
 
 def test_likeness_of_plain_targets_is_that_of_their_colours():
     red, green = (np.full((360, 640, 3), color, np.uint8) for color in ((200, 0, 0), (0, 200, 0)))
-    plain = view_of(red, HERE, FILL)
+    plain = appearance_of(red, HERE, FILL)
     assert likeness(plain, (plain,)) == pytest.approx(1)
-    assert likeness(plain, (view_of(green, HERE, FILL),)) == 0
-    assert likeness(plain, (view_of(MINE, HERE, FILL),)) == 0
+    assert likeness(plain, (appearance_of(green, HERE, FILL),)) == 0
+    assert likeness(plain, (appearance_of(MINE, HERE, FILL),)) == 0
 
 
 @pytest.mark.parametrize(("below", "above", "found"), [(0.8, 0.0, 0.9), (0.5, 0.6, 0.6)])

@@ -52,6 +52,7 @@ class FakeWindow:
     def show(self, image, wait_ms=1):
         assert wait_ms >= 1
         self.shown.append(image)
+        assert len(self.shown) < 50, "the view does not end"
         return self.inputs.pop(0) if self.inputs else Input()
 
 

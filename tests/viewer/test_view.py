@@ -96,8 +96,7 @@ def test_h_lays_the_response_over_the_frame(session, frames, window):
     session.add(frames[0], BOX)
     view = View(window([KEY["h"], Input()]))
     view.show(session, frames[0])
-    assert view.looks
-    session.step(frames[1], response=view.looks)
+    session.step(frames[1], response=True)
     view.show(session, frames[1])
     x, y = 95, 130  # in the region, left of the box
     assert np.ptp(view.window.shown[0][y, x].astype(int)) == 0
@@ -150,3 +149,38 @@ def test_keys_and_lost_targets_are_written_on_the_picture(session, frames, windo
     assert (sure[100, 104:156] != 128).any(axis=1).all()  # a whole line
     gaps = (lost[101, 104:156] == 128).all(axis=1)
     assert 0.2 < gaps.mean() < 0.8  # a dashed one
+
+
+def test_someone_else_stops_it_also_in_a_pause(session, frames, window):
+    asked = iter([False, False, True])
+    view = View(window([KEY[" "]]), stopped=lambda: next(asked))
+    assert view.show(session, frames[0]) is False
+    assert len(view.window.shown) == 3
+
+
+def test_ask_is_not_passed_by_a_key(session, frames, window):
+    view = View(window([KEY["n"], Input(), Input(drawn=BOX)]))
+    assert view.ask(session, frames[0]) is True
+    assert len(session.results) == 1
+
+
+def test_frames_come_at_their_pace_however_long_the_rest_takes(
+    session, frames, window, monkeypatch
+):
+    """0.02 s of tracking for a frame of 0.05 s: it is shown for the 0.03 s that are left."""
+    clock = [10.0]
+    screen = window([])
+    waits = []
+    monkeypatch.setattr("siamcorr.viewer.view.time.monotonic", lambda: clock[0])
+
+    def show(image, wait_ms=1):
+        waits.append(wait_ms)
+        clock[0] += wait_ms / 1000
+        return Input()
+
+    monkeypatch.setattr(screen, "show", show)
+    view = View(screen, seconds=0.05)
+    for frame in frames[:6]:
+        clock[0] += 0.02
+        view.show(session, frame)
+    assert waits[1:] == pytest.approx([30] * 5, abs=1)

@@ -9,7 +9,7 @@ export class Table {
   }
 
   clear() {
-    this.lines = ["frame,time,target,x,y,w,h,score,lost"];
+    this.lines = ["frame,time,x,y,w,h,score,target,lost"];
   }
 
   get empty() {
@@ -18,7 +18,7 @@ export class Table {
 
   add({ frame, time }, scale, { number, box, score = 1, lost = false }) {
     const sides = box.map((side) => (side * scale).toFixed(3));
-    const row = [frame, time.toFixed(4), number + 1, ...sides, score.toFixed(4), Number(lost)];
+    const row = [frame, time.toFixed(4), ...sides, score.toFixed(4), number, Number(lost)];
     this.lines.push(row.join(","));
   }
 
