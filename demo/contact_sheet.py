@@ -10,7 +10,7 @@ from contextlib import closing
 import cv2
 import numpy as np
 
-from siamcorr.media import SourceError, open_source, write_image
+from siamcorr.media import open_source, write_image
 
 
 def main() -> None:
@@ -28,10 +28,12 @@ def main() -> None:
             for frame in source:
                 scale = args.height / frame.image.shape[0]
                 tiles.append(cv2.resize(frame.image, None, fx=scale, fy=scale))
-    except SourceError as error:
+        if not tiles:
+            raise ValueError(f"{args.video}: holds no readable frame")
+        chosen = np.linspace(0, len(tiles) - 1, args.frames).round().astype(int)
+        write_image(args.picture, np.hstack([tiles[index] for index in chosen]))
+    except (OSError, ValueError) as error:
         sys.exit(str(error))
-    chosen = np.linspace(0, len(tiles) - 1, args.frames).round().astype(int)
-    write_image(args.picture, np.hstack([tiles[index] for index in chosen]))
     print(f"{args.frames} of {len(tiles)} frames: {args.picture}")
 
 

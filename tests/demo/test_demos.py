@@ -73,6 +73,19 @@ def test_contact_sheet_of_nothing(demo, tmp_path):
         demo("contact_sheet", tmp_path / "gone.mp4", tmp_path / "sheet.png").main()
 
 
+def test_contact_sheet_that_cannot_be_written(demo, clip, tmp_path):
+    with pytest.raises(SystemExit, match=r"sheet\.what: unknown image suffix"):
+        demo("contact_sheet", clip, tmp_path / "sheet.what").main()
+    with pytest.raises(SystemExit, match="No such file or directory"):
+        demo("contact_sheet", clip, tmp_path / "no" / "sheet.png").main()
+
+
+def test_pictures_of_the_readme_are_there():
+    names = re.findall(r"!\[.*?\]\((.+?)\)", (FOLDER / "README.md").read_text())
+    assert len(names) == 3
+    assert all((FOLDER / name).is_file() for name in names)
+
+
 def test_demos_are_short():
     for path in FOLDER.glob("*.py"):
         assert path.read_text().count("\n") < 60, path.name
