@@ -11,7 +11,7 @@ from torch import nn
 
 from siamcorr import build_model
 from siamcorr.adaptors import onnx as adaptor
-from siamcorr.cli import main, track
+from siamcorr.cli import main, trackers
 from siamcorr.data import ClipConfig, render_clip
 
 for _name in ("onnx", "onnxruntime", "onnxscript"):
@@ -64,7 +64,7 @@ def rows(clip, weights, table, *flags):
 def test_onnxruntime(clip, weights, cache, tmp_path, monkeypatch):
     """The checkpoint is exported into the cache; from there the graphs are taken, too."""
     expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu")
-    assert expected.shape == (6, 7)
+    assert expected.shape == (6, 9)
     assert np.ptp(expected[:, 2:6], axis=0).max() > 1  # it moves
     backend = "--backend", "onnxruntime"
     found = rows(clip, weights, tmp_path / "onnx.csv", *backend)
@@ -91,7 +91,7 @@ def test_compile_is_passed_on(compiled, clip, weights, monkeypatch):
         calls.append(compiled)
         return network
 
-    monkeypatch.setattr(track, "for_inference", for_inference)
+    monkeypatch.setattr(trackers, "for_inference", for_inference)
     assert run(clip, weights, *["--compile"] * compiled) == 0
     assert calls == [compiled]
 

@@ -422,12 +422,12 @@ def test_first_signal_asks_and_second_interrupts():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_ctrl_c_before_tracking_began(clip, monkeypatch, capsys):
+def test_ctrl_c_before_tracking_began(clip, random_weights, monkeypatch, capsys):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(track, "open_source", interrupted)
-    assert run(clip, "--box", BOX, "--weights", "any.pth") == 130
+    assert run(clip, "--box", BOX, "--weights", random_weights) == 130
     assert capsys.readouterr().err == "siamcorr: interrupted\n"
 
 

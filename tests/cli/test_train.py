@@ -81,7 +81,7 @@ def done(pictures, tmp_path_factory):
 
 def test_files(done):
     out = done.parent / "out"
-    assert set(contents(out)) == FILES
+    assert set(contents(out)) == FILES | {"curves.png"}
     log = rows(out)
     assert [row["epoch"] for row in log] == ["1", "2"]
     columns = ("epoch", "seconds", "score", "box", "quality", "total", "rate", "norm", "overlap")

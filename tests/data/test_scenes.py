@@ -63,22 +63,40 @@ def test_frames_come_in_any_order(library):
         assert clip[index][1] == box
 
 
+@pytest.mark.parametrize(("bend", "blur"), [(0, 1), (0.1, 3)])
 @pytest.mark.parametrize("seed", range(6))
-def test_box_is_where_the_target_is(library, seed):
+def test_box_is_where_the_target_is(library, seed, bend, blur):
     """The target alone, painted white, over black: its pixels are looked for."""
-    scene = Scene(library, seeded(seed))
+    scene = Scene(library, seeded(seed), SceneConfig(bend=bend))
     scene.target.picture[:, :, :3] = 255
     for time in np.linspace(0, 3, 7):
         _, box = scene.clean_frame(time)
         image = black()
         scene.target.paste(image, time)
-        assert bounds(image[:, :, 0] > 127) == pytest.approx(clipped(box), abs=1)
+        assert bounds(image[:, :, 0] > 127) == pytest.approx(clipped(box), abs=blur)
+
+
+def test_what_bends_changes_its_outline(library):
+    """Turned and grown as before; what differs is the bending alone."""
+    outlines = []
+    for bend in (0, 0.1):
+        config = SceneConfig(bend=bend, turn=0, zoom=1, stretch=1, tilt=0, speed=0, photo_targets=0)
+        target = Scene(library, seeded(3), config).target
+        target.picture[:, :, :3] = 255
+        shapes = []
+        for time in (0, 0.7):
+            image = black()
+            target.paste(image, time)
+            shapes.append(image[:, :, 0] > 127)
+        outlines.append(np.logical_xor(*shapes).sum() / shapes[0].sum())
+    assert outlines[0] == 0
+    assert outlines[1] > 0.03
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_target_is_seen_in_the_box_and_nowhere_else(library, seed):
     """Painted anew, it changes the frame within the box; it lies over all but what passes."""
-    config = SceneConfig(occlusion=0)
+    config = SceneConfig(occlusion=0, bend=0)
     frames = []
     for level in (0, 255):
         scene = Scene(library, seeded(seed), config)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from siamcorr.media import SourceError, live, open_source, sources
+from siamcorr.media import SourceError, captures, live, open_source, sources
 from siamcorr.media.live import Patience, ReadingThread, Reconnecting
 
 LONG = 20.0  # seconds until a test that waits in vain gives up
@@ -354,7 +354,7 @@ def test_camera_that_comes_back_counts_on(camera):
 
 
 def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch):
-    monkeypatch.setattr(sources, "BROKEN", 5)
+    monkeypatch.setattr(captures, "BROKEN", 5)
     camera.plans = ("f" + 20 * ".",)
     camera.gate.release(20)
     source = open_source("0", patience=SHORT)
