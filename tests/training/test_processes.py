@@ -188,7 +188,7 @@ def test_two_processes_write_one_log_and_one_checkpoint(pictures, tmp_path, caps
     printed = torchrun("-m", "siamcorr", "train", run, "--device", "cpu", "--max-epochs", "1")
     assert len(printed.splitlines()) == 1
     files = {path.name for path in (tmp_path / "out").iterdir() if "events" not in path.name}
-    assert files == {"log.csv", "last.pt", "best.safetensors"}
+    assert files == {"log.csv", "last.pt", "best.safetensors", "curves.png"}
     assert (tmp_path / "out" / "log.csv").read_text().count("\n") == 2
     assert cli.main(["train", str(run), "--device", "cpu"]) == 0
     lines = (tmp_path / "out" / "log.csv").read_text().splitlines()

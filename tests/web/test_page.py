@@ -152,7 +152,7 @@ def test_clip_table_and_video(open_page, truth, tmp_path):
     assert [float(row["time"]) for row in table] == pytest.approx(
         [index / 30 for index in range(CLIP.frames)], abs=1e-4
     )
-    assert {row["target"] for row in table} == {"1"}
+    assert {row["target"] for row in table} == {"0"}
     assert {row["lost"] for row in table} == {"0"}
     assert float(table[0]["score"]) == 1
     overlaps = [box_iou(box_of(row), box) for row, box in zip(table, truth, strict=True)]
