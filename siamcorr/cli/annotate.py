@@ -7,7 +7,6 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -26,7 +25,7 @@ from siamcorr.media import (
 from siamcorr.tracking.boxes import Image
 from siamcorr.viewer.canvas import lay_lines, wrapped
 from siamcorr.viewer.view import WAIT, Screen
-from siamcorr.viewer.zoom import to_frame, zoom_of
+from siamcorr.viewer.zoom import to_frame, zoom_of, zoomed
 
 KEYS = ["mouse: draw the box", "enter: take it", "a: absent", "b: back", "q: leave, go on later"]
 LINE = 20  # pixels
@@ -116,12 +115,11 @@ def _ask(annotation: Annotation, window: Screen, frame: int) -> int:
 def _picture(image: Image, mark: Mark | None, status: str) -> Image:
     """The frame at a size that can be looked at, its box, and below it what can be done."""
     zoom = zoom_of(image)
-    size = [round(side * zoom) for side in image.shape[1::-1]]
-    canvas = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    canvas = zoomed(image)
     if mark is not None and mark.box_xywh is not None:
         x, y, w, h = (value * zoom for value in mark.box_xywh)
         canvas = draw_result(canvas, (x, y, w, h), 1.0)
-    lines = [status, *wrapped(KEYS, size[0])]
+    lines = [status, *wrapped(KEYS, canvas.shape[1])]
     canvas = np.pad(canvas, ((0, LINE * len(lines) + 6), (0, 0), (0, 0)))
     lay_lines(canvas, "", lines)
     return canvas

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from siamcorr.tracking import Box
+
 TITLE = "siamcorr"
 BAND = (255, 220, 60)  # RGB of the box while it is drawn
 SMALLEST = 4  # pixels; a shorter drag is a click
 
-Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 

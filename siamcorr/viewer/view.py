@@ -5,16 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-import numpy as np
-
 from siamcorr.media import Frame, write_image
 from siamcorr.media.window import Input
 from siamcorr.tracking import Box, TrackResult
 from siamcorr.tracking.boxes import Image
 from siamcorr.viewer.canvas import cut_out, draw_targets, lay_crops, lay_heat, lay_lines, wrapped
 from siamcorr.viewer.session import Session
-from siamcorr.viewer.zoom import to_frame, to_window, zoom_of
+from siamcorr.viewer.zoom import to_frame, to_window, zoom_of, zoomed
 
 KEYS = {
     "space": "pause",
@@ -132,8 +129,7 @@ class View:
     def _picture(self, session: Session, frame: Frame) -> Image:
         """The frame, at a size that can be looked at, with all that is laid over it."""
         zoom = zoom_of(frame.image)
-        size = [round(side * zoom) for side in frame.image.shape[1::-1]]
-        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+        image = zoomed(frame.image)
         results = {number: to_window(result, zoom) for number, result in session.results.items()}
         if self.heat:
             for result in results.values():

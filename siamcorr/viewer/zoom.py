@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
+
 from siamcorr.media.window import Input
 from siamcorr.tracking import Box, TrackResult
 from siamcorr.tracking.boxes import Image
@@ -19,6 +22,13 @@ def zoom_of(image: Image) -> float:
     """
     longest = max(image.shape[:2])
     return float(min(max(SMALLEST / longest, 1.0), LARGEST / longest))
+
+
+def zoomed(image: Image) -> Image:
+    """A copy of a frame at the size that it is looked at."""
+    zoom = zoom_of(image)
+    size = [round(side * zoom) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
 def to_window(result: TrackResult, zoom: float) -> TrackResult:
