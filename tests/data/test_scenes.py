@@ -9,9 +9,11 @@ import pytest
 from training.conftest import cutout, photograph, write_pictures
 
 from siamcorr.data import effects, warps
+from siamcorr.data.actors import Actor
 from siamcorr.data.effects import degrade, motion_blur, relight
 from siamcorr.data.library import Library
-from siamcorr.data.scenes import HEIGHT, WIDTH, Actor, Scene, SceneConfig
+from siamcorr.data.scene_config import HEIGHT, WIDTH, SceneConfig
+from siamcorr.data.scenes import Scene
 from siamcorr.data.warps import photo_pair
 
 CALM = {"turn": 0, "zoom": 1, "stretch": 1, "tilt": 0}
