@@ -22,6 +22,7 @@ from siamcorr.cli import (
     train,
     web,
 )
+from siamcorr.models import keep_freed_memory
 
 COMMANDS = (
     track,
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         command.add_parser(subparsers)
     args = parser.parse_args(argv)
     _quiet_opencv()
+    keep_freed_memory()
     try:
         code: int = args.run(args)
         sys.stdout.flush()

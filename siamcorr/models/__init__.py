@@ -1,5 +1,6 @@
 """Networks: backbones, the Siamese network, presets, and checkpoints in and out."""
 
+from siamcorr.models.allocation import keep_freed_memory
 from siamcorr.models.build import (
     build_model,
     cache_dir,
@@ -28,6 +29,7 @@ __all__ = [
     "download",
     "find_weights",
     "for_inference",
+    "keep_freed_memory",
     "load_preset",
     "load_weights",
     "matching_preset",

@@ -10,6 +10,8 @@ from siamcorr.tracking.boxes import Box
 from siamcorr.tracking.crops import Crop
 from siamcorr.tracking.decoding import Map
 
+AT_ONCE = 16  # crops in one forward on the CPU; the maps of more fall out of its caches
+
 
 def as_eval(model: Network) -> Network:
     """The network, in eval mode if it knows modes."""
@@ -31,6 +33,18 @@ def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tens
         images = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8) for image in images]
     stacked = torch.from_numpy(np.stack(images)).to(device)  # (N, S, S, 3) uint8
     return stacked.permute(0, 3, 1, 2).float()
+
+
+def predict(model: Network, images: Tensor, template: Template) -> tuple[Map, Map]:
+    """Logits and boxes of search images (N, 3, S, S), for a template whose batch is N or 1."""
+    at_once = AT_ONCE if images.device.type == "cpu" else len(images)
+    parts = []
+    for first in range(0, len(images), at_once):
+        rows = slice(first, first + at_once)
+        own = template if len(template[0]) == 1 else tuple(part[rows] for part in template)
+        parts.append(model.search(images[rows], own))
+    logits, boxes = (torch.cat([part[index] for part in parts]) for index in (0, 1))
+    return to_numpy(logits, boxes)
 
 
 def to_numpy(logits: Tensor, boxes: Tensor) -> tuple[Map, Map]:

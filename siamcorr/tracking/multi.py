@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from siamcorr.models import Network, Template
 from siamcorr.tracking.boxes import Image, check_box, check_frame
 from siamcorr.tracking.crops import Color, Crop, mean_color
 from siamcorr.tracking.decoding import Map
-from siamcorr.tracking.forward import as_eval, blended, crops_to_tensor, region_of, to_numpy
+from siamcorr.tracking.forward import as_eval, blended, crops_to_tensor, predict, region_of
 from siamcorr.tracking.recipes import recipe_of
 from siamcorr.tracking.recovery import (
     Memory,
@@ -206,9 +207,7 @@ class MultiTracker:
         return sights
 
     def _predict(self, crops: list[Crop], template: Template) -> tuple[Map, Map]:
-        tensor = crops_to_tensor(crops, self.recipe.crop.color, self.model.device)
-        prediction = self.model.search(tensor, template)
-        return to_numpy(prediction.logits, prediction.boxes)
+        return predict(self.model, self._tensor(crops), template)
 
     def _templates(self, numbers: tuple[int, ...], count: int) -> Template:
         """The templates of these targets as one batch, each as often as it has crops."""
@@ -222,8 +221,10 @@ class MultiTracker:
 
     def _template(self, frame: Image, target: Target, fill: Color) -> Template:
         crop = self.recipe.template_crop(frame, target, fill)
-        color, device = self.recipe.crop.color, self.model.device
-        return self.model.template(crops_to_tensor([crop], color, device))
+        return self.model.template(self._tensor([crop]))
+
+    def _tensor(self, crops: list[Crop]) -> Tensor:
+        return crops_to_tensor(crops, self.recipe.crop.color, self.model.device)
 
     def _renew(self, frame: Image) -> None:
         """Take over a share of how the targets look now, if the recipe says so."""

@@ -29,7 +29,6 @@ from siamcorr.tracking.target import Target
 PATIENCE = 5  # frames in a row in doubt, before the search begins
 AGREEING = 3  # frames in a row that must find the target at one place
 TILES = 8  # of the sweep in one frame, so that it takes some ten times a normal one at most
-CROPS = 16  # in one forward
 SCALES = (1.0, 1.4, 0.7)  # of the target's last size
 STRIDE = 0.6  # from one tile to the next, as a share of its side
 # Of views of real and rendered targets 94 % are more alike than UNLIKE and 69 % more than ALIKE,
@@ -125,7 +124,7 @@ def search(
         recipe: any; places are cut and read as it does.
         frame: (H, W, 3) uint8.
         fill: colour for what lies outside.
-        predict: a network's maps of at most CROPS crops, for the target's template.
+        predict: a network's maps of crops, for the target's template.
     """
     tiles = sweep(memory.target, recipe.crop)
     places = [*memory.spots, *tiles[memory.tile : memory.tile + TILES]]
@@ -208,15 +207,12 @@ def _looked(
     """Where the maps of each place move the target, without a preference for the middle."""
     cuts = [recipe.search_crops(frame, place, fill) for place in places]
     count = len(cuts[0])  # of one place, more than one for a pyramid
-    at_once = max(1, CROPS // count)
+    logits, boxes = predict([crop for crops in cuts for crop in crops])
     sights = []
-    for first in range(0, len(places), at_once):
-        part = cuts[first : first + at_once]
-        logits, boxes = predict([crop for crops in part for crop in crops])
-        for index, crops in enumerate(part):
-            rows = slice(index * count, (index + 1) * count)
-            lost = replace(places[first + index], lost=True)
-            sights.append(Sight(recipe.follow(logits[rows], boxes[rows], crops, lost), crops))
+    for index, (place, crops) in enumerate(zip(places, cuts, strict=True)):
+        rows = slice(index * count, (index + 1) * count)
+        lost = replace(place, lost=True)
+        sights.append(Sight(recipe.follow(logits[rows], boxes[rows], crops, lost), crops))
     return sights
 
 

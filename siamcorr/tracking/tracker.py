@@ -10,7 +10,7 @@ from siamcorr.models import Network, Template
 from siamcorr.tracking.boxes import Box, Image, check_box, check_frame
 from siamcorr.tracking.crops import Crop, mean_color
 from siamcorr.tracking.decoding import Map
-from siamcorr.tracking.forward import as_eval, blended, crops_to_tensor, region_of, to_numpy
+from siamcorr.tracking.forward import as_eval, blended, crops_to_tensor, predict, region_of
 from siamcorr.tracking.recipes import recipe_of
 from siamcorr.tracking.recovery import (
     Memory,
@@ -146,8 +146,7 @@ class Tracker:
 
     def _predict(self, crops: list[Crop]) -> tuple[Map, Map]:
         assert self._template is not None
-        prediction = self.model.search(self._tensor(crops), self._template)
-        return to_numpy(prediction.logits, prediction.boxes)
+        return predict(self.model, self._tensor(crops), self._template)
 
     def _look_at(self, frame: Image) -> Template:
         """The target as the network knows it from this frame."""

@@ -8,6 +8,7 @@ import torch
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data import ClipConfig, render_clip
+from siamcorr.tracking.forward import AT_ONCE
 
 FRAMES = [image for image, _ in render_clip(ClipConfig(frames=6, width=320, height=240, target=60))]
 BOXES = [(100.0, 80.0, 60.0, 40.0), (20.5, 150.0, 33.0, 70.0), (200.0, 30.0, 90.0, 50.0)]
@@ -69,6 +70,28 @@ def test_one_forward_a_frame(model, monkeypatch):
         tracker.add(FRAMES[0], box)
     tracker.update(FRAMES[1])
     assert calls == [3]
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "batches"),
+    [
+        ("siamcorr-lite", AT_ONCE, [16]),
+        ("siamcorr-lite", 19, [16, 3]),
+        ("dcfnet", 6, [16, 2]),
+    ],
+)
+def test_many_go_in_parts(name, count, batches, monkeypatch):
+    """On the CPU; where a pyramid or a template is parted, each crop still meets its own."""
+    model, boxes = build_model(name, pretrained=name == "siamcorr-lite"), (BOXES * 7)[:count]
+    tracker, calls = MultiTracker(model), []
+    numbers = [tracker.add(FRAMES[0], box) for box in boxes]
+    search = model.search
+    monkeypatch.setattr(model, "search", lambda x, z: calls.append(len(x)) or search(x, z))
+    results = tracker.update(FRAMES[1])
+    assert calls == batches
+    expected = alone(model, BOXES, FRAMES[:2])[0]
+    for index, number in enumerate(numbers):
+        np.testing.assert_allclose(results[number].box_xywh, expected[index % 3], atol=0.1)
 
 
 def test_lost_targets_search_wider(model, monkeypatch):
