@@ -1,14 +1,14 @@
-"""`siamcorr profile MODEL`: where a tracker's time goes."""
+"""`siamcorr profile MODEL`: where a tracker's time goes, and what more targets cost."""
 
 import argparse
 import statistics
 
 import torch
 
-from siamcorr.bench import STAGES, profile_tracker
+from siamcorr.bench import STAGES, profile_tracker, time_targets
 from siamcorr.cli.device import choose_device
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.models import build_model, for_inference, preset_names
+from siamcorr.models import SiameseNetwork, build_model, for_inference, preset_names
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,28 +20,54 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--device", default="cpu", metavar="auto|cpu|cuda[:N]")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
     add("--frames", type=int, default=60, metavar="N", help="of a rendered clip (default: 60)")
+    add("--targets", type=int, nargs="+", metavar="N", help="instead: what N targets cost, each")
     add("--fuse", action=argparse.BooleanOptionalAction, default=True, help="fold the norms")
     add("--compile", action="store_true", help="by torch.compile")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track through a clip, and print medians."""
+    """Track through a rendered clip, and print medians."""
     if args.threads is not None:
         if args.threads < 1:
             raise ValueError(f"--threads must be >= 1, got {args.threads}")
         torch.set_num_threads(args.threads)
+    if args.targets is not None and min(args.targets) < 1:
+        raise ValueError(f"--targets must be >= 1, got {min(args.targets)}")
     if args.compile and not args.fuse:
         raise ValueError("--compile works on the fused network: leave --no-fuse away")
     network = build_model(args.model, args.weights).to(choose_device(args.device))
     if args.fuse:
         network = for_inference(network, compiled=args.compile)
-    clip = [*render_clip(ClipConfig(frames=args.frames))]
+    if args.targets:
+        _print_targets(network, args.targets, args.frames)
+    else:
+        _print_stages(network, args.frames)
+    return 0
+
+
+def _print_targets(network: SiameseNetwork, counts: list[int], frames: int) -> None:
+    """Medians for each number of targets, all from one run."""
+    clip = [image for image, _ in render_clip(ClipConfig(frames=frames, width=640, height=480))]
+    laps = time_targets(network, clip, sorted({1, *counts}))
+    one = statistics.median(laps[1])
+    print(f"{_title(network)}, a frame of 640x480")
+    for count, seconds in laps.items():
+        median = statistics.median(seconds)
+        print(f"  {count:4} targets {median * 1e3:8.2f} ms, {median / one:5.2f} times one target's")
+
+
+def _print_stages(network: SiameseNetwork, frames: int) -> None:
+    """Medians of a frame's stages, with one target."""
+    clip = [*render_clip(ClipConfig(frames=frames))]
     laps = profile_tracker(network, [image for image, _ in clip], clip[0][1])
     total = statistics.median(sum(lap.values()) for lap in laps)
-    print(f"{args.model} on {network.device}, {torch.get_num_threads()} threads, batch 1")
+    print(f"{_title(network)}, batch 1")
     for stage in STAGES:
         ms = statistics.median(lap[stage] for lap in laps) * 1e3
         print(f"  {stage:<22} {ms:8.2f} ms  {ms / total / 10:4.0f} %")
     print(f"  {'a frame':<22} {total * 1e3:8.2f} ms, {1 / total:.0f} frames a second")
-    return 0
+
+
+def _title(network: SiameseNetwork) -> str:
+    return f"{network.preset.name} on {network.device}, {torch.get_num_threads()} threads"

@@ -85,3 +85,25 @@ def test_errors_are_one_line_and_code_2(command, text, capsys):
     assert out == ""
     assert err.count("\n") == 1
     assert err.startswith(f"siamcorr: {text}")
+
+
+def test_targets(monkeypatch, capsys):
+    """Beside one target's median, whether it was asked for or not."""
+    asked = []
+
+    def time_targets(network, frames, counts):
+        asked.append((frames[0].shape, len(frames), counts))
+        return {count: [0.001 * count, 0.01 * count, 1.0] for count in counts}
+
+    monkeypatch.setattr(profile, "time_targets", time_targets)
+    assert run("--targets", "8", "2", "--frames", "12") == 0
+    assert asked == [((480, 640, 3), 12, [1, 2, 8])]
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.endswith("threads, a frame of 640x480")
+    assert rows == [
+        "     1 targets    10.00 ms,  1.00 times one target's",
+        "     2 targets    20.00 ms,  2.00 times one target's",
+        "     8 targets    80.00 ms,  8.00 times one target's",
+    ]
+    assert main(["profile", "nanotrack-v2", "--targets", "0"]) == 2
+    assert capsys.readouterr().err == "siamcorr: --targets must be >= 1, got 0\n"
