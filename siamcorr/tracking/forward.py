@@ -28,11 +28,13 @@ def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tens
         color: "rgb" or "bgr", the order that the network wants.
         device: where it runs.
     """
-    images = [crop.image for crop in crops]
-    if color == "bgr":
-        images = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8) for image in images]
-    stacked = torch.from_numpy(np.stack(images)).to(device)  # (N, S, S, 3) uint8
-    return stacked.permute(0, 3, 1, 2).float()
+    stacked = np.empty((len(crops), *crops[0].image.shape), np.uint8)  # (N, S, S, 3)
+    for image, crop in zip(stacked, crops, strict=True):
+        if color == "bgr":
+            cv2.cvtColor(crop.image, cv2.COLOR_RGB2BGR, dst=image)
+        else:
+            image[:] = crop.image
+    return torch.from_numpy(stacked).to(device).permute(0, 3, 1, 2).float()
 
 
 def predict(model: Network, images: Tensor, template: Template) -> tuple[Map, Map]:
