@@ -147,10 +147,14 @@ def _turned(template: Tensor, geometry: Geometry) -> Tensor:
 def _plane(
     spectrum: Tensor, geometry: Geometry, kernel: tuple[int, ...], size: tuple[int, ...]
 ) -> Tensor:
-    """The inverse transform: size (its last two) behind what a kernel of that size spoils."""
-    plane: Tensor = torch.fft.irfft2(spectrum, s=transform_size(geometry))
+    """The inverse transform: size (its last two) behind what a kernel of that size spoils.
+
+    Columns first, so that the rows which are not kept need no transform of their own.
+    """
     top, left = kernel[0] - 1, kernel[1] - 1
-    return plane[..., top : top + size[-2], left : left + size[-1]]
+    kept = torch.fft.ifft(spectrum, dim=-2)[..., top : top + size[-2], :]
+    plane: Tensor = torch.fft.irfft(kept, n=transform_size(geometry)[1])
+    return plane[..., left : left + size[-1]]
 
 
 def _stuffed(template: Tensor, geometry: Geometry) -> Tensor:
