@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-import numpy as np
+import torch
 
 from siamcorr.models import SiameseNetwork
 from siamcorr.tracking import MultiTracker
@@ -36,12 +36,11 @@ def time_targets(
     height, width = frames[0].shape[:2]
     if width < SIDES[0] or height < SIDES[1]:
         raise ValueError(f"profile: {width}x{height} frames are smaller than a target")
-    corners = np.random.default_rng(0).uniform(
-        0, (width - SIDES[0], height - SIDES[1]), size=(max(counts), 2)
-    )
+    room = torch.tensor([width - SIDES[0], height - SIDES[1]])
+    corners = torch.rand(max(counts), 2, generator=torch.Generator().manual_seed(0)) * room
     trackers = {count: MultiTracker(network) for count in counts}
     for count, tracker in trackers.items():
-        for x, y in corners[:count]:
+        for x, y in corners[:count].tolist():
             tracker.add(frames[0], (x, y, *SIDES))
     seconds: dict[int, list[float]] = {count: [] for count in counts}
     for frame in frames[1:]:

@@ -5,19 +5,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
+from siamcorr.cli.reel import Reel, cut_reel
 from siamcorr.cli.stop import StopRequest
 from siamcorr.cli.trackers import DEFAULT, load_network
-from siamcorr.media import Frame, Source, SourceError, Window, display_available, open_source
-from siamcorr.models import find_weights, load_preset
+from siamcorr.media import Frame, SourceError, Window, display_available, open_source
+from siamcorr.models import Network, find_weights, load_preset
 from siamcorr.tracking import Box, MultiTracker, check_box
 from siamcorr.viewer import Session, View
 
@@ -56,52 +54,38 @@ def run(args: argparse.Namespace) -> int:
     """Check all input, then track; outputs are only opened once nothing else can be wrong."""
     _check(args)
     refuse_overwriting(args.source, args.output, args.boxes)
-    weights = Path(args.weights or find_weights(load_preset(args.model or DEFAULT)))
-    anywhere = args.backend == "onnxruntime" and args.device == "auto"
-    device = choose_device("cpu" if anywhere else args.device)
     # Before the source: a live one would leave us with an old first frame.
-    network = load_network(args.model, weights, device, args.backend, args.compile)
+    network = _network(args)
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
-        frames = islice(source, 0, None, args.every)
-        if source.live and args.speed != 1:
-            raise ValueError("--speed is for files: what is live has a speed of its own")
-        first = next(frames, None)
-        if first is None:
-            raise SourceError(f"{source.name}: holds no readable frame")
-        height, width = first.image.shape[:2]
-        shrink = min(1.0, args.resize / max(height, width)) if args.resize else 1.0
-        fps = source.fps / args.every * args.speed
         stop = stack.enter_context(StopRequest())
-        view = _open_view(args, stack, 0 if source.live else 1 / fps, stop)
-        boxes = [check_box(_parse_box(text), (height, width)) for text in args.box]
-        if not boxes and view is None:
-            raise ValueError("no target: give --box X,Y,W,H (there is no window to draw it in)")
+        reel = cut_reel(
+            source,
+            stop,
+            every=args.every,
+            most=args.max_frames,
+            longest=args.resize,
+            speed=args.speed,
+        )
+        view = _open_view(args, stack, 0 if source.live else 1 / reel.fps, stop)
         knows = network.preset.recipe.lost_below > 0
         recover = knows if args.recover is None else args.recover
         session = Session(MultiTracker(network, recover=recover))
-        small = _shrunk(first, shrink)
-        for box in boxes:
-            session.add(small, _times(box, shrink))
-        # A camera's first frame need not show the target: there the person draws when it does.
-        if not boxes and view and not source.live and not view.ask(session, small):
-            raise ValueError("no target: the selection was cancelled")
+        _mark(args, session, reel, view)
         plain = args.speed == 1 and not source.live and Path(args.source).is_file()
-        audio = (args.source, first.time) if plain else None
-        size = (width, height)
-        outputs = open_outputs(stack, args.output, args.boxes, fps, size, audio)
-        outputs = replace(outputs, view=view, shrink=shrink, live=source.live)
+        audio = (args.source, reel.first.time) if plain else None
+        outputs = open_outputs(stack, args.output, args.boxes, reel.fps, reel.size, audio)
+        outputs = replace(outputs, view=view, shrink=reel.shrink, live=source.live)
         if view is None and args.show is None:
             print("siamcorr: no display, going on without a window", file=sys.stderr)
-        rest = islice(stop.waited_for(frames), args.max_frames and args.max_frames - 1)
         count, go_on = 0, True
-        for frame in _followed(args, session, small, rest, source, shrink):
+        for frame in _followed(session, reel, response=args.show is not False):
             go_on = outputs.write(frame, session)
             count += 1
             if stop.asked or not go_on:
                 break
     if outputs.video and outputs.video.notice and "has no sound" not in outputs.video.notice:
         print(f"siamcorr: {outputs.video.notice}", file=sys.stderr)
-    _report(args, source, count, stop.asked or not go_on)
+    _report(args, reel, count, stop.asked or not go_on)
     return 130 if stop.asked else 0
 
 
@@ -114,42 +98,54 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--speed must lie in 0..100, got {args.speed}")
 
 
-def _followed(
-    args: argparse.Namespace,
-    session: Session,
-    first: Frame,
-    rest: Iterator[Frame],
-    source: Source,
-    shrink: float,
-) -> Iterator[Frame]:
+def _network(args: argparse.Namespace) -> Network:
+    weights = Path(args.weights or find_weights(load_preset(args.model or DEFAULT)))
+    anywhere = args.backend == "onnxruntime" and args.device == "auto"
+    device = choose_device("cpu" if anywhere else args.device)
+    return load_network(args.model, weights, device, args.backend, args.compile)
+
+
+def _mark(args: argparse.Namespace, session: Session, reel: Reel, view: View | None) -> None:
+    """Take the targets that were named, or let the person draw them."""
+    width, height = reel.size
+    boxes = [check_box(_parse_box(text), (height, width)) for text in args.box]
+    if not boxes and view is None:
+        raise ValueError("no target: give --box X,Y,W,H (there is no window to draw it in)")
+    for x, y, w, h in boxes:
+        session.add(reel.first, tuple(value * reel.shrink for value in (x, y, w, h)))
+    # A camera's first frame need not show the target: there the person draws when it does.
+    if not boxes and view and not reel.source.live and not view.ask(session, reel.first):
+        raise ValueError("no target: the selection was cancelled")
+
+
+def _followed(session: Session, reel: Reel, response: bool) -> Iterator[Frame]:
     """Each frame, once the session has its results, under a bar that shows frames and scores."""
-    announced = source.frame_count and -(-source.frame_count // args.every)
-    total = min(filter(None, (announced, args.max_frames)), default=None)
-    with tqdm(total=total, unit=" frames", desc=Path(source.name).name) as bar:
+    name = reel.source.name
+    with tqdm(total=reel.total, unit=" frames", desc=Path(name).name) as bar:
         bar.update()
-        yield first
-        for frame in rest:
-            small = _shrunk(frame, shrink)
+        yield reel.first
+        for frame in reel.rest:
             try:
-                results = session.step(small, response=args.show is not False)
+                results = session.step(frame, response=response)
             except ValueError as error:
-                raise SourceError(f"{source.name}: frame {frame.index}: {error}") from None
+                raise SourceError(f"{name}: frame {frame.index}: {error}") from None
             scores = " ".join(f"{result.score:.2f}" for result in results.values())
             bar.set_postfix(score=scores, refresh=False)
             bar.update()
-            yield small
+            yield frame
 
 
-def _report(args: argparse.Namespace, source: Source, count: int, stopped: bool) -> None:
+def _report(args: argparse.Namespace, reel: Reel, count: int, stopped: bool) -> None:
     """One line on what was written, and one if the source fell short of what it announced."""
     written = " and ".join(filter(None, (args.output, args.boxes)))
     print(f"{count} frames tracked" + (f", written to {written}" if written else ""))
+    source = reel.source
     if source.dropped or source.reconnects:
         text = f"{source.dropped} frames left out for newer ones, {source.reconnects} reconnects"
         print(f"siamcorr: {source.name}: {text}", file=sys.stderr)
-    if stopped or args.max_frames is not None or not source.frame_count:
+    if stopped or args.max_frames is not None or reel.total is None:
         return
-    if count < -(-source.frame_count // args.every):
+    if count < reel.total:
         text = f"{source.name}: ended after {count} of {source.frame_count} announced frames"
         print(f"siamcorr: {text}", file=sys.stderr)
 
@@ -160,19 +156,6 @@ def _parse_box(text: str) -> Box:
     except ValueError:
         raise ValueError(f"--box must be X,Y,W,H in pixels, got {text}") from None
     return x, y, w, h
-
-
-def _times(box: Box, factor: float) -> Box:
-    x, y, w, h = (value * factor for value in box)
-    return x, y, w, h
-
-
-def _shrunk(frame: Frame, factor: float) -> Frame:
-    if factor == 1:
-        return frame
-    size = [max(1, round(side * factor)) for side in frame.image.shape[1::-1]]
-    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    return replace(frame, image=small.astype(np.uint8, copy=False))
 
 
 def _open_view(
