@@ -1,0 +1,95 @@
+"""Hands: they come from beyond the frame, hold on to what they hold, and hide no box."""
+
+import cv2
+import numpy as np
+import pytest
+from training.conftest import write_pictures
+
+from siamcorr.data.hands import Hand
+from siamcorr.data.library import Library
+from siamcorr.data.scene_config import HEIGHT, WIDTH, SceneConfig
+from siamcorr.data.scenes import Scene
+
+GREY = 100.0
+SQUARE = np.array([(200, 130), (280, 130), (280, 210), (200, 210)], np.float32)
+
+
+def drawn(draw, corners=SQUARE):
+    """Where a part of a hand covers a grey frame."""
+    image = np.full((HEIGHT, WIDTH, 3), GREY, np.float32)
+    draw(image, corners)
+    return np.abs(image - GREY).max(axis=2) > 1
+
+
+def hand(seed):
+    made = Hand(np.random.default_rng(seed))
+    made.color = np.array([200.0, 40.0, 40.0])
+    return made
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    return Library([write_pictures(tmp_path_factory.mktemp("pictures") / "all")])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_arm_leads_from_the_thing_out_of_the_frame(seed):
+    arm = drawn(hand(seed).paste_arm)
+    border = np.concatenate([arm[0], arm[-1], arm[:, 0], arm[:, -1]])
+    assert border.any()
+    assert arm[130:210, 200:280].any()
+    assert cv2.connectedComponents(arm.astype(np.uint8))[0] == 2  # the ground, and one arm
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_fingers_lie_on_the_thing(seed):
+    fingers = drawn(hand(seed).paste_fingers)
+    assert fingers[130:210, 200:280].sum() > 0.4 * fingers.sum()
+    assert 0.01 < fingers[130:210, 200:280].mean() < 0.9
+
+
+def test_fingers_move_turn_and_grow_with_the_thing():
+    one = hand(3)
+    here = drawn(one.paste_fingers)
+    there = drawn(one.paste_fingers, SQUARE + np.float32([60, -40]))
+    np.testing.assert_array_equal(np.roll(here, (-40, 60), (0, 1)), there)
+    turned = drawn(one.paste_fingers, np.roll(SQUARE, 1, axis=0))[130:210, 200:280]
+    upright = here[130:210, 200:280]
+    assert np.mean(turned == np.rot90(upright)) > 0.95
+    middle = SQUARE.mean(axis=0)
+    large = drawn(one.paste_fingers, middle + 2 * (SQUARE - middle))
+    assert 3 < large.sum() / here.sum() < 4.5
+
+
+def test_a_hand_far_away_is_not_drawn():
+    """Nor does it take for ever, or fail."""
+    away = np.float32([-9000, 9000])
+    assert not drawn(hand(0).paste_fingers, SQUARE + away).any()
+    drawn(hand(0).paste_arm, SQUARE + away)
+
+
+def test_the_box_is_the_things(library):
+    for seed in range(6):
+        scene = Scene(library, np.random.default_rng(seed), SceneConfig(held=1))
+        held, box = scene.clean_frame(0.7)
+        scene.hand = None
+        free, same = scene.clean_frame(0.7)
+        assert box == same
+        assert (held != free).any()
+
+
+def test_the_arm_is_behind_and_the_fingers_before(library):
+    scene = Scene(library, np.random.default_rng(0), SceneConfig(held=1, occlusion=0, bend=0))
+    scene.target.picture = np.full((80, 80, 4), 255, np.float32)
+    scene.target.corners = lambda time: SQUARE
+    scene.hand = hand(2)
+    inside = (slice(135, 205), slice(205, 275))
+    assert (scene.clean_frame(0.0)[0][inside] < 250).any()
+    scene.hand.count = 0
+    assert (scene.clean_frame(0.0)[0][inside] > 250).all()
+
+
+def test_how_many_are_held(library):
+    scenes = [Scene(library, np.random.default_rng(s), SceneConfig(held=0.3)) for s in range(60)]
+    assert 0.1 < np.mean([scene.hand is not None for scene in scenes]) < 0.5
+    assert Scene(library, np.random.default_rng(0)).hand is None
