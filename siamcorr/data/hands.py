@@ -24,41 +24,43 @@ class Hand:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.color = _skin(rng)
-        self.angle = rng.uniform(0, 2 * math.pi)  # where the arm comes from
+        angle = rng.uniform(0, 2 * math.pi)
+        self.toward = np.array([math.cos(angle), math.sin(angle)])  # the arm
+        self.across = np.array([-self.toward[1], self.toward[0]])
         self.width = rng.uniform(0.25, 0.55)  # of the arm, as a share of the thing's shorter side
-        toward = np.array([math.cos(self.angle), math.sin(self.angle)])
-        side = np.array([-toward[1], toward[0]])
-        self.grip = toward * rng.uniform(0.3, 0.8) + side * rng.uniform(-0.4, 0.4)
+        self.grip = self.toward * rng.uniform(0.3, 0.8) + self.across * rng.uniform(-0.4, 0.4)
         self.count = int(rng.integers(1, 5))
-        self.length = rng.uniform(0.3, 1.0)
-        self.spread = rng.uniform(0.15, 0.4)
+        self.length = rng.uniform(0.3, 1.0)  # of the fingers
+        self.spread = rng.uniform(0.15, 0.4)  # from one to the next
 
     def paste_arm(self, image: Plane, corners: NDArray[np.float32]) -> None:
-        """Draw the arm over an image, in place, before what it holds is laid over both."""
-        grip, _, _ = self._frame(corners)
-        toward = np.array([math.cos(self.angle), math.sin(self.angle)])
-        end = grip + toward * 2 * max(image.shape[:2])
-        _stroke(image, grip, end, self.width * _shorter(corners), self.color)
+        """Draw the arm over an image, in place, before what it holds is laid over both.
+
+        It keeps its direction in the frame, however the thing turns.
+        """
+        middle, axes = _coordinates(corners)
+        grip = middle + self.grip @ axes
+        beyond = grip + self.toward * 2 * max(image.shape[:2])
+        shorter = 2 * float(np.linalg.norm(axes, axis=1).min())
+        _stroke(image, grip, beyond, self.width * shorter, self.color)
 
     def paste_fingers(self, image: Plane, corners: NDArray[np.float32]) -> None:
         """Draw the fingers over an image and the thing in it, in place."""
-        grip, toward, side = self._frame(corners)
+        middle, axes = _coordinates(corners)
+        width = 0.7 * self.spread * float(np.linalg.norm(self.across @ axes))
         for finger in range(self.count):
-            offset = side * self.spread * (finger - (self.count - 1) / 2)
-            reach = self.length * (1 - 0.15 * abs(finger - (self.count - 1) / 2))
-            start, end = grip + toward * 0.3 + offset, grip - toward * reach + offset
-            width = 0.7 * self.spread * float(np.linalg.norm(side))
-            _stroke(image, start, end, width, self.color)
+            place = finger - (self.count - 1) / 2
+            base = self.grip + self.across * self.spread * place
+            reach = self.length * (1 - 0.15 * abs(place))
+            start, end = base + self.toward * 0.3, base - self.toward * reach
+            _stroke(image, middle + start @ axes, middle + end @ axes, width, self.color)
 
-    def _frame(self, corners: NDArray[np.float32]) -> tuple[Points, Points, Points]:
-        """The grip in the frame, and the thing's own directions there: to the arm, and across."""
-        middle = corners.mean(axis=0)
-        right = (corners[1] + corners[2] - corners[0] - corners[3]) / 4
-        down = (corners[2] + corners[3] - corners[0] - corners[1]) / 4
-        axes = np.stack([right, down]).astype(np.float64)
-        toward = np.array([math.cos(self.angle), math.sin(self.angle)])
-        across = np.array([-toward[1], toward[0]])
-        return middle + self.grip @ axes, toward @ axes, across @ axes
+
+def _coordinates(corners: NDArray[np.float32]) -> tuple[Points, Points]:
+    """A thing's middle, and its own two axes (rows) as steps in the frame."""
+    one, two, three, four = corners.astype(np.float64)
+    right, down = (two + three - one - four) / 4, (three + four - one - two) / 4
+    return corners.mean(axis=0), np.stack([right, down])
 
 
 def _stroke(
@@ -66,22 +68,14 @@ def _stroke(
 ) -> None:
     """A round-ended line with a darker rim."""
     height, columns = image.shape[:2]
-    reach = 2.0 * (height + columns)
-    span = end - start
-    if np.linalg.norm(span) > reach:
-        end = start + span / np.linalg.norm(span) * reach
+    ends = np.round(np.stack([start, end]) * 16).astype(np.int32)  # sixteenths of pixels
     for share, light in ((1.0, 0.75), (0.75, 0.95), (0.4, 1.05)):
         mask = np.zeros((height, columns), np.uint8)
-        ends = np.round(np.stack([start, end]) * 16).astype(np.int32)  # sixteenths of pixels
         cv2.polylines(mask, [ends], False, 255, max(1, round(width * share)), cv2.LINE_AA, 4)
         x, y, w, h = cv2.boundingRect(mask)
         alpha = mask[y : y + h, x : x + w, None].astype(np.float32) / 255
         part = image[y : y + h, x : x + w]
         part += alpha * (np.minimum(color * light, 255).astype(np.float32) - part)
-
-
-def _shorter(corners: NDArray[np.float32]) -> float:
-    return float(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).min())
 
 
 def _skin(rng: np.random.Generator) -> NDArray[np.float64]:

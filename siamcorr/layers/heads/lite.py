@@ -31,6 +31,9 @@ class LiteMaps(NamedTuple):
 class LiteHead(nn.Module):
     """Anchor-free head whose score is the chance of a target times the quality of its box.
 
+    Both branches have a separable neck of their own for each side, as they look for different
+    things: the score for what tells the target apart, the box for where it ends.
+
     Args:
         in_channels: of the features.
         channels: of the correlations and towers.
@@ -40,7 +43,8 @@ class LiteHead(nn.Module):
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (17, 17), whose
         middle cell looks at the middle of the crop; logits (B, 1, 17, 17).
 
-    Keys: {cls, box}_{kernel, search}.op, {cls, box}_tower.N.op, {cls, box, quality}_pred.
+    Keys: {cls, box}_{kernel, search}.op (the necks), {cls, box}_norm, {cls, box}_tower.N.op,
+    {cls, box, quality}_pred.
     """
 
     def __init__(
