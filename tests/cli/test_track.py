@@ -1,26 +1,20 @@
 """`siamcorr track`: what it writes, how it ends, and the one line it says when it cannot."""
 
-import csv
 import json
-import os
 import re
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from cli.conftest import command, environment, frame_numbers, rows
 
 from siamcorr import MultiTracker, Tracker, build_model
-from siamcorr.cli import main, stop, track
-from siamcorr.cli.outputs import Outputs
+from siamcorr.cli import main, track
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.media import Frame, Input, SourceError, VideoSink, open_source
-from siamcorr.viewer import Session
+from siamcorr.media import Input, SourceError, VideoSink, open_source
 
 BOX = "60,40,40,28"
 
@@ -53,15 +47,6 @@ def folder(tmp_path):
 def run(*arguments):
     """Without recovery: random weights lose everything."""
     return main(["track", "--no-recover", *(str(argument) for argument in arguments)])
-
-
-def rows(path):
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def frame_numbers(path):
-    return [int(row["frame"]) for row in rows(path)]
 
 
 def boxes(path):
@@ -360,16 +345,6 @@ def test_debug_shows_the_traceback(tmp_path, random_weights, monkeypatch):
 # processes
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "siamcorr", "track", *(str(argument) for argument in arguments)]
-
-
-def environment():
-    """One thread, so that the time of a run does not hang on what else the machine does."""
-    displays = ("DISPLAY", "WAYLAND_DISPLAY")
-    return {k: v for k, v in os.environ.items() if k not in displays} | {"OMP_NUM_THREADS": "1"}
-
-
 def test_libraries_say_nothing_beside_the_one_line(clip, random_weights, tmp_path):
     """FFmpeg's own words on such a file would come from below Python."""
     cut = tmp_path / "cut.mp4"
@@ -385,43 +360,6 @@ def test_libraries_say_nothing_beside_the_one_line(clip, random_weights, tmp_pat
     assert done.stderr.splitlines() == [f"siamcorr: {cut}: not a video"]
 
 
-def test_ctrl_c_keeps_video_and_table_in_step(random_weights, tmp_path):
-    source, table, video = (tmp_path / name for name in ("in.avi", "out.csv", "out.mp4"))
-    with VideoSink(source, fps=30) as sink:
-        for _ in range(400):
-            sink.write(np.full((48, 64, 3), 128, np.uint8))
-    arguments = command(source, "--box", "20,10,20,20", "--weights", random_weights)
-    with subprocess.Popen(
-        [*arguments, "--boxes", str(table), "--output", str(video)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not (table.exists() and table.read_text().count("\n") > 3):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Traceback" not in err
-    count = len(rows(table))
-    assert 3 <= count < 400
-    assert [frame.index for frame in open_source(video)] == frame_numbers(table)
-
-
-def test_first_signal_asks_and_second_interrupts():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with stop.StopRequest() as request:
-        assert not request.asked
-        signal.raise_signal(signal.SIGTERM)
-        assert request.asked
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
 def test_ctrl_c_before_tracking_began(clip, random_weights, monkeypatch, capsys):
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -429,46 +367,6 @@ def test_ctrl_c_before_tracking_began(clip, random_weights, monkeypatch, capsys)
     monkeypatch.setattr(track, "open_source", interrupted)
     assert run(clip, "--box", BOX, "--weights", random_weights) == 130
     assert capsys.readouterr().err == "siamcorr: interrupted\n"
-
-
-def test_who_asks_while_the_source_is_waited_for_need_not_wait():
-    def source():
-        yield 1
-        signal.raise_signal(signal.SIGINT)  # nothing comes
-        yield 2
-
-    with stop.StopRequest() as request:
-        assert list(request.waited_for(source())) == [1]
-        assert request.asked
-
-
-def test_who_asks_with_a_frame_in_hand_gets_it_finished():
-    with stop.StopRequest() as request:
-        done = []
-        for item in request.waited_for([1, 2, 3]):
-            if item == 2:
-                signal.raise_signal(signal.SIGINT)
-            done.append(item)
-        assert done == [1, 2]
-
-
-def test_a_live_video_keeps_its_pace(tmp_path):
-    """Frames that were left out are made up for, a long gap up to some seconds."""
-
-    class Sink:
-        fps, frames = 10.0, 0
-
-        def write(self, image):
-            self.frames += 1
-
-    sink, counts = Sink(), []
-    outputs = Outputs(video=sink, live=True)
-    session = Session(MultiTracker(build_model("nanotrack-v2")))
-    image = np.zeros((8, 8, 3), np.uint8)
-    for index, moment in enumerate((3.0, 3.1, 3.5, 63.5, 63.6)):
-        outputs.write(Frame(index, moment, image), session)
-        counts.append(sink.frames)
-    assert counts == [1, 2, 6, 56, 57]
 
 
 def test_speed_of_what_is_live(clip, random_weights, monkeypatch, capsys):
