@@ -38,7 +38,7 @@ def backbone(randomized):
 @torch.no_grad()
 def test_shapes_and_keys(head):
     template = head.template(noise(2, 4, 8, 8))
-    assert [part.shape for part in template] == [(2, 6, 4, 4)] * 2
+    assert [part.shape for part in template] == [(2, 6, 6, 6)] * 2
     x = noise(2, 4, 16, 16, seed=1)
     prediction, maps = head(x, template), head.maps(x, template)
     assert isinstance(prediction, Prediction)
@@ -55,15 +55,19 @@ def test_shapes_and_keys(head):
 
 
 @torch.no_grad()
-def test_branches_by_hand(head):
+@pytest.mark.parametrize("crop", [2, 4, 6, 8])
+def test_branches_by_hand(head, crop):
     """Correlation as the mean over the template's middle, then norm, tower and prediction."""
+    head.crop = crop
+    margin, edge = (8 - crop) // 2, crop // 2
     z, x = noise(2, 4, 8, 8), noise(2, 4, 16, 16, seed=1)
     for side in ("cls", "box"):
         kernel, search, norm, tower = (
             head.get_submodule(f"{side}_{part}") for part in ("kernel", "search", "norm", "tower")
         )
-        middle = kernel(z)[:, :, 2:6, 2:6]
-        response = reference.depthwise(F.pad(search(x), (2, 2, 2, 2)), middle) / 16
+        middle = kernel(z)[:, :, margin : 8 - margin, margin : 8 - margin]
+        padded = F.pad(search(x), (edge, edge, edge, edge))
+        response = reference.depthwise(padded, middle) / crop**2
         out = tower(norm(response))
         maps = head.maps(x, head.template(z))
         if side == "cls":

@@ -1,11 +1,12 @@
 """A run's file: read, changed from the command line, and refused with a reason."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from siamcorr.models import load_preset
+from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import DataConfig, TrainConfig, load_config
 
 RUN = """
@@ -156,8 +157,26 @@ def test_ranges_of_data(changes, text):
         DataConfig(("a",), **changes)
 
 
-def test_the_shipped_run_is_for_a_shipped_preset():
-    config = load_config(SHIPPED / "siamcorr-lite.toml")
-    assert load_preset(config.model).name == config.model
-    assert config.unfreeze < config.epochs
-    assert config.warmup < config.epochs * (config.pairs // config.batch)
+def test_the_shipped_runs_end_in_a_shipped_preset(monkeypatch):
+    """Each goes on from the best weights of the one before; they are started in the checkout."""
+    monkeypatch.chdir(SHIPPED.parent.parent)
+    runs = [
+        load_config(SHIPPED / f"siamcorr-lite{number}.toml") for number in ("", "-2", "-3", "-4")
+    ]
+    for before, run in pairwise(runs):
+        assert run.initial == f"{before.output}/best.safetensors"
+    for run in runs:
+        assert load_preset(run.model).network.levels == load_preset("siamcorr-lite").network.levels
+        assert run.unfreeze < run.epochs
+        assert run.warmup < run.epochs * (run.pairs // run.batch)
+    assert load_preset(runs[-1].model).name == runs[-1].model == "siamcorr-lite"
+
+
+def test_the_narrow_preset_is_the_shipped_one_but_for_its_kernels():
+    narrow, shipped = (
+        load_preset(str(SHIPPED / "siamcorr-lite-narrow.toml")),
+        load_preset("siamcorr-lite"),
+    )
+    assert (assemble(narrow).head.crop, assemble(shipped).head.crop) == (4, 6)
+    assert (narrow.crop, narrow.recipe) == (shipped.crop, shipped.recipe)
+    assert replace(narrow.network, head="lite") == shipped.network

@@ -38,7 +38,8 @@ class LiteHead(nn.Module):
         in_channels: of the features.
         channels: of the correlations and towers.
         depth: SepConv blocks in a tower.
-        crop: cells a side of the template that are correlated, even.
+        crop: cells a side of the template that are correlated, even; 6 of 8 hold a target twice
+            as high as wide, with 4 its ends are out of sight.
 
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (17, 17), whose
         middle cell looks at the middle of the crop; logits (B, 1, 17, 17).
@@ -48,7 +49,7 @@ class LiteHead(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, channels: int = 128, depth: int = 2, crop: int = 4
+        self, in_channels: int, channels: int = 128, depth: int = 2, crop: int = 6
     ) -> None:
         super().__init__()
         self.crop = crop
