@@ -245,8 +245,8 @@ def stand_in(tmp_path_factory, monkeypatch):
     return install
 
 
-# A stand-in writes into the file that is its last argument.
-WRITES = '#!/bin/sh\nfor last; do :; done\necho half > "${last#file:}"\n'
+# A stand-in writes into the file that is its last argument, if it is one.
+WRITES = '#!/bin/sh\nfor last; do :; done\n[ "$last" = - ] || echo half > "${last#file:}"\n'
 BROKEN = [
     ("#!/bin/sh\nexit 1\n", "ffmpeg ended with code 1: no reason given"),
     ("#!/bin/sh\necho boom >&2\necho more >&2\nexit 3\n", "ffmpeg ended with code 3: boom"),
