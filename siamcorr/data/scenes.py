@@ -45,7 +45,8 @@ class Scene:
             picture = actor_picture(library, rng, config)
             self.before = Actor(picture, side * rng.uniform(0.4, 0.9), rng, config)
         self.seed = int(rng.integers(2**31))
-        self.hand = Hand(rng) if rng.random() < config.held else None
+        # No draw where nothing is held: runs from before there were hands keep their pairs.
+        self.hand = Hand(rng) if config.held > 0 and rng.random() < config.held else None
 
     def frame(self, time: float) -> tuple[Image, Box]:
         """The scene at a time, in seconds, as a camera takes it, and the target's box_xywh.

@@ -93,3 +93,11 @@ def test_how_many_are_held(library):
     scenes = [Scene(library, np.random.default_rng(s), SceneConfig(held=0.3)) for s in range(60)]
     assert 0.1 < np.mean([scene.hand is not None for scene in scenes]) < 0.5
     assert Scene(library, np.random.default_rng(0)).hand is None
+
+
+def test_where_nothing_is_held_nothing_is_drawn_by_lot(library):
+    """What comes after a scene out of the same generator is what it was before there were hands."""
+    never, hardly = np.random.default_rng(7), np.random.default_rng(7)
+    Scene(library, never, SceneConfig(held=0))
+    Scene(library, hardly, SceneConfig(held=1e-9))
+    assert list(never.random(3)[1:]) == list(hardly.random(2))
