@@ -60,6 +60,16 @@ def time_together(works: dict[str, Work], seconds: float, device: str) -> dict[s
     return {name: _summary(values) for name, values in times.items()}
 
 
+def check_count(frames: int, warm: int) -> None:
+    """Refuse too few frames to time, of which the first `warm` do not count.
+
+    Raises:
+        ValueError: none would be left to time, for the very first only starts the tracker.
+    """
+    if frames < warm + 2:
+        raise ValueError(f"profile: {warm + 2} frames at least, got {frames}")
+
+
 def measure_limits(dtype: torch.dtype, device: str) -> Limits:
     """Time a large matrix product and a large copy."""
     size = 2048 if device == "cpu" else 8192

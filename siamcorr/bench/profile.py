@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from siamcorr.bench.measure import check_count
 from siamcorr.models import SiameseNetwork
 from siamcorr.tracking import Box, Tracker
 from siamcorr.tracking.boxes import Image
@@ -60,8 +61,7 @@ def profile_tracker(
     Raises:
         ValueError: too few frames.
     """
-    if len(frames) < warm + 2:
-        raise ValueError(f"profile: {warm + 2} frames at least, got {len(frames)}")
+    check_count(len(frames), warm)
     watch = Stopwatch(network.device)
     tracker = Tracker(_Timed(network, watch))
     _time_recipe(tracker, watch)

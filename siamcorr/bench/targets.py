@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
+from siamcorr.bench.measure import check_count
 from siamcorr.models import SiameseNetwork
 from siamcorr.tracking import MultiTracker
 from siamcorr.tracking.boxes import Image
@@ -29,8 +30,7 @@ def time_targets(
     Raises:
         ValueError: too few frames, or frames smaller than a target.
     """
-    if len(frames) < warm + 2:
-        raise ValueError(f"profile: {warm + 2} frames at least, got {len(frames)}")
+    check_count(len(frames), warm)
     if min(counts) < 1:
         raise ValueError(f"profile: targets must be >= 1, got {min(counts)}")
     height, width = frames[0].shape[:2]

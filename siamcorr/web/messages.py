@@ -6,11 +6,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from siamcorr.media.images import rgb
+from siamcorr.tracking.boxes import Image
 from siamcorr.web.limits import Limits
 
-Image = NDArray[np.uint8]
 Message = dict[str, Any]
 
 BASELINE = (0xC0, 0xC1)  # start of a frame whose pixels come in one pass
@@ -37,7 +37,7 @@ def decode_frame(data: bytes, limits: Limits) -> Image:
         image = None
     if image is None:
         raise ValueError(f"frame: must be a JPEG, got {len(data)} bytes that cannot be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return rgb(image)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from siamcorr.models import Network
 from siamcorr.tracking import Box, MultiTracker, TrackResult, check_box
+from siamcorr.tracking.boxes import Image
 from siamcorr.web.limits import Limits
-from siamcorr.web.messages import Image, Message, decode_frame, read_box, read_command
+from siamcorr.web.messages import Message, decode_frame, read_box, read_command
 from siamcorr.web.networks import Networks
 
 

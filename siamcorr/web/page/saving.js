@@ -17,7 +17,7 @@ export class Table {
   }
 
   add({ frame, time }, scale, { number, box, score = 1, lost = false }) {
-    const sides = box.map((side) => (side * scale).toFixed(3));
+    const sides = box.map((side, index) => (side * scale[index % 2]).toFixed(3));
     const row = [frame, time.toFixed(4), ...sides, score.toFixed(4), number, Number(lost)];
     this.lines.push(row.join(","));
   }

@@ -1,6 +1,6 @@
 // Where frames come from. All sources offer the same:
 //   width, height    of the frames that are sent, in pixels
-//   scale            pixels of the original to one of those
+//   scale            pixels of the original to one of those, along x and along y
 //   live             it cannot wait
 //   next()           {image, blob, frame, time}, or null at the end
 //   play(), pause(), close()
@@ -50,7 +50,7 @@ class VideoSource {
     this.canvas = document.createElement("canvas");
     this.width = this.canvas.width = Math.max(1, Math.floor(width * shrink));
     this.height = this.canvas.height = Math.max(1, Math.floor(height * shrink));
-    this.scale = width / this.width;
+    this.scale = [width / this.width, height / this.height];
     this.live = stream !== null;
     this.index = 0;
     this.began = performance.now();
@@ -88,7 +88,7 @@ class ClipSource {
   constructor() {
     this.index = 0;
     this.frames = 1; // until the first answer tells
-    this.scale = 1;
+    this.scale = [1, 1];
     this.live = false;
     this.due = 0;
   }
