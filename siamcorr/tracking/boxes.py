@@ -67,15 +67,21 @@ def box_around(points: Sequence[float]) -> Box:
     return left, top, float(max(xs)) - left, float(max(ys)) - top
 
 
-def check_frame(frame: Image) -> None:
+def check_frame(frame: Image, size: tuple[int, int] | None = None) -> None:
     """Refuse what is no (H, W, 3) uint8 image.
+
+    Args:
+        frame: to be checked.
+        size: (height, width) of the frames before, if there were any.
 
     Raises:
         TypeError: no uint8 array.
-        ValueError: another shape, or no size.
+        ValueError: another shape, or no size, or not that of the frames before.
     """
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
         got = getattr(frame, "dtype", type(frame).__name__)
         raise TypeError(f"frame must be a uint8 array (H, W, 3), got {got}")
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
         raise ValueError(f"frame must be (H, W, 3), got {frame.shape}")
+    if size is not None and frame.shape[:2] != size:
+        raise ValueError(f"frame is {frame.shape}, but the first one was {(*size, 3)}")

@@ -9,28 +9,24 @@ a row, while nothing elsewhere came close.
 All is told to functions and comes out of them; a tracker keeps a `Memory` for each target.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from siamcorr.models.presets import CropConfig
 from siamcorr.models.recipe import RecipeConfig
 from siamcorr.tracking.boxes import Image, box_iou
-from siamcorr.tracking.crops import Color, Crop, context_box
+from siamcorr.tracking.crops import Color, Crop
 from siamcorr.tracking.decoding import Map
 from siamcorr.tracking.likeness import Appearance, appearance_of, likeness
 from siamcorr.tracking.recipes import Recipe, Step
+from siamcorr.tracking.sweep import sweep
 from siamcorr.tracking.target import Target
 
 PATIENCE = 5  # frames in a row in doubt, before the search begins
 AGREEING = 3  # frames in a row that must find the target at one place
 TILES = 8  # of the sweep in one frame, so that it takes some ten times a normal one at most
-SCALES = (1.0, 1.4, 0.7)  # of the target's last size
-STRIDE = 0.6  # from one tile to the next, as a share of its side
 # Of views of real and rendered targets 94 % are more alike than UNLIKE and 69 % more than ALIKE,
 # though seconds lie between them; of views of two things 27 % and 0.3 %.
 UNLIKE, ALIKE = 0.1, 0.5
@@ -136,33 +132,6 @@ def search(
     alike = [likeness(appearance_of(frame, step.target, fill), memory.views) for step in steps]
     memory, best = judged(memory, steps, alike, found_above(recipe.config))
     return memory, sights[best]
-
-
-@lru_cache(maxsize=64)
-def sweep(target: Target, crop: CropConfig) -> tuple[Target, ...]:
-    """Places that together cover the frame: at the target's size, then larger and smaller.
-
-    Each time from the nearest to the farthest.
-
-    Args:
-        target: where it was last.
-        crop: how large a tile is around it.
-    """
-    height, width = target.frame_size
-    places = []
-    for scale in SCALES:
-        size = target.size[0] * scale, target.size[1] * scale
-        factor = STRIDE * crop.search_size / crop.template_size
-        step = [side * factor for side in context_box(*size, crop.context, crop.keep_ratio)]
-        columns, rows = math.ceil(width / step[0]), math.ceil(height / step[1])
-        grid = [
-            ((column + 0.5) * width / columns, (row + 0.5) * height / rows)
-            for row in range(rows)
-            for column in range(columns)
-        ]
-        grid.sort(key=lambda center: math.dist(center, target.center))
-        places += [replace(target, center=center, size=size, lost=False) for center in grid]
-    return tuple(places)
 
 
 def judged(

@@ -1,45 +1,22 @@
 """One target, followed from frame to frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from siamcorr.models import Network, Template
-from siamcorr.tracking.boxes import Box, Image, check_box, check_frame
-from siamcorr.tracking.crops import Crop, mean_color
-from siamcorr.tracking.decoding import Map
-from siamcorr.tracking.forward import as_eval, blended, crops_to_tensor, predict, region_of
-from siamcorr.tracking.recipes import recipe_of
-from siamcorr.tracking.recovery import (
-    Memory,
-    Sight,
-    check_recoverable,
-    followed,
-    remembered,
-    search,
+from siamcorr.models import Network
+from siamcorr.tracking.boxes import Box, Image, check_frame
+from siamcorr.tracking.following import (
+    Followed,
+    TrackResult,
+    begun,
+    moved,
+    renewed,
+    result_of,
+    searched,
 )
-from siamcorr.tracking.target import Target
-
-
-@dataclass(frozen=True)
-class TrackResult:
-    """What a tracker says about a frame.
-
-    box_xywh: in frame pixels.
-    score: the network's confidence in the box, 0..1.
-    lost: the score is below what the preset takes for a target in sight; with `recover`, the
-        target is not seen for certain, and the box is that of its last sight.
-    response: (S, S) scores over the search crop, if asked for.
-    region: box_xywh of what the response covers, in frame pixels.
-    """
-
-    box_xywh: Box
-    score: float
-    lost: bool = False
-    response: Map | None = None
-    region: Box | None = None
+from siamcorr.tracking.forward import Matcher
+from siamcorr.tracking.recovery import Sight, check_recoverable
 
 
 class Tracker:
@@ -69,14 +46,12 @@ class Tracker:
     """
 
     def __init__(self, model: Network, *, recover: bool = False) -> None:
-        self.model = as_eval(model)
-        self.device = model.device
-        self.recipe = recipe_of(model.preset)
+        self.matcher = Matcher(model)
+        self.model, self.recipe = model, self.matcher.recipe
         self.recover = recover
         if recover:
             check_recoverable(self.recipe, model.preset.name)
-        self._template: Template | None = None
-        self._memory: Memory | None = None
+        self._one: Followed | None = None
 
     @torch.inference_mode()
     def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
@@ -87,13 +62,7 @@ class Tracker:
             ValueError: frame is not (H, W, 3), or the box has no size or lies outside of it.
         """
         check_frame(frame)
-        height, width = frame.shape[:2]
-        box = check_box(box_xywh, (height, width))
-        self._target = Target.from_box(box, (height, width))
-        self._frame_shape = frame.shape
-        self._fill = mean_color(frame)
-        self._template = self._look_at(frame)
-        self._memory = remembered(frame, self._target, self._fill) if self.recover else None
+        self._one = begun(self.matcher, frame, box_xywh, self.recover)
 
     @torch.inference_mode()
     def update(self, frame: Image, *, response: bool = False) -> TrackResult:
@@ -104,60 +73,28 @@ class Tracker:
             TypeError: frame is no uint8 array.
             ValueError: frame has not the shape of the first one.
         """
-        if self._template is None:
-            raise RuntimeError("Tracker.update: call init with a frame and a box first")
-        check_frame(frame)
-        if frame.shape != self._frame_shape:
-            raise ValueError(f"frame is {frame.shape}, but the first one was {self._frame_shape}")
-        sight = self._search(frame) if self._searching else self._follow(frame)
-        step = sight.step
-        region = region_of(sight.crops, step.response, self.recipe.config.stride)
-        lost = step.score < self.recipe.config.lost_below
-        if self._memory is not None:
-            self._target, lost = self._memory.target, self._memory.lost
-        if self._memory is None or not lost:
-            self._renew_template(frame)
-        kept = step.response if response else None
-        return TrackResult(self.box_xywh, step.score, lost, kept, region)
+        one = self._begun()
+        check_frame(frame, one.target.frame_size)
+        if one.searching:
+            one, sight = searched(one, self.matcher, frame)
+        else:
+            crops = self.recipe.search_crops(frame, one.place, one.fill)
+            maps = self.matcher.predict(crops, one.template)
+            step = self.recipe.follow(*maps, crops, one.place)
+            one, sight = moved(one, step, frame, self.recipe.config), Sight(step, crops)
+        self._one = renewed(one, self.matcher, frame)
+        return result_of(one, sight, self.recipe.config, response)
 
     @property
     def box_xywh(self) -> Box:
-        """The target's box after the last `init` or `update`."""
-        return self._target.box_xywh
+        """The target's box after the last `init` or `update`.
 
-    @property
-    def _searching(self) -> bool:
-        return self._memory is not None and self._memory.searching
+        Raises:
+            RuntimeError: `init` was not called.
+        """
+        return self._begun().target.box_xywh
 
-    def _follow(self, frame: Image) -> Sight:
-        memory = self._memory
-        target = self._target if memory is None else memory.spots[0]
-        crops = self.recipe.search_crops(frame, target, self._fill)
-        step = self.recipe.follow(*self._predict(crops), crops, target)
-        self._target = step.target
-        if memory is not None:
-            self._memory = followed(memory, step, frame, self._fill, self.recipe.config)
-        return Sight(step, crops)
-
-    def _search(self, frame: Image) -> Sight:
-        assert self._memory is not None
-        self._memory, sight = search(self._memory, self.recipe, frame, self._fill, self._predict)
-        return sight
-
-    def _predict(self, crops: list[Crop]) -> tuple[Map, Map]:
-        assert self._template is not None
-        return predict(self.model, self._tensor(crops), self._template)
-
-    def _look_at(self, frame: Image) -> Template:
-        """The target as the network knows it from this frame."""
-        crop = self.recipe.template_crop(frame, self._target, self._fill)
-        return self.model.template(self._tensor([crop]))
-
-    def _renew_template(self, frame: Image) -> None:
-        """Take over a share of how the target looks now, if the recipe says so."""
-        rate = self.recipe.config.update_rate
-        if rate and self._template is not None:
-            self._template = blended(self._template, self._look_at(frame), rate)
-
-    def _tensor(self, crops: list[Crop]) -> Tensor:
-        return crops_to_tensor(crops, self.recipe.crop.color, self.device)
+    def _begun(self) -> Followed:
+        if self._one is None:
+            raise RuntimeError("Tracker: call init with a frame and a box first")
+        return self._one

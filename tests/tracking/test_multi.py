@@ -101,8 +101,8 @@ def test_lost_targets_search_wider(model, monkeypatch):
     monkeypatch.setattr(model, "preset", replace(model.preset, recipe=recipe))
     tracker = MultiTracker(model)
     numbers = [tracker.add(FRAMES[0], box) for box in BOXES]
-    lost = tracker._followed[numbers[1]]
-    lost.target = replace(lost.target, lost=True)
+    one = tracker._followed[numbers[1]]
+    tracker._followed[numbers[1]] = replace(one, target=replace(one.target, lost=True))
     sizes = []
     search = model.search
     monkeypatch.setattr(model, "search", lambda x, z: sizes.append(x.shape) or search(x, z))

@@ -1,6 +1,7 @@
 """Recipes under a network that knows the truth: the box stays, in every kind of map."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -38,14 +39,15 @@ class PerfectTracker(Tracker):
     def __init__(self, name: str, cells: int) -> None:
         super().__init__(SiameseNetwork(load_preset(name), nn.Identity(), Oracle()))
         self.cells = cells
+        self.matcher.tensor = partial(self.seen, self.matcher.tensor)
 
-    def _tensor(self, crops):
+    def seen(self, tensor, crops):
         self.crops = crops
         if hasattr(self, "truth"):
             answer = {"points": distances, "anchors": offsets, "scales": peaks, "filter": peaks}
             maps = answer[self.recipe.config.kind](self, crops)
             self.model.head.maps = Prediction(*(torch.tensor(m, dtype=torch.float32) for m in maps))
-        return super()._tensor(crops)
+        return tensor(crops)
 
 
 def grid(tracker: PerfectTracker, crop: Crop) -> np.ndarray:
@@ -127,7 +129,7 @@ def test_a_perfect_peak_gives_back_the_same_box(name, cells, box):
     for _ in range(10):
         x, y, w, h = tracker.update(FRAME).box_xywh
         half = config.stride / config.scales.upsample / 2 * 1.02
-        crop = tracker.recipe.search_crops(FRAME, tracker._target, (0, 0, 0))[1]
+        crop = tracker.recipe.search_crops(FRAME, tracker._one.target, (0, 0, 0))[1]
         assert x == pytest.approx(box[0], abs=half * crop.width / len(crop.image))
         assert y == pytest.approx(box[1], abs=half * crop.height / len(crop.image))
         assert (w, h) == pytest.approx(box[2:], abs=1e-9)
@@ -174,7 +176,7 @@ def flat(color) -> np.ndarray:
 def test_colour_as_the_network_knows_it(name, color):
     tracker = PerfectTracker(name, 17)
     tracker.init(flat((200, 100, 50)), BOXES[0])
-    assert tracker._template[0][0].tolist() == pytest.approx(color, abs=1e-3)
+    assert tracker._one.template[0][0].tolist() == pytest.approx(color, abs=1e-3)
 
 
 def test_filter_renews_its_template():
@@ -183,13 +185,13 @@ def test_filter_renews_its_template():
     for each in (tracker, fixed):
         each.init(flat(150), BOXES[0])
         each.truth = BOXES[0]
-    first = tracker._template[0][0]
+    first = tracker._one.template[0][0]
     for expected in (1, 1.99, 2.9701):
         tracker.update(flat(250))
         fixed.update(flat(250))
-        renewed = tracker._template[0][0] - first
+        renewed = tracker._one.template[0][0] - first
         assert renewed.tolist() == pytest.approx([expected] * 3, abs=1e-3)
-    assert fixed._template[0][0].tolist() == [150] * 3
+    assert fixed._one.template[0][0].tolist() == [150] * 3
 
 
 def test_filter_renews_its_template_where_the_target_went():
@@ -197,8 +199,8 @@ def test_filter_renews_its_template_where_the_target_went():
     ramp = np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (240, 1, 3))
     tracker = PerfectTracker("dcfnet", 125)
     tracker.init(ramp, (90, 90, 30, 30))
-    first = tracker._template[0][0]
+    first = tracker._one.template[0][0]
     tracker.truth = (110, 90, 30, 30)
     tracker.update(ramp)
-    renewed = 100 * (tracker._template[0][0] - first)
+    renewed = 100 * (tracker._one.template[0][0] - first)
     assert renewed.tolist() == pytest.approx([20] * 3, abs=0.6)

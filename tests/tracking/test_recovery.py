@@ -16,8 +16,6 @@ from siamcorr.tracking.recipes import Step, recipe_of
 from siamcorr.tracking.recovery import (
     AGREEING,
     PATIENCE,
-    SCALES,
-    STRIDE,
     TILES,
     check_recoverable,
     followed,
@@ -25,8 +23,8 @@ from siamcorr.tracking.recovery import (
     judged,
     remembered,
     search,
-    sweep,
 )
+from siamcorr.tracking.sweep import SCALES, STRIDE, sweep
 from siamcorr.tracking.target import Target
 
 SIZE = (360, 640)
