@@ -1,14 +1,12 @@
 """The loop: pairs in, better weights out; killed and resumed, on one process or many."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -18,6 +16,7 @@ from siamcorr.layers.heads.lite import LiteHead
 from siamcorr.models import SiameseNetwork, for_inference
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.losses import Losses, anchor_free_losses
+from siamcorr.training.optimizing import learning_rate, make_optimizer, moving_average
 from siamcorr.training.pairs import Pair, PairDataset, collate
 from siamcorr.training.processes import Processes
 
@@ -77,15 +76,7 @@ class Trainer:
         self.best = -1.0
         average = partial(moving_average, config.average)
         self.average = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-        head = [p for name, p in network.named_parameters() if not name.startswith("backbone.")]
-        groups: list[dict[str, Any]] = [
-            {"params": head, "lr": config.rate},
-            {
-                "params": [*network.backbone.parameters()],
-                "lr": config.rate * config.backbone_rate,
-            },
-        ]
-        self.optimizer = _optimizer(groups, config)
+        self.optimizer = make_optimizer(network, config)
         self.steps = config.pairs // config.batch
         self.schedule = LambdaLR(
             self.optimizer, lambda step: learning_rate(step, config, self.steps * config.epochs)
@@ -192,41 +183,6 @@ class Trainer:
         return cast("SiameseNetwork", self.average.module).eval()
 
 
-def learning_rate(step: int, config: TrainConfig, steps: int) -> float:
-    """Share of the highest rate at a step: a line up to it, then half a cosine down to a hundredth.
-
-    Example:
-        >>> from siamcorr.training.config import DataConfig
-        >>> config = TrainConfig("m", "o", DataConfig(("f",)), warmup=10)
-        >>> [round(learning_rate(step, config, 110), 3) for step in (0, 9, 10, 60, 110)]
-        [0.1, 1.0, 1.0, 0.505, 0.01]
-    """
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, steps - config.warmup)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2
-
-
-@torch.no_grad()
-def moving_average(
-    decay: float, averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int
-) -> None:
-    """Move averages towards values, in place; faster at first, or the random start would stay.
-
-    Args:
-        decay: the share of the old that is kept in the long run.
-        averages: of weights and buffers.
-        values: what they are now.
-        count: updates so far.
-    """
-    kept = min(decay, (1 + int(count)) / (10 + int(count)))
-    for average, value in zip(averages, values, strict=True):
-        if average.is_floating_point():
-            average.lerp_(value, 1 - kept)
-        else:
-            average.copy_(value)
-
-
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint so that path holds all of it, or what it held before."""
     partial = path.with_name(f".{path.name}.part")
@@ -235,9 +191,3 @@ def save(path: Path, state: dict[str, Any]) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _optimizer(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    if config.optimizer == "sgd":
-        return SGD(groups, momentum=0.9, weight_decay=config.weight_decay)
-    return AdamW(groups, weight_decay=config.weight_decay)

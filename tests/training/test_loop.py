@@ -10,7 +10,8 @@ from torch import nn
 
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import DataConfig, TrainConfig
-from siamcorr.training.loop import Trainer, learning_rate, moving_average, save
+from siamcorr.training.loop import Trainer, save
+from siamcorr.training.optimizing import learning_rate, moving_average
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes
 
