@@ -4,8 +4,8 @@ from siamcorr.media.coco import CocoSink
 from siamcorr.media.display import display_available
 from siamcorr.media.frames import Frame, SourceError
 from siamcorr.media.images import read_image, write_image
-from siamcorr.media.live import Patience
 from siamcorr.media.overlay import draw_result, heat_map
+from siamcorr.media.reconnecting import Patience
 from siamcorr.media.rows import TableSink
 from siamcorr.media.sinks import VideoSink
 from siamcorr.media.sources import Source, open_source

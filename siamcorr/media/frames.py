@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+FALLBACK_FPS = 30.0  # where a source does not say
+
 
 class SourceError(ValueError):
     """A source that cannot be opened, or that broke while it was read."""

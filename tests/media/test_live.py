@@ -1,269 +1,21 @@
 """Live sources: the newest frame, what is left out counted, and back again after a break."""
 
-import gc
-import queue
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from contextlib import closing
-from itertools import count, islice
+from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from waiting import LONG, threads, wait_for
 
-from siamcorr.media import SourceError, captures, live, open_source, sources
-from siamcorr.media.live import Patience, ReadingThread, Reconnecting
+from siamcorr.media import Patience, SourceError, captures, live, open_source
 
-LONG = 20.0  # seconds until a test that waits in vain gives up
 SHORT = Patience(first=0.01, longest=0.02, total=0.05)
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.005)
-
-
-def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "siamcorr-source"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_thread_before():
-    gc.collect()  # the iterators that tracebacks of other tests hold
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_left():
-    yield
-    wait_for(lambda: not threads(), "threads end")
-
-
-# patience
-
-
-@pytest.mark.parametrize(
-    ("patience", "waits"),
-    [
-        (Patience(0.5, 4, 15), [0.5, 1, 2, 4, 4, 3.5]),  # the last try as the time runs out
-        (Patience(0.5, 0.5, 1.25), [0.5, 0.5, 0.25]),
-        (Patience(3, 4, 2), [2]),
-    ],
-)
-def test_waits_double_up_to_a_bound(patience, waits, monkeypatch):
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    taken = []
-    for wait in patience.waits():
-        taken.append(wait)
-        clock.now += wait
-    assert taken == waits
-
-
-@pytest.mark.parametrize("values", [(0, 1, 1), (2, 1, 1), (1, 1, 0), (float("nan"), 1, 1)])
-def test_patience_out_of_range(values):
-    with pytest.raises(ValueError, match="must be 0 < first <= longest, 0 < total, got "):
-        Patience(*values)
-
-
-# connections
-
-
-class Connected:
-    """Gives what it is told to, and then no more; raises what is an error."""
-
-    def __init__(self, *items):
-        self.items, self.closed = list(items), 0
-
-    def read(self):
-        item = self.items.pop(0) if self.items else None
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-    def close(self):
-        self.closed += 1
-
-
-def reconnecting(*connections, patience=SHORT):
-    """Gives one connection after another; an error among them is a try that fails."""
-    later = list(connections[1:])
-
-    def connect():
-        connection = later.pop(0) if later else OSError("gone for good")
-        if isinstance(connection, Exception):
-            raise connection
-        return connection
-
-    return Reconnecting(connections[0], connect, patience, threading.Event())
-
-
-@pytest.mark.parametrize(
-    ("connections", "expected", "reconnects"),
-    [
-        ([Connected("a", "b")], "ab", 0),
-        ([Connected("a"), Connected("b", "c"), Connected("d")], "abcd", 2),
-        ([Connected("a"), SourceError("no"), OSError("no"), Connected("b")], "ab", 1),
-        ([Connected("a"), Connected(), Connected("b")], "ab", 1),  # one that gives nothing is none
-        ([Connected(), Connected("a")], "a", 1),
-    ],
-)
-def test_what_breaks_off_is_connected_anew(connections, expected, reconnects):
-    source = reconnecting(*connections, patience=Patience(0.001, 0.001, 0.3))
-    items = source.read_all()
-    assert [next(items) for _ in expected] == list(expected)
-    with pytest.raises(TimeoutError, match=r"^not back within 0\.3 s$"):
-        next(items)
-    assert source.reconnects == reconnects
-    opened = [connection for connection in connections if isinstance(connection, Connected)]
-    assert [connection.closed for connection in opened] == [1] * len(opened)
-
-
-def test_patience_is_fresh_after_each_break(monkeypatch):
-    began = []
-    waits = Patience.waits
-    monkeypatch.setattr(Patience, "waits", lambda self: began.append(1) or waits(self))
-    source = reconnecting(Connected("a"), Connected("b"), Connected("c"))
-    with pytest.raises(TimeoutError):
-        list(source.read_all())
-    assert len(began) == 3
-
-
-@pytest.mark.parametrize("place", ["reading", "connecting"])
-def test_another_error_is_passed_on(place):
-    broken = Connected("b", KeyError("mine")) if place == "reading" else KeyError("mine")
-    first = Connected("a")
-    thread = ReadingThread(reconnecting(first, broken).read_all(), 9, newest=False)
-    with pytest.raises(KeyError, match="mine"):
-        list(thread)
-    thread.close()
-    assert first.closed == 1
-
-
-def test_close_ends_a_long_wait():
-    first = Connected("a")
-    source = reconnecting(first, patience=Patience(LONG, LONG, LONG))
-    thread = ReadingThread(source.read_all(), 1, newest=True, stop=source._stop)
-    items = iter(thread)
-    assert next(items) == "a"
-    wait_for(lambda: first.closed, "the break is seen")
-    thread.close(LONG / 2)
-    assert threads() == []
-    assert list(items) == []
-
-
-# the thread
-
-
-def given(pipe):
-    """What is put into a queue, until None."""
-    yield from iter(pipe.get, None)
-
-
-def test_newest_item_is_given_and_the_others_counted():
-    pipe = queue.Queue()
-    thread = ReadingThread(given(pipe), 1, newest=True)
-    items = iter(thread)
-    taken = []
-    for first, last in ((0, 1), (1, 6), (6, 7), (7, 10)):
-        for number in range(first, last):
-            pipe.put(number)
-        wait_for(lambda last=last: thread.dropped + len(taken) + 1 == last, "all are read")
-        taken.append(next(items))
-    assert taken == [0, 5, 6, 9]
-    assert thread.dropped == 6
-    pipe.put(None)
-    assert list(items) == []
-
-
-def test_delay_does_not_grow_behind_a_slow_consumer():
-    """Thirty a second come, some eight are taken: in line, the twelfth would be 30 behind."""
-    produced, stop = SimpleNamespace(last=-1), threading.Event()
-
-    def camera():
-        for number in count():
-            if stop.wait(1 / 30):
-                return
-            produced.last = number
-            yield number
-
-    thread = ReadingThread(camera(), 1, newest=True, stop=stop)
-    taken, behind = [], []
-    for number in islice(thread, 12):
-        behind.append(produced.last - number)
-        taken.append(number)
-        time.sleep(0.12)
-    dropped = thread.dropped
-    thread.close()
-    assert max(behind[-6:]) < 10
-    assert sorted(behind)[6] <= 1
-    assert taken[-1] - taken[0] > 24
-    assert 0 <= dropped + len(taken) - (taken[-1] + 1) <= produced.last - taken[-1]
-
-
-def test_stored_items_wait_for_room():
-    read = []
-
-    def items():
-        for number in range(20):
-            read.append(number)
-            yield number
-
-    thread = ReadingThread(items(), 4, newest=False)
-    wait_for(lambda: len(read) == 5, "the room is full and one in hand")
-    time.sleep(0.05)
-    assert len(read) == 5
-    assert list(thread) == list(range(20))
-    assert thread.dropped == 0
-    thread.close()
-
-
-def test_error_comes_after_what_was_read_before_it():
-    def items():
-        yield from "abc"
-        raise SourceError("the fourth is broken")
-
-    thread = ReadingThread(items(), 9, newest=False)
-    wait_for(lambda: not threads(), "the thread is through")
-    iterator = iter(thread)
-    assert [next(iterator) for _ in "abc"] == ["a", "b", "c"]
-    with pytest.raises(SourceError, match="the fourth is broken"):
-        next(iterator)
-
-
-@pytest.mark.parametrize("newest", [True, False])
-def test_close_closes_the_items_also_where_nobody_reads(newest):
-    closed = []
-
-    def items():
-        try:
-            for number in count():
-                time.sleep(0.001)
-                yield number
-        finally:
-            closed.append(True)
-
-    thread = ReadingThread(items(), 2, newest=newest)
-    wait_for(lambda: len(thread._ready) == 2, "the room is full")
-    thread.close()
-    assert closed == [True]
-    assert list(thread) == []
-
-
-def test_close_ends_who_waits_for_an_item():
-    pipe, ended = queue.Queue(), []
-    thread = ReadingThread(given(pipe), 1, newest=True)
-    waiting = threading.Thread(target=lambda: ended.append(list(thread)))
-    waiting.start()
-    thread.close(0.01)  # it is stuck in the queue, as in a call that does not return
-    waiting.join(LONG)
-    assert ended == [[]]
-    assert len(threads()) == 1
-    pipe.put(None)
 
 
 # cameras, with one that stands in for OpenCV's
@@ -308,7 +60,7 @@ def camera(monkeypatch):
     class Fresh(Camera):
         opened, gate = [], threading.Semaphore(0)
 
-    monkeypatch.setattr(sources.cv2, "VideoCapture", Fresh)
+    monkeypatch.setattr(captures.cv2, "VideoCapture", Fresh)
     return Fresh
 
 
@@ -367,7 +119,7 @@ def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch
 
 def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
     """It returns, and the camera is released once the call does."""
-    monkeypatch.setattr(sources, "CLOSING", 0.01)
+    monkeypatch.setattr(live, "CLOSING", 0.01)
     camera.plans = ("ff",)
     source = open_source("0")
     assert next(iter(source)).index == 0
@@ -379,7 +131,7 @@ def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
 
 
 def test_close_of_a_source_that_waits_to_reconnect(camera, monkeypatch):
-    monkeypatch.setattr(sources, "CLOSING", LONG / 2)
+    monkeypatch.setattr(live, "CLOSING", LONG / 2)
     camera.plans = ("f",)
     source = open_source("0", patience=Patience(LONG, LONG, LONG))
     camera.gate.release()
@@ -430,7 +182,7 @@ def opened(server, patience):
 
 
 def test_stream_goes_on_after_a_break(server, monkeypatch):
-    monkeypatch.setattr(sources, "CLOSING", LONG)
+    monkeypatch.setattr(live, "CLOSING", LONG)
     source = opened(server, Patience(0.1, 0.5, LONG))
     assert (source.live, source.frame_count, source.reconnects) == (True, None, 0)
     frames = iter(source)

@@ -1,19 +1,17 @@
 """Sources: which frames come, in which order, colours and times, and what is said if none do."""
 
-import gc
 import socket
 import struct
-import threading
-import time
 import zlib
 from itertools import islice
 
 import cv2
 import numpy as np
 import pytest
+from waiting import threads, wait_for
 
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.media import SourceError, open_source, sources
+from siamcorr.media import SourceError, open_source, stored
 
 FPS, COUNT = 25, 12
 
@@ -172,17 +170,8 @@ def test_url_of_a_file_is_read_as_one(video):
 # reading ahead
 
 
-def reading_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "siamcorr-source"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_thread_before():
-    gc.collect()  # the iterators that tracebacks of other tests hold
-
-
 @pytest.fixture(params=["video", "folder"])
-def stored(request, tmp_path, clip):
+def path(request, tmp_path, clip):
     if request.param == "video":
         return write_video(tmp_path / "clip.avi", clip, "MJPG")
     for number, image in enumerate(clip):
@@ -190,33 +179,32 @@ def stored(request, tmp_path, clip):
     return tmp_path
 
 
-def test_reading_ahead_changes_nothing(stored):
-    ahead, plain = open_source(stored, 1), open_source(stored, 1)
+def test_reading_ahead_changes_nothing(path):
+    ahead, plain = open_source(path, 1), open_source(path, 1)
     for frame, same in zip(ahead, plain.frames(), strict=True):
         assert (frame.index, frame.time) == (same.index, same.time)
         np.testing.assert_array_equal(frame.image, same.image)
     assert (ahead.dropped, ahead.reconnects) == (0, 0)
-    assert reading_threads() == []
+    assert threads() == []
 
 
-def test_thread_reads_from_the_second_frame_on(stored):
+def test_thread_reads_from_the_second_frame_on(path):
     """Whoever takes one frame out of a video would wait for nothing but the decoding of more."""
-    source = open_source(stored)
+    source = open_source(path)
     frames = iter(source)
     assert next(frames).index == 0
-    assert reading_threads() == []
+    assert threads() == []
     assert next(frames).index == 1
-    assert len(reading_threads()) == 1
-    while len(source._reading._ready) < sources.AHEAD:
-        time.sleep(0.001)
+    assert len(threads()) == 1
+    wait_for(lambda: len(source._reading._ready) == stored.AHEAD, "it has read ahead")
     source.close()
-    assert reading_threads() == []
+    assert threads() == []
     assert list(frames) == []
 
 
-def test_frames_that_nobody_wants_end_the_thread(stored):
-    assert [frame.index for frame in islice(open_source(stored), 2)] == [0, 1]
-    assert reading_threads() == []
+def test_frames_that_nobody_wants_end_the_thread(path):
+    assert [frame.index for frame in islice(open_source(path), 2)] == [0, 1]
+    assert threads() == []
 
 
 # cameras and streams, see test_live.py
