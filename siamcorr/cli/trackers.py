@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from siamcorr.adaptors.onnx import onnx_network
+from siamcorr.adaptors.onnxruntime import onnx_network
 from siamcorr.adaptors.opencv import Peer
 from siamcorr.models import (
     Network,

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from siamcorr import MultiTracker, Tracker
-from siamcorr.adaptors import onnx as adaptor
-from siamcorr.adaptors.onnx import OnnxNetwork, export_onnx, onnx_network
+from siamcorr.adaptors import onnxruntime as adaptor
+from siamcorr.adaptors.onnx import export_onnx
+from siamcorr.adaptors.onnxruntime import OnnxNetwork, onnx_network
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import assemble, build_model, cache_dir, load_preset
 from siamcorr.models.presets import configs_dir

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from siamcorr import build_model
-from siamcorr.adaptors import onnx as adaptor
+from siamcorr.adaptors import onnxruntime as adaptor
 from siamcorr.cli import main, trackers
 from siamcorr.data import ClipConfig, render_clip
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from siamcorr import build_model
-from siamcorr.adaptors.onnx import OnnxNetwork
+from siamcorr.adaptors.onnxruntime import OnnxNetwork
 from siamcorr.cli import main
 
 for _name in ("onnx", "onnxruntime", "onnxscript"):
