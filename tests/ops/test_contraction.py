@@ -12,7 +12,7 @@ from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
 from siamcorr.ops import contraction
 from siamcorr.ops.contraction import ARGUMENTS, Task, compute
 from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods import conv, fft, gemm
+from siamcorr.ops.methods import conv, cutting, fft, gemm
 
 # Own and shared templates, O of 1 to 3, odd and even sizes that are not square, dilation.
 BATCHED = [
@@ -72,8 +72,8 @@ def test_methods_equal_conv(method, want, geometry):
 @all_geometries
 def test_methods_equal_conv_in_pieces(monkeypatch, budget, method, geometry):
     """However little memory there is, which cuts along each axis in turn."""
-    monkeypatch.setattr(gemm, "BUDGET", budget)
-    monkeypatch.setattr(gemm, "pieces", gemm.pieces.__wrapped__)  # no memory of other budgets
+    monkeypatch.setattr(cutting, "BUDGET", budget)
+    monkeypatch.setattr(gemm, "pieces", cutting.pieces.__wrapped__)  # no memory of other budgets
     monkeypatch.setattr(fft, "PART", budget)
     given = tensors(geometry)
     for want in ARGUMENTS:
@@ -142,13 +142,13 @@ def test_conv_sums_channels_within_its_budget(monkeypatch, budget, shared):
     assert max(sizes) == max(1, min(5, budget // each))
 
 
-@pytest.mark.parametrize("budget", [1, 2000, 9000, gemm.BUDGET])
+@pytest.mark.parametrize("budget", [1, 2000, 9000, cutting.BUDGET])
 def test_pieces_keep_the_budget(monkeypatch, budget):
     """The product of a piece fits, or is the least: one template row, one response row."""
-    monkeypatch.setattr(gemm, "BUDGET", budget)
+    monkeypatch.setattr(cutting, "BUDGET", budget)
     for geometry in BATCHED if budget < 10_000 else BATCHED + large_geometries():
         least = geometry.template[3] * geometry.search[3]
-        for piece in gemm.pieces.__wrapped__(geometry, 4):
+        for piece in cutting.pieces.__wrapped__(geometry, 4):
             rows = length(piece.search_rows(geometry.dilation))
             axes = length(piece.batch) * length(piece.outputs) * length(piece.cells)
             elements = axes * rows * least
@@ -157,17 +157,17 @@ def test_pieces_keep_the_budget(monkeypatch, budget):
 
 @pytest.mark.parametrize("budget", [1, 2000, 9000])
 def test_pieces_cover_the_work_once(monkeypatch, budget):
-    monkeypatch.setattr(gemm, "BUDGET", budget)
+    monkeypatch.setattr(cutting, "BUDGET", budget)
     for geometry in BATCHED:
         batch, outputs, rows, _ = geometry.response
         whole = torch.zeros(batch, outputs, geometry.template[2], rows)
-        for piece in gemm.pieces.__wrapped__(geometry, 8):
+        for piece in cutting.pieces.__wrapped__(geometry, 8):
             whole[piece.batch, piece.outputs, piece.cells, piece.rows] += 1
         assert torch.equal(whole, torch.ones_like(whole)), geometry
 
 
 def test_pieces_are_one_where_there_is_room():
-    assert len(gemm.pieces(Geometry("batched", (2, 8, 16, 16), (2, 8, 4, 4)), 4)) == 1
+    assert len(cutting.pieces(Geometry("batched", (2, 8, 16, 16), (2, 8, 4, 4)), 4)) == 1
 
 
 def test_fft_transforms_are_large_enough_and_fast():

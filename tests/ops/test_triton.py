@@ -75,7 +75,7 @@ def test_reference(device, shared, size, op):
 
 def test_reference_in_pieces(device, monkeypatch):
     """The matrix product of the batched form in more than one part."""
-    monkeypatch.setattr("siamcorr.ops.methods.gemm.BUDGET", 1000)
+    monkeypatch.setattr("siamcorr.ops.methods.cutting.BUDGET", 1000)
     geometry = geometry_of("batched", "many, dilated", shared=False, outputs=2)
     x, z = arguments("response", geometry, torch.float64)
     result = triton_method.batched_response(x.to(device), z.to(device), geometry)

@@ -8,59 +8,18 @@ convolution comes near. It makes more products than needed, since y is also take
 template cell leaves the response; a few template rows at a time keep that, and y, small.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import reduce
-from itertools import product
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry, exporting, remembered
+from siamcorr.ops.geometry import Geometry, exporting
+from siamcorr.ops.methods.cutting import Piece, depthwise_pieces, pieces
 from siamcorr.ops.methods.turned import search_gradient, template_gradient
 
-BUDGET = 64 << 20  # bytes of the intermediate y; one row of a template is the least
-PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
-
 CellSum = Callable[[Tensor, int, int, int], Tensor]
-
-
-class Piece(NamedTuple):
-    """A part of the work whose y fits the budget: searches, outputs, template and response rows."""
-
-    batch: slice
-    outputs: slice
-    cells: slice
-    rows: slice
-
-    def search_rows(self, dilation: int) -> slice:
-        """The rows of search that this piece touches."""
-        first, last = self.cells.start * dilation, (self.cells.stop - 1) * dilation
-        return slice(self.rows.start + first, self.rows.stop + last)
-
-
-@remembered
-def pieces(geometry: Geometry, itemsize: int) -> list[Piece]:
-    """Cut the work up, only as far as full speed and the budget demand."""
-    batch, outputs, rows, _ = geometry.response
-    _, _, h, w = geometry.template
-    groups = -(-h // -(-PRODUCT_ROWS // max(1, w * outputs)))
-    cells = -(-h // groups)
-
-    def most(limit: int, others: int) -> int:
-        """How many of an axis fit, if each of them costs the others' elements."""
-        return max(1, min(limit, BUDGET // max(1, others * itemsize)))
-
-    line = w * geometry.search[3]
-    if cells * (rows + (cells - 1) * geometry.dilation) * line * itemsize > BUDGET:
-        cells = 1
-    row_step = most(rows, cells * line)
-    plane = cells * (row_step + (cells - 1) * geometry.dilation) * line
-    output_step = most(outputs, plane)
-    batch_step = most(batch, output_step * plane)
-    axes = ((batch, batch_step), (outputs, output_step), (h, cells), (rows, row_step))
-    return [Piece(*parts) for parts in product(*(_slices(*axis) for axis in axes))]
 
 
 def batched_response(
@@ -122,15 +81,9 @@ def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> 
     The window's columns are laid out side by side, so that the product is over v, and the
     shifted sum over u alone.
     """
-    (_, _, h, w), (extent, reach) = geometry.template, geometry.extent
-    batch, channels, rows, columns = geometry.response
+    (_, _, h, _), (extent, reach) = geometry.template, geometry.extent
     d, result = geometry.dilation, search.new_empty(geometry.response)
-    line = columns * (w + h) * search.element_size()  # bytes for a row of search
-    row_step = max(1, min(rows, BUDGET // line - extent + 1))
-    planes = max(1, BUDGET // ((row_step + extent - 1) * line))
-    channel_step = min(channels, planes)
-    axes = (batch, max(1, planes // channel_step)), (channels, channel_step), (rows, row_step)
-    for b, c, r in product(*(_slices(*axis) for axis in axes)):
+    for b, c, r in depthwise_pieces(geometry, search.element_size()):
         band = search[b, c, r.start : r.stop + extent - 1]
         windows = band.unfold(3, reach, 1)[..., ::d]  # (b, c, R, W', w)
         own = template[b if len(template) > 1 else slice(None), c]
@@ -214,10 +167,6 @@ def _own(piece: Piece, cells: Tensor) -> Tensor:
 
 def _own_batch(piece: Piece, count: int) -> slice:
     return slice(None) if count == 1 else piece.batch
-
-
-def _slices(length: int, step: int) -> Iterator[slice]:
-    return (slice(low, min(low + step, length)) for low in range(0, length, step))
 
 
 def work(geometry: Geometry) -> list[float]:
