@@ -48,3 +48,13 @@ def pair(
 def relative(result: Tensor, exact: Tensor) -> float:
     """Frobenius norm of the difference, relative to that of what is exact."""
     return float((result.double() - exact.double()).norm() / exact.double().norm())
+
+
+def gradients(function, x: Tensor, z: Tensor, **options) -> list[Tensor]:
+    """The response and both gradients, for a gradient of the response that is not constant."""
+    x, z = x.detach().clone().requires_grad_(), z.detach().clone().requires_grad_()
+    response = function(x, z, **options)
+    generator = torch.Generator().manual_seed(5)
+    grad = torch.randn(response.shape, generator=generator, dtype=torch.float64)
+    response.backward(grad.to(response.dtype))
+    return [response.detach(), x.grad, z.grad]

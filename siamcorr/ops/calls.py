@@ -14,7 +14,8 @@ from torch import Tensor
 
 from siamcorr.ops.contract import Method, Padding, check_call
 from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
-from siamcorr.ops.geometry import AnyOp, Geometry
+from siamcorr.ops.geometry import AnyOp, Geometry, tracing
+from siamcorr.ops.opaque import contract_in_graph
 from siamcorr.ops.plan import choose
 
 KEPT = 4096  # calls that are remembered
@@ -54,6 +55,8 @@ def correlate(
         template = template * scale
     if op == "naive":  # O templates for all are one batch of O*C channels that is shared
         template = template.reshape(task.geometry.template)
+    if torch.compiler.is_compiling():
+        return contract_in_graph(search, template, task)
     graph = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
     if function is None or graph or transformed():
         return contract(search, template, task)
@@ -66,7 +69,7 @@ def _call(
     op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
 ) -> Call:
     arguments = op, search, template, padding, dilation, method
-    if torch.compiler.is_compiling():  # a graph is traced once; its guards are the memory
+    if torch.compiler.is_compiling() or tracing():  # a graph is made once, and is the memory
         return _work_out(*arguments)
     try:
         kinds = search.dtype, template.dtype, search.device, template.device
@@ -87,6 +90,8 @@ def _work_out(
     op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
 ) -> Call:
     sides, geometry = check_call(op, search, template, padding, dilation, method)
+    if not torch.compiler.is_compiling() and tracing():
+        geometry = geometry.fixed()  # its sizes are tensors
     task = Task("response", geometry, method)
     kind = search.device.type
     if torch.compiler.is_compiling() or kind == "meta" or not len(search) or search.dtype in HALF:

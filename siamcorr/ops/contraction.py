@@ -11,7 +11,7 @@ gradient of each contraction is made of the other two, and that holds again for 
 second and higher orders come from the same three functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -51,6 +51,9 @@ class Task(NamedTuple):
     want: Want
     geometry: Geometry
     method: str
+
+
+Contract = Callable[[Tensor, Tensor, Task], Tensor]
 
 
 def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
@@ -103,6 +106,19 @@ def response_to_spectrum(search: Tensor, spectrum: Tensor, task: Task) -> Tensor
     return result.to(search.dtype)
 
 
+def gradients(
+    call: Contract, kept: Sequence[Tensor], grad: Tensor, task: Task, needed: Sequence[bool]
+) -> list[Tensor | None]:
+    """The gradients of both arguments of a contraction, made by `call`; only those needed."""
+    given: dict[Want, Tensor] = dict(zip(ARGUMENTS[task.want], kept, strict=True))
+    given[task.want] = grad
+    results: list[Tensor | None] = []
+    for want, wanted in zip(ARGUMENTS[task.want], needed, strict=False):
+        first, second = (given[name] for name in ARGUMENTS[want])
+        results.append(call(first, second, task._replace(want=want)) if wanted else None)
+    return results
+
+
 class Contraction(torch.autograd.Function):
     """Any of the three contractions, with the other two as its gradients."""
 
@@ -120,15 +136,9 @@ class Contraction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        """Only the gradients that are asked for."""
-        task: Task = ctx.task
-        given: dict[Want, Tensor] = dict(zip(ARGUMENTS[task.want], ctx.saved_tensors, strict=True))
-        given[task.want] = grad
-        gradients: list[Tensor | None] = []
-        for want, needed in zip(ARGUMENTS[task.want], ctx.needs_input_grad, strict=False):
-            first, second = (given[name] for name in ARGUMENTS[want])
-            gradients.append(contract(first, second, task._replace(want=want)) if needed else None)
-        return gradients[0], gradients[1], None
+        """The other two contractions."""
+        first, second = gradients(contract, ctx.saved_tensors, grad, ctx.task, ctx.needs_input_grad)
+        return first, second, None
 
     @staticmethod
     def vmap(

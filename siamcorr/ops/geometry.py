@@ -12,6 +12,7 @@ from torch import Tensor
 # Whether the graph leaves for another runtime; torch 2.6 knows no more than that it is compiled.
 exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -98,6 +99,11 @@ class Geometry(NamedTuple):
         _, _, rows, columns = self.response
         cells = self.template[2] * self.template[3]
         return 2 * batch * self.outputs * channels * cells * rows * columns
+
+
+def tracing() -> bool:
+    """Whether torch.jit.trace runs, where sizes are tensors."""
+    return torch._C._get_tracing_state() is not None
 
 
 def remembered(function: Callable[P, T]) -> Callable[P, T]:

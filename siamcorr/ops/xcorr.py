@@ -11,12 +11,14 @@ Order is (search, template), as in F.conv2d(input, weight). What they take and r
 `contract.py`, how they are computed and differentiated in `contraction.py`.
 """
 
+import torch
 from torch import Tensor
 
 from siamcorr.ops.calls import correlate
 from siamcorr.ops.contract import Method, Padding, pad_search
 from siamcorr.ops.contraction import Task, contract, response_to_spectrum
 from siamcorr.ops.geometry import AnyOp
+from siamcorr.ops.opaque import contract_in_graph
 from siamcorr.ops.prepare import PreparedTemplate, check_prepared
 
 
@@ -170,5 +172,6 @@ def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> T
     geometry = ready.geometry._replace(search=padded.shape)
     task = Task("response", geometry, ready.method)
     if ready.spectrum is None or search.shape[0] == 0:
-        return contract(padded, ready.template, task)
+        run = contract_in_graph if torch.compiler.is_compiling() else contract
+        return run(padded, ready.template, task)
     return response_to_spectrum(padded, ready.spectrum, task)

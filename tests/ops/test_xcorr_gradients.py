@@ -1,23 +1,10 @@
-"""Gradients of naive, batched and depthwise by every method, eager, compiled and exported."""
+"""Gradients of naive, batched and depthwise by every method."""
 
 import pytest
 import torch
-from pairs import all_methods, all_ops, pair, relative
+from pairs import all_methods, all_ops, gradients, pair, relative
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
-
-from siamcorr import xcorr_batched
-
-
-def gradients(function, x: Tensor, z: Tensor, **options) -> list[Tensor]:
-    """The response and both gradients, for a gradient of the response that is not constant."""
-    x, z = x.detach().clone().requires_grad_(), z.detach().clone().requires_grad_()
-    response = function(x, z, **options)
-    generator = torch.Generator().manual_seed(5)
-    grad = torch.randn(response.shape, generator=generator, dtype=torch.float64)
-    response.backward(grad.to(response.dtype))
-    return [response.detach(), x.grad, z.grad]
-
 
 # gradcheck
 
@@ -97,51 +84,3 @@ def test_layout(op, method):
     for name, grad in layouts.items():
         found = torch.autograd.grad(response, (x, z), grad, retain_graph=True)
         torch.testing.assert_close([g.sum() for g in found], expected, msg=name)
-
-
-# compile
-
-
-@all_ops
-@all_methods
-def test_compile(op, method):
-    """In one graph, without gradients and with them; the backward is compiled, too."""
-    x, z = pair(op, outputs=2)
-    options = {"padding": "same", "dilation": 2, "scale": 0.5, "method": method}
-    torch.compiler.reset()  # one function is compiled more often here than torch lets a program
-    compiled = torch.compile(op, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x, z, **options), op(x, z, **options))
-    with torch.no_grad():
-        torch.testing.assert_close(compiled(x, z, **options), op(x, z, **options))
-    expected = gradients(op, x, z, **options)
-    torch.testing.assert_close(gradients(compiled, x, z, **options), expected)
-
-
-@all_methods
-def test_compile_shapes_that_change(method):
-    """At the second shape torch compiles for any shape, and gives symbols in place of sizes."""
-    torch.compiler.reset()
-    compiled = torch.compile(xcorr_batched, fullgraph=True, backend="aot_eager")
-    for size in [(7, 6), (9, 8), (11, 13)]:
-        x, z = pair(xcorr_batched, size=size)
-        expected = gradients(xcorr_batched, x, z, method=method)
-        torch.testing.assert_close(gradients(compiled, x, z, method=method), expected)
-
-
-# export
-
-
-@all_ops
-@all_methods
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_export(op, method, dilation):
-    options = {"padding": 1, "dilation": dilation, "method": method}
-
-    class Net(torch.nn.Module):
-        def forward(self, x: Tensor, z: Tensor) -> Tensor:
-            return op(x, z, **options)
-
-    x, z = pair(op, outputs=2)
-    program = torch.export.export(Net(), (x, z))
-    other = pair(op, outputs=2, seed=1)
-    torch.testing.assert_close(program.module()(*other), op(*other, **options))

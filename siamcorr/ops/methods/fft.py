@@ -32,10 +32,10 @@ def fast_size(size: int) -> int:
         rest = size
         for prime in (2, 3, 5):
             while rest % prime == 0:
-                rest //= prime
+                rest = rest // prime
         if rest == 1:
             return size
-        size += 1
+        size = size + 1
 
 
 def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
@@ -168,7 +168,12 @@ def _stuffed(template: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _parts(geometry: Geometry, planes: int) -> Iterator[slice]:
-    """Runs of channels, as many at a time as their planes a channel leave room for."""
+    """Runs of channels, as many at a time as their planes a channel leave room for.
+
+    In a graph all are one run: counting would make its batch a constant.
+    """
+    if torch.compiler.is_compiling():
+        return iter([slice(0, geometry.search[1])])
     rows, columns = transform_size(geometry)
     step = max(1, PART // (planes * rows * (columns // 2 + 1) * 8))
     channels = geometry.search[1]

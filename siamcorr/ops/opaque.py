@@ -1,0 +1,72 @@
+"""The contraction as one operator that torch.compile does not look into.
+
+Looked into, all sizes become constants of the graph, because plans and pieces are made of numbers;
+a tracker that takes up one more target would be compiled anew. As one operator it is planned
+when it runs, and a graph serves every batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from siamcorr.ops.contraction import Task, compute, contract, gradients
+from siamcorr.ops.geometry import Geometry, Op, Want, exporting
+
+
+def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
+    """What `contract` does, in a graph that torch.compile makes.
+
+    conv has nothing to plan, and is left open. So is all in a graph that leaves for another
+    runtime, and under torch.func, which knows no operators like this one.
+    """
+    if task.method == "conv" or exporting() or torch._C._are_functorch_transforms_active():
+        return contract(first, second, task)
+    return contract_opaque(first, second, task)
+
+
+def contract_opaque(first: Tensor, second: Tensor, task: Task) -> Tensor:
+    """The operator, with gradients of every order."""
+    want, (op, search, template, dilation), method = task
+    result: Tensor = _contract(first, second, want, op, [*search], [*template], dilation, method)
+    return result
+
+
+@torch.library.custom_op("siamcorr::contract", mutates_args=())
+def _contract(
+    first: Tensor,
+    second: Tensor,
+    want: str,
+    op: str,
+    search: Sequence[int],
+    template: Sequence[int],
+    dilation: int,
+    method: str,
+) -> Tensor:
+    """A task in the types that an operator may have; contiguous, as the fake result is."""
+    return compute(first, second, _task(want, op, search, template, dilation, method)).contiguous()
+
+
+def _fake(first: Tensor, second: Tensor, *sizes: Any) -> Tensor:
+    task = _task(*sizes)
+    return first.new_empty(getattr(task.geometry, task.want))
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.task = _task(*inputs[2:])
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    kept, needed = ctx.saved_tensors, ctx.needs_input_grad
+    return *gradients(contract_opaque, kept, grad, ctx.task, needed[:2]), *6 * (None,)
+
+
+def _task(want: str, op: str, search: Any, template: Any, dilation: int, method: str) -> Task:
+    geometry = Geometry(cast(Op, op), tuple(search), tuple(template), dilation)
+    return Task(cast(Want, want), geometry, method)
+
+
+_contract.register_fake(_fake)
+_contract.register_autograd(_backward, setup_context=_keep)
