@@ -11,7 +11,7 @@ from siamcorr.models.recipe import RecipeConfig
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the network is built from: names that `siamcorr.models.build` knows.
+    """What the network is built from: names that `siamcorr.models.parts` knows.
 
     levels: stages of the backbone that are used; none where it has one output.
     neck: channels of each level behind the neck; none where there is no neck.

@@ -7,7 +7,9 @@ from torch import Tensor
 from siamcorr.ops.contract import Method, check_batch, check_channels, check_tensors, pad_search
 from siamcorr.ops.xcorr import xcorr_depthwise
 
-FLAT = 1e-10  # a window whose variance is below this share of its mean square has no pattern
+# A window has no pattern if its variance is below this share of its mean square, for each cell:
+# ten times what rounding leaves of a flat one.
+FLAT = 1e-15
 
 
 def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto") -> Tensor:
@@ -48,20 +50,27 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
     check_batch("xcorr_normalized", search, template)
     check_channels("xcorr_normalized", search, template)
     pad_search("xcorr_normalized", search, template, "valid")
-    x, z = search.double(), template.double()
     # The mean of the whole search changes no result, and makes the numbers smaller.
-    x = x - x.mean(dim=(2, 3), keepdim=True)
-    z = z - z.mean(dim=(2, 3), keepdim=True)
+    x, z = _plain(search.double()), _plain(template.double())
     size = template.shape[2:]
     cells = size[0] * size[1]
     mean = F.avg_pool2d(x, size, stride=1)  # (B, C, H', W')
     square = F.avg_pool2d(x * x, size, stride=1)
     variance = square - mean * mean
     energy = (z * z).sum(dim=(2, 3), keepdim=True)
-    whole = template.double().square().sum(dim=(2, 3), keepdim=True)
-    patterned = (variance > FLAT * square) & (energy > FLAT * whole)
+    spread = template.detach().double().var(dim=(2, 3), correction=0, keepdim=True)
+    whole = template.detach().double().square().mean(dim=(2, 3), keepdim=True)
+    flat = FLAT * max(cells, 100)
+    patterned = (variance > flat * square) & (spread > flat * whole)
     scale = (variance * cells * energy).where(patterned, 1.0).rsqrt()
     wide = torch.promote_types(search.dtype, torch.float32)  # half would overflow
     product = xcorr_depthwise(x.to(wide), z.to(wide), method=method)
     each = (product * scale).where(patterned, 0.0)
     return each.sum(dim=1, keepdim=True).to(search.dtype)
+
+
+def _plain(planes: Tensor) -> Tensor:
+    """Without their mean, and with 1 for the largest value: neither changes a result."""
+    planes = planes - planes.mean(dim=(2, 3), keepdim=True)
+    largest = planes.detach().abs().amax(dim=(2, 3), keepdim=True)
+    return planes / largest.where(largest > 0, 1.0)

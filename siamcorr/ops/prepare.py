@@ -17,7 +17,7 @@ from siamcorr.ops.methods import fft
 from siamcorr.ops.plan import choose
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreparedTemplate:
     """A template in the form that its method works on; give it in place of the template.
 

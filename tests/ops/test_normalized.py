@@ -245,3 +245,29 @@ def test_export(method):
     program = torch.export.export(Net(), images())
     other = images(seed=1)
     torch.testing.assert_close(program.module()(*other), xcorr_normalized(*other, method=method))
+
+
+# brightness and contrast
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("factor", "offset"), [(1, 6e4), (1e20, 0), (1e-25, 0), (-3, 7)])
+def test_neither_offset_nor_scale_sways(dtype, factor, offset):
+    """A match is a match also where the pattern is one in sixty thousand, or far from 1."""
+    steps = torch.rand(1, 2, 40, 40, generator=torch.Generator().manual_seed(0)) < 0.2
+    image = steps.to(dtype) * factor + offset
+    response = xcorr_normalized(image, image[:, :, 5:13, 6:14])
+    assert float(response[0, 0, 5, 6]) == pytest.approx(2, abs=1e-5)
+    torch.testing.assert_close(
+        response, xcorr_normalized(steps.to(dtype), steps.to(dtype)[:, :, 5:13, 6:14])
+    )
+
+
+@pytest.mark.parametrize("size", [7, 64, 200])
+@pytest.mark.parametrize("value", [0.1, 123.456, 1000.1])
+def test_flat_windows_beside_a_pattern(size, value):
+    image = torch.full((1, 1, 2 * size, 2 * size), value)
+    image[..., size:, size:] = torch.rand(size, size, generator=torch.Generator().manual_seed(1))
+    response = xcorr_normalized(image, image[..., size:, size:])
+    assert float(response[0, 0, 0, 0]) == 0
+    assert float(response[0, 0, size, size]) == pytest.approx(1, abs=1e-4)
