@@ -42,14 +42,23 @@ class OnnxNetwork:
         self.device = torch.device("cpu")
 
     def template(self, image: Tensor) -> Template:
-        """All that `search` needs of one template image (1, 3, h, w)."""
+        """All that `search` needs of one template image (1, 3, h, w).
+
+        Raises:
+            ValueError: more than one image, or one of another size.
+        """
+        wanted = tuple(self._template.get_inputs()[0].shape)
+        if image.shape != wanted:
+            got = tuple(image.shape)
+            raise ValueError(f"OnnxNetwork: its graph takes a template {wanted}, got {got}")
         return tuple(_run(self._template, [image]))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
         """Look for templates (batch N or 1) in search images (N, 3, H, W), in graph-sized steps.
 
         Raises:
-            ValueError: images of a size that was not exported, or a number that does not divide.
+            ValueError: images of a size that was not exported, or a number that does not divide;
+                a template batch that is neither 1 nor that of the images.
         """
         size = image.shape[-1]
         if size not in self._search:
@@ -58,7 +67,13 @@ class OnnxNetwork:
         count = int(graph.get_inputs()[0].shape[0])
         if len(image) % count:
             raise ValueError(f"OnnxNetwork: {len(image)} images, its graph takes {count} a target")
-        maps = []
+        batches = {len(part) for part in template}
+        if not batches <= {1, len(image)}:
+            raise ValueError(
+                f"OnnxNetwork: the template batch must be 1 or that of the images, "
+                f"got {max(batches)} for {len(image)}"
+            )
+        maps = [[torch.empty(0, *out.shape[1:]) for out in graph.get_outputs()]]
         for first in range(0, len(image), count):
             rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
             maps.append(_run(graph, [image[first : first + count], *rows]))

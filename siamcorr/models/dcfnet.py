@@ -66,6 +66,10 @@ class CorrelationFilterHead(nn.Module):
         Both may be averaged over frames, as the tracker does.
         """
         z = features * _window(features)
+        if not len(z):  # transforms of nothing fail
+            rows, columns = z.shape[2:]
+            empty = z.new_empty(0, 1, rows, columns // 2 + 1)
+            return z, torch.complex(empty, empty)
         energy = torch.fft.rfft2(xcorr_circular(z, z, scale=_share(z))).real
         label = torch.fft.rfft2(_gaussian(features, self.sigma))
         return z, label / (energy + self.regularization)
@@ -74,6 +78,8 @@ class CorrelationFilterHead(nn.Module):
         """Respond to search features (B, C, H, W)."""
         z, alpha = template
         x = features * _window(features)
+        if not len(x):
+            return Prediction(x[:, :1], x[:, :0])
         correlation = torch.fft.rfft2(xcorr_circular(x, z, scale=_share(z)))
         response = torch.fft.irfft2(correlation * alpha, s=features.shape[2:])
         return Prediction(response, response[:, :0])

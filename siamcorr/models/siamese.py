@@ -79,6 +79,13 @@ class SiameseNetwork(nn.Module):
         """The head, by whatever key the checkpoint calls it."""
         return cast("Head", self._modules[self.preset.network.head_key])
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A new head takes the key of the old one."""
+        if name == "head":
+            self._modules[self.preset.network.head_key] = value
+        else:
+            super().__setattr__(name, value)
+
     @property
     def device(self) -> torch.device:
         """Where the weights are, and images are to be brought."""

@@ -126,6 +126,25 @@ def test_images_that_are_no_whole_targets(graphs):
         loaded.search(torch.zeros(4, 3, 255, 255), template)
 
 
+def test_batches_are_checked(graphs):
+    """As the network does; and nothing in is nothing out."""
+    network, path, _ = graphs("nanotrack-v2")
+    loaded = OnnxNetwork(path)
+    one = loaded.template(torch.zeros(1, 3, 127, 127))
+    images = torch.zeros(4, 3, 255, 255)
+    for count in (2, 6):
+        templates = tuple(part.expand(count, *part.shape[1:]) for part in one)
+        with pytest.raises(ValueError, match=f"must be 1 or that of the images, got {count} for 4"):
+            loaded.search(images, templates)
+    for found, expected in zip(
+        loaded.search(images[:0], one), network.search(images[:0], one), strict=True
+    ):
+        assert found.shape == expected.shape
+    for shape in ((3, 3, 127, 127), (1, 3, 128, 128)):
+        with pytest.raises(ValueError, match=r"takes a template \(1, 3, 127, 127\), got "):
+            loaded.template(torch.zeros(shape))
+
+
 def test_every_size(graphs):
     network, path, _ = graphs("nanotrack-v2")
     loaded = OnnxNetwork(path)

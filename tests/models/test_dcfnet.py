@@ -71,6 +71,17 @@ def test_batch():
     assert not torch.allclose(shared[1], together[1], atol=1e-3)
 
 
+def test_nothing_in_is_nothing_out():
+    head, some = CorrelationFilterHead(), features()
+    full, empty = head.template(some), head.template(some[:0])
+    for one, other in zip(empty, full, strict=True):
+        assert (one.shape[1:], one.dtype) == (other.shape[1:], other.dtype)
+        assert len(one) == 0
+    for template in (full, empty):
+        for one, other in zip(head(some[:0], template), head(some, full), strict=True):
+            assert one.shape == (0, *other.shape[1:])
+
+
 def test_the_response_to_the_template_is_the_label():
     head, template = CorrelationFilterHead(), features()
     response = head(template, head.template(template)).logits[0, 0]

@@ -104,3 +104,11 @@ def test_equal_to_the_published_onnx(nanotrack, shared):
     for ours, theirs in zip(prediction, expected, strict=True):
         difference = np.linalg.norm(ours.numpy() - theirs) / np.linalg.norm(theirs)
         assert difference < 1e-3
+
+
+def test_a_new_head_takes_the_key_of_the_old_one():
+    network = build_model("nanotrack-v2")
+    keys, head = [*network.state_dict()], copy.deepcopy(network.head)
+    network.head = head
+    assert network.head is network.ban_head is head
+    assert [*network.state_dict()] == keys
