@@ -6,8 +6,12 @@ import torch
 from torch import Tensor, nn
 
 
-def keras_options(layer: Any) -> tuple[dict[str, Any], list[Tensor]]:
+def keras_options(layer: Any, kernels: int) -> tuple[dict[str, Any], list[Tensor]]:
     """A built Keras layer's options under our names, and its weights in Keras's layout.
+
+    Args:
+        layer: to be read.
+        kernels: that it must have: 1 if it is depthwise, 2 if it is separable.
 
     Raises:
         ValueError: the layer is of another kind, has no weights yet, or an activation.
@@ -18,6 +22,11 @@ def keras_options(layer: Any) -> tuple[dict[str, Any], list[Tensor]]:
     weights = [_tensor(array) for array in layer.get_weights()]
     if not weights:
         raise ValueError(f"{config['name']}: has no weights yet; build the Keras layer first")
+    found = len(weights) - config["use_bias"]
+    if found != kernels:
+        raise ValueError(
+            f"{config['name']}: is of another kind: it has {found} kernels, not {kernels}"
+        )
     if config["activation"] not in (None, "linear"):
         raise ValueError(
             f"{config['name']}: has the activation {config['activation']!r}, this module none; "

@@ -96,9 +96,10 @@ class DepthwiseConv2d(nn.Conv2d):
         """The same layer from a built keras.layers.DepthwiseConv2D, weights included.
 
         Raises:
-            ValueError: it is not built, or has an activation (put that behind it).
+            ValueError: it is of another kind or not built, or has an activation (put that
+                behind it).
         """
-        options, weights = keras_options(layer)
+        options, weights = keras_options(layer, kernels=1)
         module = cls(weights[0].shape[2], **options)
         module.load_keras_weights(*weights)
         return module
@@ -183,12 +184,13 @@ class SeparableConv2d(nn.Module):
         Ours takes (B, C, H, W) whatever the layer's data_format is.
 
         Raises:
-            ValueError: it is not built, or has an activation (put that behind it).
+            ValueError: it is of another kind or not built, or has an activation (put that
+                behind it).
 
         Example:
             SeparableConv2d.from_keras(model.get_layer("block2_sepconv1"))
         """
-        options, weights = keras_options(layer)
+        options, weights = keras_options(layer, kernels=2)
         module = cls(weights[0].shape[2], weights[1].shape[3], **options)
         module.load_keras_weights(*weights)
         return module

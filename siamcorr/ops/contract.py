@@ -5,6 +5,7 @@ Only shape, dtype and device are looked at, never values, so that torch.compile 
 
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from siamcorr.ops.geometry import AnyOp, Geometry
 Padding = int | Literal["valid", "same"]
 Method = Literal["auto", "conv", "gemm", "fft", "triton"]
 METHODS = get_args(Method)
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+KNOWN_DTYPES = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
 
 
 def shapes(search: Tensor, template: Tensor) -> str:
@@ -20,25 +23,36 @@ def shapes(search: Tensor, template: Tensor) -> str:
     return f"search {tuple(search.shape)}, template {tuple(template.shape)}"
 
 
-def check_tensors(op: str, search: Tensor, template: Tensor) -> None:
+def check_type(op: str, name: str, value: Tensor) -> None:
+    """Refuse what is no tensor.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{op}: {name} must be a torch.Tensor, got {type(value).__name__}")
+
+
+def check_tensors(op: str, search: Tensor, template: Tensor, dims: int = 4) -> None:
     """Refuse what no correlation can take.
 
     Raises:
         TypeError: an argument is no tensor, or the two are not of one floating dtype.
-        ValueError: an argument has not four dimensions, or the two lie on different devices.
+        ValueError: search has not four dimensions, or the template not `dims`, or the two lie on
+            different devices.
     """
-    for name, value in (("search", search), ("template", template)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{op}: {name} must be a torch.Tensor, got {type(value).__name__}")
-        if value.ndim != 4:
+    check_type(op, "search", search)
+    check_type(op, "template", template)
+    for name, value, count in (("search", search, 4), ("template", template, dims)):
+        if value.ndim != count:
             raise ValueError(
-                f"{op}: {name} must have 4 dimensions, got {value.ndim} "
+                f"{op}: {name} must have {count} dimensions, got {value.ndim} "
                 f"({shapes(search, template)})"
             )
-    if not search.is_floating_point() or search.dtype != template.dtype:
+    if search.dtype not in DTYPES or search.dtype != template.dtype:
         raise TypeError(
-            f"{op}: search and template must have one floating dtype, "
-            f"got {search.dtype} and {template.dtype} ({shapes(search, template)})"
+            f"{op}: search and template must have one floating dtype, got {search.dtype} and "
+            f"{template.dtype}, not one of {KNOWN_DTYPES} ({shapes(search, template)})"
         )
     if search.device != template.device:
         raise ValueError(
@@ -84,7 +98,7 @@ def check_pair(op: AnyOp, search: Tensor, template: Tensor) -> None:
 
 def check_options(op: str, dilation: int, method: str) -> None:
     """Refuse a dilation that is no positive int, and a method that does not exist."""
-    if not isinstance(dilation, int) or dilation < 1:
+    if type(dilation) is not int or dilation < 1:
         raise ValueError(f"{op}: dilation must be an int >= 1, got {dilation!r}")
     if method not in METHODS:
         known = ", ".join(METHODS)
@@ -127,7 +141,7 @@ def pad_sides(
         top, left = (height - 1) // 2, (width - 1) // 2
         sides = [left, width - 1 - left, top, height - 1 - top]
     elif padding != "valid":
-        if not isinstance(padding, int) or padding < 0:
+        if type(padding) is not int or padding < 0:
             known = 'an int >= 0, "valid" or "same"'
             raise ValueError(f"{op}: padding must be {known}, got {padding!r}")
         sides = [padding] * 4

@@ -32,7 +32,7 @@ def explain(
         device: where the tensors are: "cpu", "cuda", "cuda:1".
 
     Raises:
-        ValueError: no such op, shapes or a dilation that the operator refuses.
+        ValueError: no such op or device, shapes or a dilation that the operator refuses.
 
     Example:
         >>> explain((8, 256, 22, 22), (8, 256, 6, 6), op="batched")  # doctest: +ELLIPSIS
@@ -41,10 +41,14 @@ def explain(
     """
     if op not in get_args(AnyOp):
         raise ValueError(f"explain: op must be one of {', '.join(get_args(AnyOp))}, got {op!r}")
-    search, template = (
-        torch.empty(tuple(shape), dtype=dtype, device="meta")
-        for shape in (search_shape, template_shape)
-    )
+    try:
+        kind = torch.device(device).type
+        search, template = (
+            torch.empty(tuple(shape), dtype=dtype, device="meta")
+            for shape in (search_shape, template_shape)
+        )
+    except RuntimeError as error:
+        raise ValueError(f"explain: {str(error).splitlines()[0]}") from None
     _, geometry = check_call(op, search, template, padding, dilation, "auto")
     print(
         f"xcorr_{op}: search {tuple(search_shape)}, template {tuple(template_shape)}, "
@@ -55,7 +59,6 @@ def explain(
         "search": "gradient of search",
         "template": "gradient of template",
     }
-    kind = torch.device(device).type
     for want, title in titles.items():
         costs = predict(want, geometry, dtype, kind)
         chosen = choose(want, geometry, dtype, kind)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from siamcorr.ops.contract import Method, Padding
+from siamcorr.ops.contract import Method, Padding, check_batch, check_tensors, check_type
 from siamcorr.ops.xcorr import xcorr_batched
 
 Reduction = Literal["none", "mean", "max"]
@@ -47,9 +47,8 @@ def xcorr_multi(
     if reduction not in ("none", "mean", "max"):
         known = '"none", "mean" or "max"'
         raise ValueError(f"xcorr_multi: reduction must be {known}, got {reduction!r}")
-    for name, value in (("search", search), ("templates", templates)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"xcorr_multi: {name} must be a Tensor, got {type(value).__name__}")
+    check_type("xcorr_multi", "search", search)
+    check_type("xcorr_multi", "templates", templates)
     if templates.ndim != 5 or templates.shape[1] == 0:
         raise ValueError(
             f"xcorr_multi: templates must be (B, K, C, h, w) with K >= 1, "
@@ -61,6 +60,8 @@ def xcorr_multi(
             f"{search.shape[1]} and {templates.shape[2]} "
             f"(search {tuple(search.shape)}, templates {tuple(templates.shape)})"
         )
+    check_tensors("xcorr_multi", search, templates, dims=5)
+    check_batch("xcorr_multi", search, templates)
     # The correlation is linear: the mean of the responses is the response to the mean template.
     joined = templates.mean(dim=1) if reduction == "mean" else templates.flatten(1, 2)
     response = xcorr_batched(

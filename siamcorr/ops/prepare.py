@@ -6,10 +6,13 @@ import torch
 from torch import Tensor
 
 from siamcorr.ops.contract import (
+    DTYPES,
+    KNOWN_DTYPES,
     Method,
     Padding,
     check_options,
     check_tensors,
+    check_type,
     pad_sides,
 )
 from siamcorr.ops.geometry import AnyOp, Geometry
@@ -63,8 +66,8 @@ def prepare(
 
     Raises:
         TypeError: no floating tensor.
-        ValueError: no such op or method, a template larger than the padded search, channels
-            that do not divide the template's.
+        ValueError: no such op or method, no such sizes, a template larger than the padded search,
+            channels that do not divide the template's.
 
     Example:
         >>> import torch
@@ -76,10 +79,20 @@ def prepare(
     if op not in ("naive", "batched", "depthwise"):
         raise ValueError(f'prepare: op must be "naive", "batched" or "depthwise", got {op!r}')
     check_options("prepare", dilation, method)
-    check_tensors("prepare", template, template)
-    channels = channels or template.shape[1]
+    check_type("prepare", "template", template)
+    if template.dtype not in DTYPES:
+        raise TypeError(f"prepare: template must be one of {KNOWN_DTYPES}, got {template.dtype}")
+    if template.ndim != 4:
+        raise ValueError(
+            f"prepare: template must have 4 dimensions, got {template.ndim} "
+            f"(template {tuple(template.shape)})"
+        )
+    if len(search_size) != 2 or not all(type(side) is int and side > 0 for side in search_size):
+        raise ValueError(f"prepare: search_size must be two ints >= 1, got {search_size!r}")
+    channels = template.shape[1] if channels is None else channels
     if (
-        0 in template.shape[:2]
+        channels < 1
+        or 0 in template.shape[:2]
         or template.shape[1] % channels
         or (op != "batched" and template.shape[1] != channels)
     ):

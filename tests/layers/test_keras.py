@@ -164,6 +164,10 @@ def test_layers_that_are_refused(kind):
     layer = KINDS[kind](*filters, 3, name="new")
     with pytest.raises(ValueError, match=r"^new: has no weights yet; build the Keras layer"):
         kind.from_keras(layer)
+    (other,) = set(KINDS) - {kind}
+    layer, _, _ = filled(other, 4, (1, 3, 9, 9), kernel_size=3)
+    with pytest.raises(ValueError, match=r"^layer: is of another kind: it has \d kernels, not \d$"):
+        kind.from_keras(layer)
     layer, _, _ = filled(kind, 4, (1, 3, 9, 9), kernel_size=3, activation="relu")
     with pytest.raises(ValueError, match=r"^layer: has the activation 'relu', this module none"):
         kind.from_keras(layer)

@@ -191,8 +191,11 @@ def test_explain_options(capsys):
         ((2, 3, 8, 8), (2, 3, 4, 4), {"op": "pixelwise"}, "op must be one of naive.*'pixelwise'"),
         ((2, 3, 8, 8), (2, 3, 4, 4), {"dilation": 0}, "dilation must be an int >= 1, got 0"),
         ((2, 3, 8, 8), (2, 3, 4, 4), {"padding": "full"}, "padding must be.*'full'"),
+        ((2, 3, 8, 8), (2, 3, 4, 4), {"device": "gpu"}, "^explain: .*device type.* gpu"),
+        ((2, -3, 8, 8), (2, 3, 4, 4), {}, "^explain: .*negative"),
     ],
 )
-def test_explain_errors(search, template, options, text):
+def test_explain_errors(search, template, options, text, capsys):
     with pytest.raises(ValueError, match=text):
         explain(search, template, **options)
+    assert capsys.readouterr().out == ""

@@ -142,12 +142,28 @@ def test_layout(op, method):
         ((1, 6, 3, 3), {"channels": 3}, r"3 channels do not fit the template \(1, 6, 3, 3\)"),
         ((2, 6, 3, 3), {"op": "naive", "channels": 3}, "3 channels do not fit"),
         ((1, 0, 3, 3), {}, r"0 channels do not fit the template \(1, 0, 3, 3\)"),
+        ((1, 3, 3, 3), {"channels": 0}, "0 channels do not fit"),
+        ((1, 3, 3, 3), {"channels": -3}, "-3 channels do not fit"),
         ((3, 3, 3), {}, r"must have 4 dimensions, got 3 .*\(3, 3, 3\)"),
     ],
 )
 def test_errors(template, options, text):
     with pytest.raises(ValueError, match=f"^prepare: .*{text}"):
         prepare(torch.rand(template), (8, 8), **options)
+
+
+@pytest.mark.parametrize("size", [(8,), (8, 0), (-9, 9), (8, 8.0), "88"])
+def test_errors_search_size(size):
+    with pytest.raises(ValueError, match=r"^prepare: search_size must be two ints >= 1, got "):
+        prepare(torch.rand(1, 3, 3, 3), size)
+
+
+def test_prepared_templates_are_the_same_or_not():
+    """By identity: their tensors cannot be compared at once."""
+    one, other = (prepare(torch.rand(1, 3, 3, 3), (8, 8)) for _ in range(2))
+    assert one == one != other
+    assert other in [one, other]
+    assert len({one, other}) == 2
 
 
 def test_errors_types():

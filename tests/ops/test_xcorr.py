@@ -230,6 +230,10 @@ def test_errors_types(op):
         op(x, z.float())
     with pytest.raises(TypeError, match=r"one floating dtype, got torch.int64"):
         op(x.long(), z.long())
+    with pytest.raises(TypeError, match=r"one floating dtype, got torch.float8_e4m3fn"):
+        op(x.to(torch.float8_e4m3fn), z.to(torch.float8_e4m3fn))
+    with pytest.raises(TypeError, match=r"template must be a torch.Tensor, got NoneType"):
+        op(x[0], None)
     with pytest.raises(ValueError, match="one device, got cpu and meta"):
         op(x, z.to("meta"))
 
@@ -241,6 +245,8 @@ def test_errors_types(op):
         ({"padding": -1}, r'padding must be an int >= 0, "valid" or "same", got -1'),
         ({"padding": "full"}, "padding must be an int >= 0.*'full'"),
         ({"padding": 1.5}, "padding must be an int >= 0.*1.5"),
+        ({"padding": True}, "padding must be an int >= 0.*True"),
+        ({"dilation": True}, "dilation must be an int >= 1, got True"),
         ({"padding": None}, "padding must be an int >= 0.*None"),
         ({"dilation": 0}, "dilation must be an int >= 1, got 0"),
         ({"dilation": -1}, "dilation must be an int >= 1, got -1"),
