@@ -86,8 +86,14 @@ class WinogradConv2d(nn.Module):
         return cls(conv.weight.detach(), bias, padding, conv.dilation[0])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Convolve features (B, C, H, W)."""
-        return winograd_conv2d(features, self.weight, self.bias, self.padding, self.dilation)
+        """Convolve features (B, C, H, W); under autocast in float32, and its dtype comes out."""
+        kind = features.device.type
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+            return winograd_conv2d(features, self.weight, self.bias, self.padding, self.dilation)
+        with torch.autocast(kind, enabled=False):
+            wide = features.float(), self.weight.float(), self.bias
+            image = winograd_conv2d(*wide, self.padding, self.dilation)
+        return image.to(torch.get_autocast_dtype(kind))
 
     def extra_repr(self) -> str:
         """Sizes and options, as repr shows them."""
@@ -131,10 +137,18 @@ def winograd_conv2d(
 
     Returns:
         (B, O, H + 2*padding - 2*dilation, likewise W), channels last.
+
+    Raises:
+        ValueError: the filter is larger than the padded features.
     """
     batch, channels, height, width = features.shape
     d, outputs = dilation, weight.shape[2]
     high, wide = height + 2 * padding[0] - 2 * d, width + 2 * padding[1] - 2 * d
+    if high < 1 or wide < 1:
+        raise ValueError(
+            f"winograd_conv2d: the filter must lie inside the padded features, "
+            f"got {2 * d + 1} cells in {height + 2 * padding[0]}x{width + 2 * padding[1]}"
+        )
     rows, columns = -(-high // (4 * d)), -(-wide // (4 * d))  # tiles of each interleaved image
     bottom = d * (4 * rows + 2) - height - padding[0]
     right = d * (4 * columns + 2) - width - padding[1]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor as legacy_batch
 
 from siamcorr.ops.geometry import Geometry, Op, Want, exporting
 from siamcorr.ops.methods import METHODS, fft, triton
@@ -81,8 +82,10 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     dtype, kind = first.dtype, first.device.type
     if geometry.search[0] == 0:  # no method knows zero pairs
         return first.new_zeros(getattr(geometry, want))
-    if torch.compiler.is_compiling() and method != "conv":
-        geometry = geometry.fixed()
+    if torch.compiler.is_compiling():
+        geometry = geometry if method == "conv" else geometry.fixed()
+    elif legacy_batch(first) or legacy_batch(second):  # is_grads_batched; it knows few views
+        method = "conv"
     if method == "auto":
         method = choose(want, geometry, dtype, kind)
     if method == "triton" and exporting():  # other runtimes have no kernels of ours

@@ -91,3 +91,22 @@ def test_use_winograd_takes_what_gains():
 def test_refuses_other_convolutions():
     with pytest.raises(ValueError, match=r"takes a plain 3x3 convolution, got Conv2d\(4, 4, "):
         WinogradConv2d.of(nn.Conv2d(4, 4, 5))
+
+
+@torch.no_grad()
+def test_autocast_does_not_reach_inside():
+    """As exact as the convolution under autocast is, and of the same dtype."""
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(64, 64, 3, padding=1), torch.randn(1, 64, 16, 16)
+    exact = nn.functional.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, plain = WinogradConv2d.of(conv)(x), conv(x)
+    assert found.dtype == plain.dtype == torch.bfloat16
+    assert (found - exact).norm() <= (plain - exact).norm()
+
+
+def test_features_smaller_than_the_filter():
+    module = WinogradConv2d.of(nn.Conv2d(2, 2, 3, padding=1, dilation=2))
+    assert module(torch.rand(1, 2, 3, 3)).shape == (1, 2, 1, 1)
+    with pytest.raises(ValueError, match="inside the padded features, got 5 cells in 4x5"):
+        module(torch.rand(1, 2, 2, 3))

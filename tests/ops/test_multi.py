@@ -128,13 +128,9 @@ def test_errors_of_the_correlation(reduction):
         xcorr_multi(x, torch.rand(2, 5, 3, 4, 4).double(), reduction=reduction)
     with pytest.raises(TypeError, match=r"one floating dtype, got torch.int64"):
         xcorr_multi(x.long(), torch.ones(2, 5, 3, 4, 4).long(), reduction=reduction)
-    with pytest.raises(
-        TypeError, match=r"^xcorr_multi: templates must be .*, got list"
-    ):
+    with pytest.raises(TypeError, match=r"^xcorr_multi: templates must be .*, got list"):
         xcorr_multi(x, [torch.rand(2, 3, 4, 4)], reduction=reduction)
-    with pytest.raises(
-        TypeError, match=r"^xcorr_multi: search must be .*, got ndarray"
-    ):
+    with pytest.raises(TypeError, match=r"^xcorr_multi: search must be .*, got ndarray"):
         xcorr_multi(x.numpy(), torch.rand(2, 5, 3, 4, 4), reduction=reduction)
 
 

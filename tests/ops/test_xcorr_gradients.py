@@ -84,3 +84,19 @@ def test_layout(op, method):
     for name, grad in layouts.items():
         found = torch.autograd.grad(response, (x, z), grad, retain_graph=True)
         torch.testing.assert_close([g.sum() for g in found], expected, msg=name)
+
+
+@all_ops
+@all_methods
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_many_gradients_at_once(op, method, dilation):
+    """As autograd's vectorised Jacobians ask for them."""
+    x, z = (value.requires_grad_() for value in pair(op, outputs=2))
+    response = op(x, z, dilation=dilation, method=method)
+    grads = torch.randn(3, *response.shape, dtype=torch.float64)
+    options = {"retain_graph": True}
+    found = torch.autograd.grad(response, (x, z), grads, is_grads_batched=True, **options)
+    each = [torch.autograd.grad(response, (x, z), grad, **options) for grad in grads]
+    for side, expected in zip(found, zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(side, torch.stack(expected))

@@ -35,7 +35,8 @@ def template_gradient(
 
 def own_cells(every: Tensor, geometry: Geometry) -> Tensor:
     """Of (B, ..., extent) the cells of a dilated template, summed over a batch that shared it."""
-    cells = every[..., :: geometry.dilation, :: geometry.dilation]
+    d = geometry.dilation
+    cells = every if d == 1 else every[..., ::d, ::d]  # a whole slice has no rule for batches
     if geometry.shared:
         cells = cells.sum(0, keepdim=True)
     return cells.reshape(geometry.template)
