@@ -1,10 +1,10 @@
 """How much of the input a cell sees, and how far apart two cells look: measured on a forward.
 
-Every function that torch runs is looked at once: a convolution or a pool of kernel k, dilation d
-and stride s over cells that see r and stand j apart gives cells that see r + (k - 1) d j and
-stand s j apart. Everything else, sums and concatenations among it, sees the most that any of its
-inputs sees. Means over the whole map see all of it by nature and are not counted, nor are
-adaptive pools.
+Every function that torch runs is looked at once: a convolution, a pool or a correlation of kernel
+k, dilation d and stride s over cells that see r and stand j apart gives cells that see
+r + (k - 1) d j and stand s j apart. Everything else, sums and concatenations among it, sees the
+most that any of its inputs sees. Means over the whole map see all of it by nature and are not
+counted, nor are adaptive pools.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from siamcorr.ops import PreparedTemplate
 
 
 class Field(NamedTuple):
@@ -103,12 +105,19 @@ def _through(field: Field, kernel: list[int], stride: list[int], dilation: list[
 def _kernel(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[int], list[int], list[int]] | None:
-    """Kernel, stride and dilation of a convolution or a pool; None for any other function."""
+    """Kernel, stride and dilation of what slides over a map; None for any other function."""
 
     def option(place: int, key: str, default: Any) -> list[int]:
         value = args[place] if len(args) > place else kwargs.get(key, default)
         return [value, value] if isinstance(value, int) else list(value) * (2 // len(value))
 
+    if name.startswith("xcorr_") and name != "xcorr_pixelwise":
+        template = args[1]
+        if isinstance(template, PreparedTemplate):
+            return [*template.template.shape[2:]], [1, 1], 2 * [template.geometry.dilation]
+        return [*template.shape[2:]], [1, 1], option(3, "dilation", 1)
+    if name == "winograd_conv2d":
+        return [3, 3], [1, 1], option(4, "dilation", 1)
     if name == "conv2d":
         weight = args[1] if len(args) > 1 else kwargs["weight"]
         return [*weight.shape[2:]], option(3, "stride", 1), option(5, "dilation", 1)

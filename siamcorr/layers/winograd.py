@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -141,6 +142,11 @@ def winograd_conv2d(
     Raises:
         ValueError: the filter is larger than the padded features.
     """
+    if has_torch_function_unary(features):  # a mode sees the convolution as a whole
+        result: Tensor = handle_torch_function(
+            winograd_conv2d, (features,), features, weight, bias, padding, dilation
+        )
+        return result
     batch, channels, height, width = features.shape
     d, outputs = dilation, weight.shape[2]
     high, wide = height + 2 * padding[0] - 2 * d, width + 2 * padding[1] - 2 * d

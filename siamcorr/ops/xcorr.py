@@ -11,8 +11,11 @@ Order is (search, template), as in F.conv2d(input, weight). What they take and r
 `contract.py`, how they are computed and differentiated in `contraction.py`.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from siamcorr.ops.calls import correlate
 from siamcorr.ops.contract import Method, Padding, pad_search
@@ -148,6 +151,9 @@ def xcorr_depthwise(
     return _correlate("depthwise", search, template, padding, dilation, scale, method)
 
 
+OPERATORS = {"naive": xcorr_naive, "batched": xcorr_batched, "depthwise": xcorr_depthwise}
+
+
 def _correlate(
     op: AnyOp,
     search: Tensor,
@@ -158,6 +164,16 @@ def _correlate(
     method: Method,
 ) -> Tensor:
     """With a template that is prepared, or with one that is not."""
+    if has_torch_function((search, template)):  # a subclass or a mode sees the operator as a whole
+        seen: Any = (search, template)
+        options: Any = {
+            "padding": padding,
+            "dilation": dilation,
+            "scale": scale,
+            "method": method,
+        }
+        result: Tensor = handle_torch_function(OPERATORS[op], seen, *seen, **options)
+        return result
     if isinstance(template, PreparedTemplate):
         if (padding, dilation, scale, method) != ("valid", 1, 1.0, "auto"):
             raise ValueError(f"xcorr_{op}: a prepared template has its options with it: give none")

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from siamcorr.layers import Field, SepConv, SpatialSeparableConv2d, receptive_fields
+from siamcorr import prepare, xcorr_batched, xcorr_depthwise, xcorr_naive
+from siamcorr.layers import (
+    Field,
+    SepConv,
+    SpatialSeparableConv2d,
+    receptive_fields,
+    use_winograd,
+)
 
 
 def conv(kernel, stride=1, dilation=1) -> nn.Conv2d:
@@ -176,3 +183,26 @@ def test_gradient_reaches_the_field(stack):
     assert (bottom - top + 1, right - left + 1) == (field.height, field.width)
     (below, _), (beside, _) = seen(net, image, height // 2 + 1, width // 2 + 1)
     assert (below - top, beside - left) == (field.stride_y, field.stride_x)
+
+
+@pytest.mark.parametrize("method", ["auto", "conv", "gemm", "fft"])
+@pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_correlation_sees_what_its_template_covers(op, method, prepared):
+    """Whatever computes it."""
+    template, options = torch.rand(1, 2, 5, 3), {"dilation": 2, "method": method}
+    ready = prepare(template, (62, 62), op=op.__name__.removeprefix("xcorr_"), **options)
+
+    class Net(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            features = conv(3)(image)
+            return op(features, ready) if prepared else op(features, template, **options)
+
+    assert receptive_fields(Net(), torch.rand(1, 2, 64, 64))[""] == Field(11, 7, 1, 1)
+
+
+def test_winograd_sees_what_the_convolution_does():
+    net = nn.Sequential(nn.Conv2d(2, 2, 3, 2), nn.Conv2d(2, 2, 3, padding=2, dilation=2))
+    expected = receptive_fields(net, torch.rand(1, 2, 32, 32))
+    assert receptive_fields(use_winograd(net, 1), torch.rand(1, 2, 32, 32)) == expected
+    assert expected[""] == Field(11, 11, 2, 2)
