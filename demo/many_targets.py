@@ -47,8 +47,8 @@ def main() -> None:
             results = tracker.update(frame)
             seconds.append(time.perf_counter() - start)
             for number, result in results.items():
-                frame = draw_result(frame, result.box_xywh, result.score, f"{number}")
-                table.write(index, index / 30, result.box_xywh, result.score, target=number)
+                frame = draw_result(frame, result.box_xywh, result.score, f"{number}", result.lost)
+                table.write(index, index / 30, result.box_xywh, result.score, number, result.lost)
             video.write(frame)
             places = np.clip(places + steps, 0, (WIDTH - SIDE, HEIGHT - SIDE))
     each = np.median(seconds) * 1000 / count

@@ -1,7 +1,6 @@
 """Track a target through a video, in the few lines that it takes.
 
-    python demo/track_video.py                            a clip made on the spot
-    python demo/track_video.py VIDEO --box X,Y,W,H        your own video
+    python demo/track_video.py [VIDEO --box X,Y,W,H]        default: a clip made on the spot
 
 Writes tracked.mp4, tracked.csv and heatmap.png to output/; `siamcorr track` does it and more.
 """
@@ -24,33 +23,34 @@ def main() -> None:
     parser.add_argument("video", nargs="?", help="default: a rendered clip")
     parser.add_argument("--box", help="X,Y,W,H of the target in the first frame, in pixels")
     args = parser.parse_args()
-    OUTPUT.mkdir(exist_ok=True)
-    truth = []
+    output, truth, overlaps = OUTPUT / "tracked.mp4", [], []
     if args.video and not args.box:
         parser.error("a video needs --box X,Y,W,H")
+    if args.video and Path(args.video).resolve() == output.resolve():
+        parser.error(f"{args.video}: is what this demo writes, copy it first")
+    OUTPUT.mkdir(exist_ok=True)
     if not args.video:
         with VideoSink(OUTPUT / "clip.mp4", fps=30) as clip:
             for image, true_box in render_clip():
                 clip.write(image)
                 truth.append(true_box)
-    box = tuple(float(value) for value in args.box.split(",")) if args.box else truth[0]
-    tracker = Tracker(for_inference(build_model("siamcorr-lite", pretrained=True)))
-    with (
-        closing(open_source(args.video or OUTPUT / "clip.mp4")) as source,
-        VideoSink(OUTPUT / "tracked.mp4", source.fps) as video,
-        CsvSink(OUTPUT / "tracked.csv") as table,
-    ):
-        overlaps = []
-        for frame in source:
-            if frame.index == 0:
-                tracker.init(frame.image, box)  # the one time that it is told where the target is
-            result = tracker.update(frame.image, response=True)
-            video.write(draw_result(frame.image, result.box_xywh, result.score))
-            table.write(frame.index, frame.time, result.box_xywh, result.score)
-            overlaps += [box_iou(result.box_xywh, true) for true in truth[frame.index :][:1]]
-    # How much each place around the target looks like it:
-    write_image(OUTPUT / "heatmap.png", heat_map(result.response, frame.image.shape[1::-1]))
-    print(f"tracked {frame.index + 1} frames: {OUTPUT / 'tracked.mp4'} and tracked.csv beside it")
+    try:
+        box = tuple(float(value) for value in args.box.split(",")) if args.box else truth[0]
+        tracker = Tracker(for_inference(build_model("siamcorr-lite", pretrained=True)))
+        source = open_source(args.video or OUTPUT / "clip.mp4")
+        table = CsvSink(OUTPUT / "tracked.csv")
+        with closing(source), table, VideoSink(output, source.fps) as video:
+            for frame in source:
+                if frame.index == 0:
+                    tracker.init(frame.image, box)  # told this one time where the target is
+                found = tracker.update(frame.image, response=True)
+                video.write(draw_result(frame.image, found.box_xywh, found.score, "", found.lost))
+                table.write(frame.index, frame.time, found.box_xywh, found.score, 0, found.lost)
+                overlaps += [box_iou(found.box_xywh, true) for true in truth[frame.index :][:1]]
+        write_image(OUTPUT / "heatmap.png", heat_map(found.response, frame.image.shape[1::-1]))
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    print(f"tracked {frame.index + 1} frames: {output} and tracked.csv beside it")
     if truth:
         print(f"mean overlap (IoU) with the true boxes: {sum(overlaps) / len(overlaps):.2f}")
 

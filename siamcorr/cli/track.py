@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
 from siamcorr.cli.reel import Reel, cut_reel
@@ -90,10 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for name in ("max_frames", "every", "resize"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be >= 1, got {value}")
+    check_counts(args, "max_frames", "every", "resize")
     if not 0 < args.speed <= 100:
         raise ValueError(f"--speed must lie in 0..100, got {args.speed}")
 
@@ -146,7 +144,7 @@ def _report(args: argparse.Namespace, reel: Reel, count: int, stopped: bool) -> 
     if stopped or args.max_frames is not None or reel.total is None:
         return
     if count < reel.total:
-        text = f"{source.name}: ended after {count} of {source.frame_count} announced frames"
+        text = f"{source.name}: ended after {count} of {reel.total} announced frames"
         print(f"siamcorr: {text}", file=sys.stderr)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+SILENT = "the source has no sound"
 PATIENCE = 60  # seconds that ffmpeg may take, beside the duration of the video
 
 
@@ -38,17 +39,17 @@ def add_audio(video: Path, source: str | Path, start: float, frames: int, fps: f
     Returns:
         Nothing, or why the video is as it was.
     """
-    if video.suffix.lower() not in CONTAINERS:
-        return f"sound is kept in {', '.join(CONTAINERS)}, not in {video.suffix}"
     if not Path(source).is_file():
         return f"{source} is not a file"
-    ffmpeg = find_ffmpeg()
+    ffmpeg, fits = find_ffmpeg(), video.suffix.lower() in CONTAINERS
+    reason = "" if fits else f"sound is kept in {', '.join(CONTAINERS)}, not in {video.suffix}"
     if ffmpeg is None:
-        return "ffmpeg is not installed"
+        return reason or "ffmpeg is not installed"
     video = video.resolve()  # a link stays one
     partial, duration = video.with_name(video.name + ".partial"), frames / fps
-    reason = ""
     try:
+        if not fits:
+            return SILENT if _silent(ffmpeg, Path(source)) else reason
         for codec in ("copy", "aac"):
             command = _command(video, Path(source), start, duration, codec, partial)
             reason = _run(ffmpeg, command, duration)[1] or _lost(ffmpeg, partial, frames, duration)
@@ -96,12 +97,17 @@ def _run(ffmpeg: str, arguments: list[str], duration: float) -> tuple[str, str]:
     reason = f"ffmpeg ended with code {done.returncode}: {said[0]}" if done.returncode else ""
     for line in said:
         if "matches no streams" in line:
-            reason = "the source has no sound"
+            reason = SILENT
         elif "Empty output" in line:
             reason = "the source has no sound in this section"
         elif "Error writing" in line:  # on a full disk older versions end with code 0
             reason = f"ffmpeg: {line}"
     return done.stdout.decode(errors="replace"), reason
+
+
+def _silent(ffmpeg: str, source: Path) -> bool:
+    first = "-map 0:a:0 -frames:a 1 -c copy -f null -"
+    return _run(ffmpeg, ["-i", _url(source), *first.split()], 0)[1] == SILENT
 
 
 def _lost(ffmpeg: str, partial: Path, frames: int, duration: float) -> str:

@@ -1,6 +1,7 @@
 """OpenCV's captures: opened for certain, and read frame by frame while they are live."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cv2
 
@@ -37,16 +38,22 @@ class Connection:
         self._capture.release()
 
 
-def open_capture(target: str | int, name: str, start: int = 0) -> cv2.VideoCapture:
+def open_capture(target: Path | str | int, name: str, start: int = 0) -> cv2.VideoCapture:
     """A capture that has just grabbed frame `start`: some backends open what gives none.
+
+    Args:
+        target: a file, a URL, or the index of a camera.
+        name: what errors call it.
+        start: frames to leave out at the beginning.
 
     Raises:
         SourceError: it cannot be opened, or has no such frame.
     """
-    stored = isinstance(target, str) and "://" not in target
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
     try:
-        if stored or isinstance(target, int):
+        if isinstance(target, Path):
+            capture = cv2.VideoCapture(as_file(target))
+        elif isinstance(target, int):
             capture = cv2.VideoCapture(target)
         else:
             capture = cv2.VideoCapture(target, cv2.CAP_ANY, limits)
@@ -58,7 +65,13 @@ def open_capture(target: str | int, name: str, start: int = 0) -> cv2.VideoCaptu
     capture.release()
     if opened and start:
         raise SourceError(f"{name}: has no frame {start}")
-    raise SourceError(f"{name}: not a video" if stored else f"{name}: cannot be opened")
+    what = "not a video" if isinstance(target, Path) else "cannot be opened"
+    raise SourceError(f"{name}: {what}")
+
+
+def as_file(path: Path) -> str:
+    """A path that FFmpeg takes for a file; in a bare name a colon would end a protocol's."""
+    return str(path.absolute())
 
 
 def plausible(value: float, most: float = 1e9) -> float:

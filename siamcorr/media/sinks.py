@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamcorr.media.audio import add_audio
+from siamcorr.media.captures import as_file
 
 RESERVE = 4 << 20  # bytes left free, so that a video's index can still be written behind it
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -96,9 +97,10 @@ class VideoSink(Sink):
         if self._writer is None:
             height, width = image.shape[:2]
             codec = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix.lower()])
-            self._writer = cv2.VideoWriter(str(self.path), codec, self.fps, (width, height))
-            if not self._writer.isOpened():
+            writer = cv2.VideoWriter(as_file(self.path), codec, self.fps, (width, height))
+            if not writer.isOpened():
                 raise OSError(f"{self.path}: this OpenCV cannot write such a video")
+            self._writer = writer
         self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.frames, self._shape = self.frames + 1, image.shape
 
@@ -114,7 +116,7 @@ class VideoSink(Sink):
             return
         self._writer.release()
         self._writer = None
-        check = cv2.VideoCapture(str(self.path))
+        check = cv2.VideoCapture(as_file(self.path))
         readable = check.isOpened()
         check.release()
         if not readable:

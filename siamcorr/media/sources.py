@@ -66,7 +66,8 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
     url = "://" in text
     if not (camera or url or Path(text).exists()):
         raise SourceError(f"{text}: no such file or folder")
-    target, name = (int(text), f"camera {text}") if camera else (text, text)
+    target = int(text) if camera else text if url else Path(text)
+    name = f"camera {text}" if camera else text
     capture = open_capture(target, name, start)
     frames = plausible(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     counted = frames > 0 and text.partition("://")[0] in COUNTED

@@ -1,7 +1,6 @@
 """The HTTP side: the page's files, the built-in clip, and one WebSocket for each session."""
 
 import asyncio
-import os
 import socket as sockets_of_the_system
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -152,15 +151,14 @@ def bind(host: str, port: int) -> sockets_of_the_system.socket:
     """A socket that listens there; port 0 takes any that is free.
 
     Raises:
-        OSError: the port is taken, or the address is not of this machine.
+        OSError: the port is taken, or the address is unknown, or not of this machine.
     """
     family = sockets_of_the_system.AF_INET6 if ":" in host else sockets_of_the_system.AF_INET
     try:
         return sockets_of_the_system.create_server((host, port), family=family)
     except OSError as error:
         # Python adds the address to the system's words, which we put before them.
-        named = isinstance(error, sockets_of_the_system.gaierror)
-        text = error.strerror if named or not error.errno else os.strerror(error.errno)
+        text = str(error.strerror or error).partition(" (while attempting")[0]
         raise OSError(error.errno, text, f"{host}:{port}") from None
 
 

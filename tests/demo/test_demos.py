@@ -1,9 +1,11 @@
 """Demos: each runs from beginning to end, and says in one line what it lacks."""
 
 import importlib.util
+import itertools
 import re
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -123,6 +125,72 @@ def test_track_video(demo, clip, tmp_path, capsys):
     assert len(list(open_source(output / "tracked.mp4"))) == 6
     assert (output / "tracked.csv").read_text().count("\n") == 7
     assert cv2.imread(str(output / "heatmap.png")).shape == (120, 160, 3)
+
+
+def test_track_video_does_not_overwrite_what_it_reads(demo, clip, tmp_path, monkeypatch, capsys):
+    (tmp_path / "output").mkdir()
+    video = clip.rename(tmp_path / "output" / "tracked.mp4")
+    before = video.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        demo("track_video", "output/../output/tracked.mp4", "--box", "60,40,40,28").main()
+    assert caught.value.code == 2
+    assert "tracked.mp4: is what this demo writes" in capsys.readouterr().err
+    assert video.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "box", "text"),
+    [
+        ("gone.mp4", "60,40,40,28", "gone.mp4: no such file or folder"),
+        ("clip.mp4", "60,40,40", "box must be four finite numbers"),
+        ("clip.mp4", "a,b,c,d", "could not convert string to float"),
+        ("clip.mp4", "900,40,40,28", "box 900,40,40,28 lies outside the 160x120 frame"),
+    ],
+)
+def test_track_video_says_what_is_wrong(name, box, text, demo, clip):
+    with pytest.raises(SystemExit, match=text):
+        demo("track_video", clip.with_name(name), "--box", box).main()
+
+
+def lost_from(module, name, monkeypatch, first):
+    """Have the demo's tracker lose its targets from an update on."""
+    update, count = getattr(module, name).update, itertools.count()
+
+    def losing(self, *arguments, **options):
+        results = update(self, *arguments, **options)
+        lost = next(count) >= first
+        if isinstance(results, dict):
+            return {number: replace(result, lost=lost) for number, result in results.items()}
+        return replace(results, lost=lost)
+
+    monkeypatch.setattr(getattr(module, name), "update", losing)
+    drawn, draw = [], module.draw_result
+
+    def draw_result(image, box_xywh, score, label="", lost=False):
+        drawn.append(lost)
+        return draw(image, box_xywh, score, label, lost)
+
+    monkeypatch.setattr(module, "draw_result", draw_result)
+    return drawn
+
+
+def test_track_video_tells_what_is_lost(demo, clip, tmp_path, monkeypatch):
+    module = demo("track_video", clip, "--box", "60,40,40,28")
+    drawn = lost_from(module, "Tracker", monkeypatch, 4)
+    module.main()
+    lines = (tmp_path / "output" / "tracked.csv").read_text().splitlines()
+    assert [line[-1] for line in lines[1:]] == [*"000011"]
+    assert drawn == [False] * 4 + [True] * 2
+
+
+def test_many_targets_leaves_lost_ones_out(demo, tmp_path, monkeypatch):
+    module = demo("many_targets", "--targets", 1)
+    drawn = lost_from(module, "MultiTracker", monkeypatch, 10)
+    module.main()
+    rows = np.loadtxt(tmp_path / "output" / "many.txt", delimiter=",")
+    assert rows[:, 0].tolist() == list(range(1, 11))
+    assert drawn == [False] * 10 + [True] * 50
 
 
 def test_track_video_follows_the_clip(demo, capsys):

@@ -216,6 +216,28 @@ def test_avi_stays_silent(tmp_path):
     assert same_as_silent(path)
 
 
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("name", "codec", "reason"),
+    [
+        ("mute.mp4", (), "the source has no sound"),
+        ("aac.mp4", ("-c:a", "aac"), "sound is kept in .mp4, .m4v, .mov, .mkv, not in .avi"),
+    ],
+)
+def test_avi_says_what_it_loses(name, codec, reason, make_source, tmp_path):
+    path = tmp_path / "out.avi"
+    assert write(path, make_source(name, *codec)).notice == f"{path}: without sound: {reason}"
+    assert same_as_silent(path)
+
+
+@needs_shell
+def test_avi_without_an_answer_of_ffmpeg(stand_in, tmp_path):
+    stand_in("#!/no/such/shell\n")
+    path = tmp_path / "out.avi"
+    assert "No such file or directory" in write(path, __file__).notice
+    assert same_as_silent(path)
+
+
 def test_no_sound_was_asked_for(tmp_path):
     path = tmp_path / "out.mp4"
     assert write(path).notice == ""

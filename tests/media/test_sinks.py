@@ -42,6 +42,28 @@ def test_video_without_frames_is_removed(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("name", ["18:30.mp4", "./18:30.mp4", "file:y.mp4"])
+def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
+    """Above all for none but its own: file:y.mp4 would be y.mp4, perhaps the source."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "y.mp4").write_bytes(b"somebody's")
+    with VideoSink(name, fps=30) as video:
+        video.write(plain(RED))
+    assert len(read(tmp_path / name)) == 1
+    assert (tmp_path / "y.mp4").read_bytes() == b"somebody's"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_video_that_cannot_be_begun_leaves_nothing(tmp_path):
+    """Such a codec has no frames of a single pixel."""
+    path = tmp_path / "out.mp4"
+    video = VideoSink(path, fps=30)
+    with pytest.raises(OSError, match=r"out\.mp4: this OpenCV cannot write such a video"):
+        video.write(plain(RED, height=1, width=1))
+    video.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def write_and_raise(path):
     with VideoSink(path, fps=30) as video:
         video.write(plain(RED))

@@ -1,5 +1,6 @@
 """Sources: which frames come, in which order, colours and times, and what is said if none do."""
 
+import re
 import socket
 import struct
 import zlib
@@ -158,6 +159,22 @@ def test_what_is_no_video(tmp_path):
         open_source(path)
     with pytest.raises(SourceError, match=r"gone\.mp4: no such file or folder"):
         open_source(tmp_path / "gone.mp4")
+
+
+@pytest.mark.parametrize(
+    "name", ["2026-11-23T18:30:00", "file:clip", "pipe:1", "concat:a|b", "%03d"]
+)
+def test_names_are_taken_for_files_only(name, video, tmp_path, monkeypatch):
+    """Also for other files than the one: file:clip.avi is none of clip.avi's names."""
+    path = video.rename(tmp_path / (name + video.suffix))
+    (tmp_path / f"clip{video.suffix}").write_text("no video")
+    monkeypatch.chdir(tmp_path)
+    for given in (path.name, f"./{path.name}"):
+        source = open_source(given)
+        assert (source.name, source.live, len(list(source))) == (given, False, COUNT)
+    path.write_text("no video")
+    with pytest.raises(SourceError, match=f"^{re.escape(path.name)}: not a video$"):
+        open_source(path.name)
 
 
 def test_url_of_a_file_is_read_as_one(video):

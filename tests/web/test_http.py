@@ -1,6 +1,7 @@
 """Who is let in, and what is served: the page, the built-in clip."""
 
 import re
+import socket
 
 import pytest
 
@@ -149,3 +150,16 @@ def test_a_taken_port_is_named():
         with pytest.raises(OSError, match="Address already in use") as caught:
             bind("127.0.0.1", port)
     assert caught.value.filename == f"127.0.0.1:{port}"
+
+
+def test_an_unknown_name_is_told_in_the_system_s_words(monkeypatch):
+    """Which socket.create_server puts into an OSError of a number that is no errno."""
+
+    def bind_to(self, address):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket.socket, "bind", bind_to)
+    with pytest.raises(OSError, match="Name or service not known") as caught:
+        bind("nosuch.invalid", 80)
+    assert caught.value.filename == "nosuch.invalid:80"
+    assert caught.value.strerror == "Name or service not known"
