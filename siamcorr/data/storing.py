@@ -1,24 +1,42 @@
 """Frames and texts on disk, so that a folder or a file is there once all of it is."""
 
+import re
 import shutil
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from siamcorr.media import SourceError, write_image
+from siamcorr.media.stored import ImageFolder
 from siamcorr.tracking.boxes import Image
 
 ABOUT = "meta_info.ini"
 
 
 def description(source: Path, start: int, limit: int | None) -> str:
-    """What frames are of, to know them again: the source, and which part of it."""
-    size = f"bytes: {source.stat().st_size}\n" if source.is_file() else ""
-    return f"[METAINFO]\nsource: {source.name}\n{size}start: {start}\nframes: {limit or 'all'}\n"
+    """What frames are of, to know them again: the source, and which part of it.
+
+    A folder is known by its images, wherever it lies.
+
+    Raises:
+        OSError: the source cannot be read.
+        SourceError: it is a folder without so many images.
+    """
+    if source.is_dir():
+        files = ImageFolder(source, start).files
+        size, first = sum(path.stat().st_size for path in files), zlib.crc32(files[0].read_bytes())
+        content = f"images: {len(files)}, {size} bytes, the first {first:08x}\n"
+    else:
+        content = f"bytes: {source.stat().st_size}\n"
+    part = f"start: {start}\nframes: {limit or 'all'}\n"
+    return f"[METAINFO]\nsource: {source.name}\n{content}{part}"
 
 
 def frames_stored(folder: Path, about: str) -> bool:
     """Whether the frames that `about` describes are there already.
+
+    Frames of a folder may be described without its images, as they once were.
 
     Raises:
         OSError: the folder cannot be read.
@@ -27,7 +45,8 @@ def frames_stored(folder: Path, about: str) -> bool:
     if not folder.exists():
         return False
     there = folder / ABOUT
-    if not there.is_file() or there.read_text(encoding="utf-8") != about:
+    found = there.read_text(encoding="utf-8") if there.is_file() else ""
+    if found not in (about, re.sub(r"(?m)^images: .*\n", "", about)):
         raise ValueError(f"{folder}: is there already, and holds other frames than these")
     return True
 

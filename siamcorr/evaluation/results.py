@@ -6,6 +6,7 @@ killed goes on with the sequences that have no whole file.
 
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -26,9 +27,8 @@ class Result(NamedTuple):
 
 
 def result_path(folder: str | Path, tracker: str, sequence: str) -> Path:
-    """Where a result lies; a tracker's ":" and "/" become "-"."""
-    name = tracker.replace(":", "-").replace("/", "-")
-    return Path(folder) / name / f"{sequence}.txt"
+    """Where a result lies; each tracker has a folder, quoted as in a URL where it must be."""
+    return Path(folder) / quote(tracker, safe="=") / f"{sequence}.txt"
 
 
 def save_result(path: Path, result: Result) -> None:

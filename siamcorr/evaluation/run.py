@@ -14,6 +14,8 @@ from siamcorr.data.sequences import Sequence
 from siamcorr.evaluation.results import Result, load_result, result_path, save_result
 from siamcorr.tracking.boxes import Box, Image
 
+ROUNDING = 1e-3  # pixels by which a stored box may differ from the one that was written
+
 
 class Tracking(Protocol):
     """What is evaluated: `siamcorr.Tracker`, or anything like it."""
@@ -77,6 +79,8 @@ def evaluate(
 ) -> Iterator[Job]:
     """Every tracker on every sequence; results that lie in the folder already are taken.
 
+    Those that were begun with another box are of other data, and tracked again.
+
     A sequence that cannot be tracked is told of and costs only itself.
 
     Args:
@@ -109,7 +113,7 @@ def _run(task: tuple[Callable[[str], Tracking], str, Sequence, Path]) -> Job:
     make, name, sequence, folder = task
     path = result_path(folder, name, sequence.name)
     result = load_result(path, len(sequence))
-    if result is None:
+    if result is None or not np.allclose(result.boxes[0], sequence.boxes[0], 0, ROUNDING):
         try:
             result = run_sequence(make(name), sequence)
         except (OSError, ValueError, RuntimeError) as error:

@@ -21,6 +21,7 @@ from siamcorr.data.marks import (
     shown_frames,
 )
 from siamcorr.data.storing import description, frames_stored, store_frames, write_together
+from siamcorr.media import SourceError, write_image
 
 NAN = [math.nan] * 4
 ONE, OTHER = (1.0, 2.0, 8.0, 4.0), (5.0, 0.0, 4.0, 8.0)
@@ -222,9 +223,43 @@ def test_description(tmp_path):
     text = "[METAINFO]\nsource: clip.mp4\nbytes: 5\nstart: 3\nframes: 9\n"
     assert description(path, 3, 9) == text
     assert description(path, 3, None) == text.replace("9", "all")
-    assert description(tmp_path, 0, 9) == (
-        f"[METAINFO]\nsource: {tmp_path.name}\nstart: 0\nframes: 9\n"
+
+
+def write_images(folder, shades):
+    folder.mkdir(parents=True)
+    for number, shade in enumerate(shades):
+        write_image(folder / f"{number}.bmp", np.full((4, 6, 3), shade, np.uint8))
+    return folder
+
+
+def test_folders_are_known_by_their_images(tmp_path):
+    """Of the same name, number and size, as those of two datasets may be."""
+    first, second = (
+        write_images(tmp_path / n / "img", s) for n, s in (("a", [1, 2]), ("b", [3, 2]))
     )
+    about = description(first, 0, None)
+    store_frames(pictures(2), tmp_path / "out" / "img", about)
+    (first / "notes.txt").write_text("no image")
+    assert frames_stored(tmp_path / "out" / "img", description(first, 0, None))
+    assert description((tmp_path / "a").rename(tmp_path / "moved") / "img", 0, None) == about
+    more = write_images(tmp_path / "c" / "img", [1, 2, 3])
+    for other in (second, more):
+        with pytest.raises(ValueError, match="img: is there already, and holds other frames"):
+            frames_stored(tmp_path / "out" / "img", description(other, 0, None))
+
+
+def test_folders_that_were_stored_without_are_known_again(tmp_path):
+    source = write_images(tmp_path / "a" / "img", [1, 2])
+    older = "[METAINFO]\nsource: img\nstart: 0\nframes: all\n"
+    store_frames(pictures(2), tmp_path / "out" / "img", older)
+    assert frames_stored(tmp_path / "out" / "img", description(source, 0, None))
+    with pytest.raises(ValueError, match="img: is there already, and holds other frames"):
+        frames_stored(tmp_path / "out" / "img", description(source, 1, None))
+
+
+def test_folder_without_images(tmp_path):
+    with pytest.raises(SourceError, match="0 images, none at index 0"):
+        description(tmp_path, 0, None)
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])

@@ -43,8 +43,8 @@ def test_files_are_the_toolkits(tmp_path):
     ("tracker", "folder"),
     [
         ("nanotrack-v2", "nanotrack-v2"),
-        ("opencv:mil", "opencv-mil"),
-        ("nanotrack-v2=/weights/a.pth", "nanotrack-v2=-weights-a.pth"),
+        ("opencv:mil", "opencv%3Amil"),
+        ("nanotrack-v2=/weights/a.pth", "nanotrack-v2=%2Fweights%2Fa.pth"),
     ],
 )
 def test_paths(tmp_path, tracker, folder):
@@ -53,6 +53,14 @@ def test_paths(tmp_path, tracker, folder):
     save_result(path, some())
     assert same(load_result(path, 5), some())
     assert (tmp_path / folder / "Human4.2_time.txt").is_file()
+
+
+def test_trackers_share_no_folder(tmp_path):
+    names = [f"lite=w{mark}b.pth" for mark in "/:-% \\"] + ["lite=w%2Fb.pth", "lite=w%3Ab.pth"]
+    folders = [result_path(tmp_path, name, "bag").parent for name in names]
+    assert len(set(folders)) == len(names)
+    assert {folder.parent for folder in folders} == {tmp_path}
+    assert not set("".join(folder.name for folder in folders)) & set('<>:"/\\|?*')
 
 
 @pytest.mark.parametrize("file", ["bag.txt", "bag_time.txt"])

@@ -99,6 +99,27 @@ def test_killed_and_resumed(tmp_path):
     assert run_again() == (whole, 1)
 
 
+@pytest.mark.parametrize(("moved", "tracked"), [(0, 0), (4e-4, 0), (0.01, 1), (np.nan, 0)])
+def test_another_first_box_is_another_sequence(moved, tracked, tmp_path):
+    """Corrected, or of another dataset; what is stored has fewer digits than what was tracked."""
+    sequence, log = walk(tmp_path / "a", "a", 4), []
+
+    def track():
+        log.clear()
+        make = lambda name: Scripted(log=log)  # noqa: E731
+        (job,) = evaluate(make, ["x"], [sequence], tmp_path / "results")
+        return job.result
+
+    sequence.boxes[:] += 1 / 3
+    assert track().boxes[0, 0] == sequence.boxes[0, 0]
+    sequence.boxes[0, 0] += moved
+    found = track()
+    assert sum(entry[0] == "init" for entry in log) == tracked
+    assert (found is None) == bool(np.isnan(moved))
+    if found is not None:
+        np.testing.assert_allclose(found.boxes[0], sequence.boxes[0], rtol=0, atol=1e-3)
+
+
 def test_killed_in_the_middle(tmp_path):
     """What was finished before is there."""
     sequences = [walk(tmp_path / name, name, 4) for name in "abc"]
