@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from siamcorr.cli.checks import check_counts
 from siamcorr.data.annotating import Annotation
 from siamcorr.data.marks import ABSENT, Mark, clipped, proposed, shown_frames
 from siamcorr.data.storing import description, frames_stored, store_frames
@@ -45,8 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Store the frames, have them marked, and write the ground truth once all are."""
-    if args.every < 1 or (args.frames is not None and args.frames < 1):
-        raise ValueError("--every and --frames must be >= 1")
+    check_counts(args, "every", "frames")
     path = Path(args.video)
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder")

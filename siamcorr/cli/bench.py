@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from siamcorr.bench import (
     run_case,
     table,
 )
+from siamcorr.cli.checks import check_writable, use_threads
 from siamcorr.cli.device import choose_device
 
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "bfloat16", "float16")}
@@ -46,15 +48,17 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(ops) - {"naive", "batched", "depthwise"})
     if unknown:
         raise ValueError(f"--ops: no operator is called {', '.join(unknown)}")
-    if args.threads is not None:
-        if args.threads < 1:
-            raise ValueError(f"--threads must be >= 1, got {args.threads}")
-        torch.set_num_threads(args.threads)
-    device, dtype = choose_device(args.device).type, DTYPES[args.dtype]
+    use_threads(args)
+    chosen, dtype = choose_device(args.device), DTYPES[args.dtype]
+    if chosen.index is not None:
+        torch.cuda.set_device(chosen)
+    device = chosen.type
     if args.fit:
         return _fit(dtype, device, Path(args.costs))
+    if args.plot and find_spec("matplotlib") is None:
+        raise ValueError("--plot needs matplotlib: pip install 'siamcorr[plot]'")
     for path in filter(None, (args.json, args.plot)):
-        Path(path).touch()  # what cannot be written is told before the minutes of measuring
+        check_writable(path)  # told before the minutes of measuring
     cases = [case for case in (quick_cases if args.quick else full_cases)() if case.op in ops]
     limits = measure_limits(dtype, device)
     seconds = 0.6 if args.quick else 3.0
@@ -76,9 +80,8 @@ def _as_dict(row: object) -> dict[str, object]:
 
 def _fit(dtype: torch.dtype, device: str, path: Path) -> int:
     """Replace one device's and dtype's prices in the table of costs."""
-    text = path.read_text(encoding="utf-8") if path.exists() else "{}"
-    costs = json.loads(text)
-    path.write_text(text, encoding="utf-8")  # as above: told before the minutes of measuring
+    costs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    check_writable(path)  # as above
     prices = fit_costs(dtype, device, lambda line: print(line, file=sys.stderr))
     costs.setdefault(device, {})[str(dtype).removeprefix("torch.")] = prices
     path.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")

@@ -6,9 +6,9 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
+from siamcorr.cli.checks import check_counts, check_writable, use_threads
 from siamcorr.cli.trackers import make_tracker
 from siamcorr.data.sequences import Sequence, find_sequences
 from siamcorr.evaluation import Result, evaluate, run_supervised
@@ -32,16 +32,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Track what was not tracked before, print the tables, write the report."""
-    if args.processes < 1 or (args.threads is not None and args.threads < 1):
-        raise ValueError("--processes and --threads must be >= 1")
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    check_counts(args, "processes")
+    use_threads(args)
     if find_spec("matplotlib") is None:
         raise ValueError("the report needs matplotlib: pip install 'siamcorr[plot]'")
     for name in args.trackers:
         make_tracker(name)  # what cannot be made is told before the minutes of tracking
     sequences, problems = _find(args.data)
     output = Path(args.output)
+    (output / "results").mkdir(parents=True, exist_ok=True)
+    check_writable(output / "report.html")
     results = _track(args, sequences, output / "results", problems)
     summary = summarise(results, sequences)
     if args.failures:

@@ -6,6 +6,7 @@ import statistics
 import torch
 
 from siamcorr.bench import STAGES, profile_tracker, time_targets
+from siamcorr.cli.checks import use_threads
 from siamcorr.cli.device import choose_device
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import SiameseNetwork, build_model, for_inference, preset_names
@@ -28,10 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Track through a rendered clip, and print medians."""
-    if args.threads is not None:
-        if args.threads < 1:
-            raise ValueError(f"--threads must be >= 1, got {args.threads}")
-        torch.set_num_threads(args.threads)
+    use_threads(args)
     if args.targets is not None and min(args.targets) < 1:
         raise ValueError(f"--targets must be >= 1, got {min(args.targets)}")
     if args.compile and not args.fuse:

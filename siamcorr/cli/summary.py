@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from siamcorr.bench import SearchSide, TemplateSide, summarize, summary_table
+from siamcorr.cli.checks import check_counts
 from siamcorr.layers import BLOCKS, make_block
 from siamcorr.models import build_model, preset_names
 
@@ -25,8 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 @torch.no_grad()
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    if min(args.depth, args.channels, args.stride, args.size) < 1:
-        raise ValueError("--depth, --channels, --stride and --size must be >= 1")
+    check_counts(args, "depth", "channels", "stride", "size")
     try:
         if args.name in BLOCKS:
             block = make_block(args.name, args.channels, args.stride).eval()

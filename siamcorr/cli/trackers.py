@@ -51,19 +51,23 @@ def load_network(
 
     Raises:
         OSError: the weights cannot be read.
-        ValueError: they fit no model, or the options do not fit each other.
+        ValueError: they fit no model or another one, or the options do not fit each other.
     """
-    name = name or fitting_model(weights)
+    model = name or fitting_model(weights)
     if backend == "torch":
         if weights.suffix == ".onnx":
             raise ValueError(f"{weights}: is for --backend onnxruntime")
-        return for_inference(build_model(name, weights).to(device), compiled=compiled)
+        return for_inference(build_model(model, weights).to(device), compiled=compiled)
     if compiled or device.type != "cpu":
         raise ValueError("--backend onnxruntime runs on the CPU, without --compile")
     try:
-        return onnx_network(name, weights)
+        network = onnx_network(model, weights)
     except ModuleNotFoundError as error:
         raise ValueError(f"{error}: pip install 'siamcorr[export]'") from None
+    made_from = network.preset.name
+    if name and made_from != load_preset(name).name:
+        raise ValueError(f"{weights}: not graphs of {name}, they were made from {made_from}")
+    return network
 
 
 def make_tracker(name: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from siamcorr.cli.checks import check_counts, use_threads
 from siamcorr.cli.device import choose_device
 from siamcorr.data.library import Library
 from siamcorr.models import SiameseNetwork, assemble, load_preset, read_checkpoint
@@ -39,8 +40,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Train from the last checkpoint, or from the start, to the config's end."""
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    check_counts(args, "max_epochs")
+    use_threads(args)
     config = load_config(args.config, args.set)
     processes = join_processes(choose_device(args.device))
     try:

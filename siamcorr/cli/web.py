@@ -5,6 +5,7 @@ import secrets
 import socket
 from urllib.parse import quote
 
+from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.trackers import DEFAULT
 
@@ -38,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--token must not be empty")
     if not 0 <= args.port <= 65535:
         raise ValueError(f"--port must be 0 to 65535, got {args.port}")
-    if args.max_sessions < 1:
-        raise ValueError(f"--max-sessions must be >= 1, got {args.max_sessions}")
+    check_counts(args, "max_sessions")
     device = _offered_name(str(choose_device(args.device)))
     networks = Networks(list(dict.fromkeys([args.model, *offered_models()])), offered_devices())
     networks.get(args.model, device)

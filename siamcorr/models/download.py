@@ -7,7 +7,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from siamcorr.models.build import cache_dir
+from siamcorr.models.build import cache_dir, find_weights
 from siamcorr.models.checkpoints import sha256
 from siamcorr.models.presets import Preset
 
@@ -31,16 +31,20 @@ def download(
         progress: is told bytes that have arrived and bytes in all, None where that is unknown.
 
     Returns:
-        The file.
+        The file; where nothing can be fetched by itself, the one that `find_weights` finds.
 
     Raises:
         OSError: no connection, one that was cut off, an answer that is an error, a full disk.
-        ValueError: nothing can be fetched by itself, a web page came instead of a file, or
-            something other than what was published.
+        ValueError: nothing can be fetched by itself and nothing is there, a web page came instead
+            of a file, or something other than what was published.
     """
     weights = preset.weights
     if not weights.url:
-        raise ValueError(f"{preset.name}: fetch {weights.file} by hand, from {weights.page}")
+        try:
+            return find_weights(preset)
+        except FileNotFoundError:
+            text = f"{preset.name}: fetch {weights.file} by hand, from {weights.page}"
+            raise ValueError(text) from None
     path = Path(folder or cache_dir()) / weights.file
     if path.exists():
         _check(path, weights.sha256, "lies there, but is")

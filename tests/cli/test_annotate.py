@@ -288,8 +288,8 @@ ERRORS = {
     "no images": ("{tmp}/empty", "empty: 0 images, none at index 0"),
     "no frame": ("{clip} --start 12", "has no frame 12"),
     "no start": ("{clip} --start -1", "start must be >= 0, got -1"),
-    "every": ("{clip} --every 0", "--every and --frames must be >= 1"),
-    "frames": ("{clip} --frames 0", "--every and --frames must be >= 1"),
+    "every": ("{clip} --every 0", "--every must be >= 1, got 0"),
+    "frames": ("{clip} --frames 0", "--frames must be >= 1, got 0"),
     "hidden": ("{tmp}/.clip.mp4", "gives the sequence its name, which cannot begin with a dot"),
     "output is a file": ("{clip} --output {tmp}/notes.txt", "notes.txt: File exists"),
     "output in a file": ("{clip} --output {tmp}/notes.txt/a", "notes.txt/a: Not a directory"),
@@ -340,6 +340,19 @@ def test_other_frames_than_before(clip, person, tmp_path, capsys):
     assert run(clip, "--output", tmp_path, "--start", 2) == 2
     assert "clip: is there already, and holds other frames" in capsys.readouterr().err
     assert marks(tmp_path) == {0: START}
+
+
+def test_another_dataset_s_frames_are_refused(folder, person, tmp_path, capsys):
+    """Though both lie in a folder of the same name."""
+    other = tmp_path / "other" / folder.name
+    other.mkdir(parents=True)
+    for number in range(6):
+        cv2.imwrite(str(other / f"{number}.png"), np.full((120, 160), 90, np.uint8))
+    person.does(*DRAWN[0], LEAVE)
+    assert run(folder, "--output", tmp_path / "out") == 0
+    assert run(other, "--output", tmp_path / "out") == 2
+    assert "grey: is there already, and holds other frames" in capsys.readouterr().err
+    assert marks(tmp_path / "out", "grey") == {0: START}
 
 
 def test_video_that_ends_early_is_told(clip, person, tmp_path, capsys):

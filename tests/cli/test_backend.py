@@ -118,6 +118,21 @@ def test_errors_are_one_line_and_code_2(flags, text, clip, weights, tmp_path, mo
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("model", "code"), [(None, 0), ("siamfc-alexnet", 0), ("siamcorr-lite", 2)]
+)
+def test_graphs_of_another_model_are_refused(model, code, clip, tmp_path, capsys):
+    """As weights of another model are; they need not be named at all."""
+    graphs = tmp_path / "net.onnx"
+    adaptor.export_onnx(build_model("siamfc-alexnet"), graphs)
+    named = [] if model is None else ["--model", model]
+    command = ["track", clip, "--box", BOX, "--weights", graphs, "--backend", "onnxruntime"]
+    options = [*named, "--no-show", "--max-frames", 1]
+    assert main([str(argument) for argument in (*command, *options)]) == code
+    text = f"{graphs}: not graphs of siamcorr-lite, they were made from siamfc-alexnet"
+    assert (text in capsys.readouterr().err) == (code == 2)
+
+
 def touch(network, path):
     for what in ("template", "search-255"):
         path.with_name(f"{path.stem}-{what}.onnx").touch()

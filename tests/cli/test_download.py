@@ -4,6 +4,7 @@ import hashlib
 import re
 
 import pytest
+from cli.conftest import said
 
 from siamcorr.cli import main
 from siamcorr.models import find_weights, load_preset
@@ -12,12 +13,6 @@ from siamcorr.models.presets import configs_dir
 CONTENT = b"some weights" * 20_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PUBLISHED = load_preset("nanotrack-v2").weights
-
-
-def said(text):
-    """The lines on stderr, less the states of the progress bar."""
-    bar = re.compile(r"\[\d\d:\d\d")
-    return [line for line in re.split("[\r\n]+", text) if line and not bar.search(line)]
 
 
 @pytest.fixture
@@ -95,3 +90,10 @@ def test_other_file_in_its_place(own, tmp_path, capsys):
     assert main(["download", own(), "--folder", str(tmp_path)]) == 2
     assert "lies there, but is not what was published" in capsys.readouterr().err
     assert (tmp_path / "nanotrackv2.pth").read_bytes() == b"my own"
+
+
+def test_shipped_weights_need_no_download(capsys):
+    assert main(["download", "siamcorr-lite"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{find_weights(load_preset('siamcorr-lite'))} (Apache-2.0, from ")
+    assert said(err) == []

@@ -384,6 +384,21 @@ def test_unknown_trackers(evaluated, tmp_path, trackers, text):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("text.mp4", "text.mp4/results: Not a directory"), ("folder", "report.html: Is a directory")],
+)
+def test_an_output_that_cannot_be_written_is_told_before(name, text, still, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "run_sequence", lambda *_: pytest.fail("tracked"))
+    (tmp_path / "text.mp4").write_text("mine")
+    (tmp_path / "folder" / "report.html").mkdir(parents=True)
+    code, out, err = still("--output", str(tmp_path / name))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"siamcorr: {tmp_path / name}")
+    assert err.endswith(f"{text}\n")
+    assert (tmp_path / "text.mp4").read_text() == "mine"
+
+
 def test_no_sequence_finished(evaluated, data, tmp_path):
     for name in ("left", "right"):
         (data / name / "img" / "0001.png").write_bytes(b"no image")
@@ -395,8 +410,8 @@ def test_no_sequence_finished(evaluated, data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--processes", "0"], "--processes and --threads must be >= 1"),
-        (["--threads", "0"], "--processes and --threads must be >= 1"),
+        (["--processes", "0"], "--processes must be >= 1, got 0"),
+        (["--threads", "0"], "--threads must be >= 1, got 0"),
         (["--data", "nowhere"], "nowhere: no such folder"),
     ],
 )

@@ -9,29 +9,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from cli.conftest import command, environment, frame_numbers, rows
+from cli.conftest import BOX, command, environment, frame_numbers, rows, run, said
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.cli import main, track
-from siamcorr.data import ClipConfig, render_clip
-from siamcorr.media import Input, SourceError, VideoSink, open_source
-
-BOX = "60,40,40,28"
+from siamcorr.media import Input, SourceError, open_source
 
 
 @pytest.fixture(autouse=True)
 def _no_display(monkeypatch):
     """The same on every machine; a test that wants a display makes one up."""
     monkeypatch.setattr(track, "display_available", lambda: False)
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    with VideoSink(path, fps=25) as video:
-        for image, _ in render_clip(ClipConfig(frames=6, width=160, height=120, target=40)):
-            video.write(image)
-    return path
 
 
 @pytest.fixture
@@ -44,19 +32,8 @@ def folder(tmp_path):
     return path
 
 
-def run(*arguments):
-    """Without recovery: random weights lose everything."""
-    return main(["track", "--no-recover", *(str(argument) for argument in arguments)])
-
-
 def boxes(path):
     return np.array([[float(row[key]) for key in "xywh"] for row in rows(path)])
-
-
-def said(text):
-    """The lines on stderr, less the states of the progress bar."""
-    bar = re.compile(r"\[\d\d:\d\d")
-    return [line for line in re.split("[\r\n]+", text) if line and not bar.search(line)]
 
 
 # what comes out
@@ -321,19 +298,6 @@ def test_source_that_breaks_midway(break_it, text, folder, random_weights, tmp_p
     assert text in line
     assert frame_numbers(table) == [0, 1, 2]
     assert len(list(open_source(video))) == 3
-
-
-def test_video_that_ends_early_is_told(clip, random_weights, tmp_path, capsys):
-    short = tmp_path / "short.avi"
-    with VideoSink(short, fps=25) as video:
-        for frame in open_source(clip):
-            video.write(frame.image)
-    short.write_bytes(short.read_bytes()[:-7000])
-    assert run(short, "--box", BOX, "--weights", random_weights, "--no-show") == 0
-    count = len(list(open_source(short)))
-    assert 0 < count < 6
-    text = f"siamcorr: {short}: ended after {count} of 6 announced frames"
-    assert said(capsys.readouterr().err) == [text]
 
 
 def test_debug_shows_the_traceback(tmp_path, random_weights, monkeypatch):

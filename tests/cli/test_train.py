@@ -252,6 +252,8 @@ ERRORS = {
     ),
     "broken checkpoint": ("{config} --set output={tmp}/run", "last.pt: is no checkpoint of this"),
     "output": ("{config} --set output={config}", "run.toml: File exists"),
+    "no threads": ("{config} --threads 0", "--threads must be >= 1, got 0"),
+    "no epochs": ("{config} --max-epochs 0", "--max-epochs must be >= 1, got 0"),
     "no GPU": ("{config} --device cuda:99", "device cuda:99: there are"),
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from siamcorr.models import download, load_preset
+from siamcorr.models import download, find_weights, load_preset
 from siamcorr.models.download import CHUNK
 
 MODULE = sys.modules["siamcorr.models.download"]  # its name in the package is the function's
@@ -205,11 +205,23 @@ def test_silence(preset, server, tmp_path, monkeypatch):
     assert (tmp_path / f"{FILE}.part").read_bytes() == CONTENT[: 2 * CHUNK]
 
 
-def test_nothing_to_fetch_by_itself(tmp_path):
+def test_nothing_to_fetch_by_itself(tmp_path, monkeypatch):
+    for name in ("SIAMCORR_SHARED", "SIAMCORR_WEIGHTS", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
     preset = load_preset("siamfc-alexnet")
     text = f"siamfc-alexnet: fetch {preset.weights.file} by hand, from {preset.weights.page}"
     with pytest.raises(ValueError, match=re.escape(text)):
         download(preset, tmp_path)
+
+
+def test_what_is_shipped_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIAMCORR_WEIGHTS", str(tmp_path))
+    preset = load_preset("siamcorr-lite")
+    assert preset.weights.url == ""
+    assert download(preset) == find_weights(preset)
+    own = tmp_path / preset.weights.file
+    own.write_bytes(b"my own")
+    assert download(preset) == own
 
 
 class FullDisk:

@@ -1,0 +1,43 @@
+"""What several commands see to before they begin."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+
+def check_counts(args: argparse.Namespace, *names: str) -> None:
+    """See that options which count something are at least 1, where they are given.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be >= 1, got {value}")
+
+
+def use_threads(args: argparse.Namespace) -> None:
+    """Let torch use as many CPU threads as --threads says, if it does.
+
+    Raises:
+        ValueError: fewer than 1.
+    """
+    check_counts(args, "threads")
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+
+
+def check_writable(path: str | Path) -> None:
+    """See that a file can be written; what is there stays, and nothing new is left.
+
+    Raises:
+        OSError: it cannot.
+    """
+    path = Path(path)
+    there = path.exists() or path.is_symlink()
+    with path.open("ab"):
+        pass
+    if not there:
+        path.unlink()
