@@ -3,6 +3,8 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
 from siamcorr.viewer import Session, View
@@ -90,8 +92,9 @@ def refuse_overwriting(source: str, *outputs: str | None) -> None:
     Raises:
         ValueError: one is.
     """
+    file = Path(url2pathname(urlsplit(source).path) if source.startswith("file:") else source)
     for output in filter(None, outputs):
-        if Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
+        if Path(output).exists() and file.exists() and Path(output).samefile(file):
             raise ValueError(f"{output}: is the source itself")
     paths = [Path(output).resolve() for output in outputs if output]
     if len(set(paths)) < len(paths):

@@ -227,6 +227,10 @@ ERRORS = {
     "no speed": ("{clip} --box {box} --speed 0", "--speed must lie in 0..100, got 0.0"),
     "one of two": ("{clip} --box {box} --box 1,2,3", "--box must be X,Y,W,H in pixels, got 1,2,3"),
     "video is source": ("{clip} --box {box} --output {clip}", "clip.mp4: is the source itself"),
+    "video is source's URL": (
+        "file://{clip} --box {box} --output {clip}",
+        "clip.mp4: is the source itself",
+    ),
     "table is source": ("{clip} --box {box} --boxes {clip}", "clip.mp4: is the source itself"),
     "one output": (
         "{clip} --box {box} --output {tmp}/a.mp4 --boxes {tmp}/./a.mp4",
