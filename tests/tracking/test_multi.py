@@ -75,14 +75,14 @@ def test_one_forward_a_frame(model, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "count", "batches"),
     [
-        ("siamcorr-lite", AT_ONCE, [16]),
-        ("siamcorr-lite", 19, [16, 3]),
-        ("dcfnet", 6, [16, 2]),
+        ("siamcorr-lite", AT_ONCE, [32]),
+        ("siamcorr-lite", 35, [32, 3]),
+        ("dcfnet", 12, [32, 4]),
     ],
 )
 def test_many_go_in_parts(name, count, batches, monkeypatch):
     """On the CPU; where a pyramid or a template is parted, each crop still meets its own."""
-    model, boxes = build_model(name, pretrained=name == "siamcorr-lite"), (BOXES * 7)[:count]
+    model, boxes = build_model(name, pretrained=name == "siamcorr-lite"), (BOXES * 12)[:count]
     tracker, calls = MultiTracker(model), []
     numbers = [tracker.add(FRAMES[0], box) for box in boxes]
     search = model.search
