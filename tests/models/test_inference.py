@@ -118,3 +118,19 @@ def test_compiled():
     for part in ("backbone", "head"):
         assert getattr(fast, part)._compiled_call_impl is not None
         assert getattr(network, part)._compiled_call_impl is None
+
+
+@pytest.mark.parametrize("name", ["nanotrack-v2", "siamcorr-lite"])
+@torch.no_grad()
+def test_early_layers_take_a_batch_in_parts(name):
+    """Each image comes out where it went in; the layers behind them take all at once."""
+    network = calibrated(name).double()
+    fast, (_, search) = for_inference(network), images(network, 11)
+    early, late = fast.backbone.features
+    taken = []
+    for part in (early.layers, late):
+        part.register_forward_pre_hook(lambda _, inputs: taken.append(len(inputs[0])))
+    torch.testing.assert_close(fast.backbone(search), network.backbone(search))
+    assert sum(taken[:-1]) == taken[-1] == 11
+    assert max(taken[:-1]) == early.images < 11
+    assert type(for_inference(network, compiled=True).backbone.features[0]) is nn.Sequential
