@@ -21,8 +21,9 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
     """A copy with norms folded in, channels last where it helps, and no gradients.
 
     On the CPU wide 3x3 convolutions are computed by Winograd's minimal filtering, which takes
-    four times the memory for their weights. Its maps equal the network's to 1e-5; it can be
-    neither trained nor saved under the published keys.
+    four times the memory for their weights, and the first layers of small backbones take a large
+    batch in parts. Its maps equal the network's to 1e-5; it can be neither trained nor saved
+    under the published keys.
 
     Args:
         network: any; it is not changed.
