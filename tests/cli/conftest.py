@@ -1,4 +1,4 @@
-"""What tests of commands share: tables read back, and `siamcorr track` as a process."""
+"""What tests of commands share: tables read back, `siamcorr track` as a process, an evaluation."""
 
 import csv
 import os
@@ -6,13 +6,19 @@ import re
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+import siamcorr.cli.eval
 from siamcorr.cli import main
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.media import VideoSink
+from siamcorr.tracking.boxes import check_box
 
 BOX = "60,40,40,28"
+MIL = "opencv:mil"
+FRAMES = 6
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +58,55 @@ def said(text):
     """The lines on stderr, less the states of the progress bar."""
     bar = re.compile(r"\[\d\d:\d\d")
     return [line for line in re.split("[\r\n]+", text) if line and not bar.search(line)]
+
+
+# siamcorr eval
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two sequences as OTB lays them out."""
+    for seed, name in enumerate(("left", "right")):
+        folder = tmp_path / "data" / name
+        (folder / "img").mkdir(parents=True)
+        config = ClipConfig(frames=FRAMES, width=160, height=120, target=40, seed=seed)
+        boxes = []
+        for number, (image, box) in enumerate(render_clip(config), 1):
+            cv2.imwrite(str(folder / "img" / f"{number:04d}.png"), image[:, :, ::-1])
+            boxes.append(box)
+        np.savetxt(folder / "groundtruth_rect.txt", boxes, fmt="%.3f", delimiter=",")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def ours(random_weights):
+    return f"nanotrack-v2={random_weights}"
+
+
+@pytest.fixture
+def evaluated(data, ours, tmp_path, capsys):
+    """A call of the command on the data: exit code, stdout, stderr."""
+
+    def call(*arguments, trackers=(ours, MIL)):
+        code = main(["eval", *trackers, "--data", str(data), "--output", str(tmp_path / "out"),
+                     *arguments])  # fmt: skip
+        return code, *capsys.readouterr()
+
+    return call
+
+
+class Still:
+    """Says the first box again and again; one outside the frame it does not take."""
+
+    def init(self, frame, box_xywh):
+        self.box_xywh = check_box(box_xywh, frame.shape[:2])
+
+    def update(self, frame):
+        return self
+
+
+@pytest.fixture
+def still(evaluated, monkeypatch):
+    """The command with a tracker that costs no time."""
+    monkeypatch.setattr(siamcorr.cli.eval, "make_tracker", lambda name: Still())
+    return lambda *arguments: evaluated(*arguments, trackers=["still"])

@@ -1,79 +1,19 @@
 """`siamcorr eval`: the table, what it writes, what it does not do twice, and what it refuses."""
 
-import csv
 import math
 import re
 
-import cv2
 import numpy as np
 import pytest
+from cli.conftest import FRAMES, MIL, rows
 
 from siamcorr.cli import eval as command
-from siamcorr.cli import main
 from siamcorr.cli.trackers import make_tracker
-from siamcorr.data import ClipConfig, find_sequences, render_clip
+from siamcorr.data import find_sequences
 from siamcorr.evaluation import load_result, run, run_supervised, score
 from siamcorr.evaluation.results import result_path
-from siamcorr.tracking.boxes import check_box
 
 pytest.importorskip("matplotlib")
-
-MIL = "opencv:mil"
-FRAMES = 6
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Two sequences as OTB lays them out."""
-    for seed, name in enumerate(("left", "right")):
-        folder = tmp_path / "data" / name
-        (folder / "img").mkdir(parents=True)
-        config = ClipConfig(frames=FRAMES, width=160, height=120, target=40, seed=seed)
-        boxes = []
-        for number, (image, box) in enumerate(render_clip(config), 1):
-            cv2.imwrite(str(folder / "img" / f"{number:04d}.png"), image[:, :, ::-1])
-            boxes.append(box)
-        np.savetxt(folder / "groundtruth_rect.txt", boxes, fmt="%.3f", delimiter=",")
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def ours(random_weights):
-    return f"nanotrack-v2={random_weights}"
-
-
-@pytest.fixture
-def evaluated(data, ours, tmp_path, capsys):
-    """A call of the command on the data: exit code, stdout, stderr."""
-
-    def call(*arguments, trackers=(ours, MIL)):
-        code = main(["eval", *trackers, "--data", str(data), "--output", str(tmp_path / "out"),
-                     *arguments])  # fmt: skip
-        return code, *capsys.readouterr()
-
-    return call
-
-
-class Still:
-    """Says the first box again and again; one outside the frame it does not take."""
-
-    def init(self, frame, box_xywh):
-        self.box_xywh = check_box(box_xywh, frame.shape[:2])
-
-    def update(self, frame):
-        return self
-
-
-@pytest.fixture
-def still(evaluated, monkeypatch):
-    """The command with a tracker that costs no time."""
-    monkeypatch.setattr(command, "make_tracker", lambda name: Still())
-    return lambda *arguments: evaluated(*arguments, trackers=["still"])
-
-
-def rows(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_table_and_files(evaluated, data, ours, tmp_path):
@@ -254,104 +194,6 @@ def test_polygons_without_shapely(tilted, still, tmp_path, monkeypatch):
     text = "overlaps with polygons need shapely: pip install 'siamcorr[eval]'"
     assert err == f"siamcorr: {text}\n"
     assert not (tmp_path / "out").exists()
-
-
-# data that is broken
-
-
-def spoiled_frame(folder):
-    (folder / "img" / "0003.png").write_bytes(b"no image")
-
-
-def missing_frame(folder):
-    (folder / "img" / "0003.png").unlink()
-
-
-def rewritten(change):
-    """The lines of the truth after a change."""
-
-    def spoil(folder):
-        path = folder / "groundtruth_rect.txt"
-        path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
-
-    return spoil
-
-
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (spoiled_frame, r"still on left: .*0003\.png: not a readable image"),
-        (missing_frame, r"left: image 3 is missing in .*img, left out"),
-        (rewritten(lambda lines: [*lines[:2], "1,2,x,4", *lines[3:]]),
-         "left: groundtruth_rect.txt: line 3 is no region: '1,2,x,4', left out"),
-        (rewritten(lambda lines: ["nan,nan,nan,nan"] * len(lines)),
-         "left: no annotated frame, left out"),
-        (rewritten(lambda lines: ["0,0,0,0", *lines[1:]]),
-         "still on left: frame 0 has no box to start from"),
-        (rewritten(lambda lines: ["9000,9000,5,5", *lines[1:]]),
-         "still on left: box 9000,9000,5,5 lies outside the 160x120 frame"),
-        (lambda folder: (folder / "img" / "0003.png").rename(folder / "img" / "0009.png"), None),
-        (rewritten(lambda lines: lines[:4]), None),
-        (rewritten(lambda lines: [*lines[:2], "nan,nan,nan,nan", "5,5,0,9", *lines[4:]]), None),
-    ],
-)  # fmt: skip
-def test_what_is_broken_costs_itself(still, data, tmp_path, spoil, told):
-    """And what benchmarks have, too, boxes that are missing or empty, costs nothing."""
-    spoil(data / "left")
-    code, out, err = still("--failures")
-    assert (code, "Warning" in err) == (0, False)
-    told_lines = [line for line in out.splitlines() if line.startswith("siamcorr: ")]
-    names = [row["sequence"] for row in rows(tmp_path / "out" / "sequences.csv")]
-    page = (tmp_path / "out" / "report.html").read_text()
-    if told is None:
-        assert (told_lines, names) == ([], ["left", "right"])
-        assert "Problems" not in page
-    else:
-        (line,) = told_lines
-        assert re.fullmatch(f"siamcorr: {told}", line)
-        assert names == ["right"]
-        assert "<h2>Problems</h2>\n<ul><li>" in page
-
-
-def test_boxes_after_the_last_frame_are_told_of(still, data, tmp_path):
-    (data / "left" / "img" / f"{FRAMES:04d}.png").unlink()
-    _, out, _ = still()
-    text = f"siamcorr: left: ground truth has {FRAMES} rows for {FRAMES - 1} frames, cut"
-    assert text in out.splitlines()
-    frames = {row["sequence"]: row["frames"] for row in rows(tmp_path / "out" / "sequences.csv")}
-    assert frames == {"left": str(FRAMES - 1), "right": str(FRAMES)}
-
-
-@pytest.mark.parametrize(
-    ("frame", "told", "scored"),
-    [(1, "not scored", ["right"]), (3, "not shown", ["left", "right"])],
-)
-def test_a_frame_that_broke_after_tracking(still, data, tmp_path, frame, told, scored):
-    """Results are there already, but not what the page shows of it."""
-    still()
-    for number in range(frame, FRAMES + 1):
-        (data / "left" / "img" / f"{number:04d}.png").write_bytes(b"no image")
-    code, out, _ = still()
-    assert code == 0
-    assert re.search(rf"(?m)^siamcorr: left: .*\.png: not a readable image, {told}$", out)
-    names = [row["sequence"] for row in rows(tmp_path / "out" / "sequences.csv")]
-    assert names == scored
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "frames of left" not in page
-    assert f"not a readable image, {told}</li>" in page
-
-
-def test_why_none_can_be_used(still, data):
-    for name in ("left", "right"):
-        (data / name / "groundtruth_rect.txt").write_text("one two\n")
-    code, out, err = still()
-    assert (code, out) == (2, "")
-    lines = err.splitlines()
-    assert lines[0] == (
-        "siamcorr: left: groundtruth_rect.txt: line 1 is no region: 'one two', left out"
-    )
-    assert lines[-1] == f"siamcorr: {data}: 2 otb sequences, none can be used"
-    assert len(lines) == 3
 
 
 # several processes
