@@ -36,8 +36,8 @@ def check_writable(path: str | Path) -> None:
         OSError: it cannot.
     """
     path = Path(path)
-    there = path.exists() or path.is_symlink()
+    there = path.exists()
     with path.open("ab"):
         pass
     if not there:
-        path.unlink()
+        path.resolve().unlink()  # of a link, what it names

@@ -4,6 +4,7 @@ Boxes are x,y,w,h lines; NAME_time.txt beside it has the seconds of each frame. 
 killed goes on with the sequences that have no whole file.
 """
 
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -11,6 +12,8 @@ from urllib.parse import quote
 import numpy as np
 
 from siamcorr.evaluation.geometry import Array
+
+LONGEST = 200  # bytes of a folder's name; file systems take 255
 
 
 class Result(NamedTuple):
@@ -28,7 +31,10 @@ class Result(NamedTuple):
 
 def result_path(folder: str | Path, tracker: str, sequence: str) -> Path:
     """Where a result lies; each tracker has a folder, quoted as in a URL where it must be."""
-    return Path(folder) / quote(tracker, safe="=") / f"{sequence}.txt"
+    name = quote(tracker, safe="=")
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 17]}-{sha256(tracker.encode()).hexdigest()[:16]}"
+    return Path(folder) / name / f"{sequence}.txt"
 
 
 def save_result(path: Path, result: Result) -> None:

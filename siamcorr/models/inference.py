@@ -43,8 +43,9 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
     if network.device.type == "cpu" and not compiled and backbone in IN_PARTS:
         count, images = IN_PARTS[backbone]
         features = cast("nn.Sequential", fast.backbone.features)
-        early, late = features[:count], features[count:]
-        fast.backbone.features = nn.Sequential(InParts(early, images), late)
+        if not isinstance(features[0], InParts):  # it was one of these already
+            early, late = features[:count], features[count:]
+            fast.backbone.features = nn.Sequential(InParts(early, images), late)
     if backbone not in CHANNELS_FIRST:
         fast = fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if compiled:
@@ -55,7 +56,7 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
 
 
 class InParts(nn.Module):
-    """Layers that take a few images of a batch at a time.
+    """Layers that take a few images of a batch at a time, on a CPU.
 
     Args:
         layers: to run.
@@ -68,7 +69,7 @@ class InParts(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps of images (B, C, H, W), as the layers make them."""
-        if len(images) <= self.images:
+        if len(images) <= self.images or images.device.type != "cpu":
             maps: Tensor = self.layers(images)
             return maps
         return torch.cat([self.layers(part) for part in torch.split(images, self.images)])

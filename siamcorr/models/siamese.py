@@ -81,10 +81,7 @@ class SiameseNetwork(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A new head takes the key of the old one."""
-        if name == "head":
-            self._modules[self.preset.network.head_key] = value
-        else:
-            super().__setattr__(name, value)
+        super().__setattr__(self.preset.network.head_key if name == "head" else name, value)
 
     @property
     def device(self) -> torch.device:

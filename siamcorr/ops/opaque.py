@@ -19,9 +19,12 @@ def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """What `contract` does, in a graph that torch.compile makes.
 
     conv has nothing to plan, and is left open. So is all in a graph that leaves for another
-    runtime, and under torch.func, which knows no operators like this one.
+    runtime, and under torch.func and forward-mode derivatives, which know no operators like this.
     """
-    if task.method == "conv" or exporting() or torch._C._are_functorch_transforms_active():
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if task.method == "conv" or exporting() or forward_mode:
+        return contract(first, second, task)
+    if torch._C._are_functorch_transforms_active():
         return contract(first, second, task)
     return contract_opaque(first, second, task)
 

@@ -50,6 +50,7 @@ def test_a_link_stays(tmp_path):
     link.symlink_to(tmp_path / "there.csv")
     check_writable(link)
     assert link.is_symlink()
+    assert [*tmp_path.iterdir()] == [link]  # and what it names is not there, as before
 
 
 @pytest.mark.parametrize("name", ["folder", "gone/new.csv", "locked/new.csv"])

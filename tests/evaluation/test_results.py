@@ -57,9 +57,12 @@ def test_paths(tmp_path, tracker, folder):
 
 def test_trackers_share_no_folder(tmp_path):
     names = [f"lite=w{mark}b.pth" for mark in "/:-% \\"] + ["lite=w%2Fb.pth", "lite=w%3Ab.pth"]
+    names += [f"lite={'verzeichnis_ü/' * 12}{last}.pth" for last in "ab"]
     folders = [result_path(tmp_path, name, "bag").parent for name in names]
     assert len(set(folders)) == len(names)
     assert {folder.parent for folder in folders} == {tmp_path}
+    for folder in folders:
+        folder.mkdir()
     assert not set("".join(folder.name for folder in folders)) & set('<>:"/\\|?*')
 
 

@@ -1,5 +1,7 @@
 """Winograd's filtering: equal to the convolution that it stands for."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -101,8 +103,11 @@ def test_autocast_does_not_reach_inside():
     exact = nn.functional.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
     with torch.autocast("cpu", torch.bfloat16):
         found, plain = WinogradConv2d.of(conv)(x), conv(x)
+        double = WinogradConv2d.of(copy.deepcopy(conv).double())(x.double())
     assert found.dtype == plain.dtype == torch.bfloat16
     assert (found - exact).norm() <= (plain - exact).norm()
+    assert double.dtype == torch.float64  # which autocast leaves alone
+    torch.testing.assert_close(double, exact)
 
 
 def test_features_smaller_than_the_filter():

@@ -133,4 +133,9 @@ def test_early_layers_take_a_batch_in_parts(name):
     torch.testing.assert_close(fast.backbone(search), network.backbone(search))
     assert sum(taken[:-1]) == taken[-1] == 11
     assert max(taken[:-1]) == early.images < 11
+    again = for_inference(fast).backbone.features
+    assert [len(part.layers if part is again[0] else part) for part in again] == [
+        len(early.layers),
+        len(late),
+    ]
     assert type(for_inference(network, compiled=True).backbone.features[0]) is nn.Sequential

@@ -112,3 +112,5 @@ def test_a_new_head_takes_the_key_of_the_old_one():
     network.head = head
     assert network.head is network.ban_head is head
     assert [*network.state_dict()] == keys
+    with pytest.raises(TypeError, match="cannot assign 'str' as child module 'ban_head'"):
+        network.head = "none"

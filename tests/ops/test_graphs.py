@@ -7,7 +7,7 @@ import torch
 from pairs import all_methods, all_ops, gradients, pair
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import grad, vmap
 
 from siamcorr import build_model, prepare, xcorr_batched, xcorr_depthwise
@@ -109,6 +109,19 @@ def test_torch_func_in_a_graph(op, method):
 
     compiled = torch.compile(each, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x, z), each(x, z))
+
+
+@all_methods
+@pytest.mark.parametrize("op", [xcorr_batched, xcorr_depthwise])
+def test_forward_mode_in_a_graph(op, method):
+    """Also after the function was compiled without it."""
+    x, z = pair(op)
+    compiled = torch.compile(lambda x, z: op(x, z, method=method), backend="eager")
+    torch.testing.assert_close(compiled(x, z), op(x, z, method=method))
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        tangent = forward_ad.unpack_dual(compiled(dual, z)).tangent
+        torch.testing.assert_close(tangent, op(torch.ones_like(x), z))
 
 
 @all_methods

@@ -75,9 +75,9 @@ def test_one_forward_a_frame(model, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "count", "batches"),
     [
-        ("siamcorr-lite", AT_ONCE, [32]),
-        ("siamcorr-lite", 35, [32, 3]),
-        ("dcfnet", 12, [32, 4]),
+        ("siamcorr-lite", AT_ONCE, [33]),
+        ("siamcorr-lite", 35, [33, 2]),
+        ("dcfnet", 12, [33, 3]),
     ],
 )
 def test_many_go_in_parts(name, count, batches, monkeypatch):
