@@ -14,6 +14,12 @@ where grad has the response's shape. Arguments are already checked, padded and s
 
 from types import ModuleType
 
-from siamcorr.ops.methods import conv, fft, gemm, triton
+from siamcorr.ops.methods import conv, fft, gemm, native, triton
 
-METHODS: dict[str, ModuleType] = {"conv": conv, "gemm": gemm, "fft": fft, "triton": triton}
+METHODS: dict[str, ModuleType] = {
+    "conv": conv,
+    "gemm": gemm,
+    "fft": fft,
+    "native": native,
+    "triton": triton,
+}

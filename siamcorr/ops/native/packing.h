@@ -1,0 +1,120 @@
+// Copies of planes in the form that the inner loops take: padded, widened, side by side.
+//
+// Most planes need none: what is of the right type, has its columns side by side and no padding is
+// read where it lies.
+#pragma once
+#include "vector.h"
+
+namespace {
+
+// Where the loops read a plane, and how far apart its rows are.
+template <class T>
+struct Plane {
+    const T* at;
+    int64_t pitch;
+};
+
+template <class E, class T>
+const T* as_it_is(const E*) {
+    return nullptr;
+}
+template <>
+[[maybe_unused]] const float* as_it_is<float, float>(const float* plane) {
+    return plane;
+}
+template <>
+[[maybe_unused]] const double* as_it_is<double, double>(const double* plane) {
+    return plane;
+}
+
+template <class E, class T>
+INLINE void copy_row(const E* from, int64_t step, T* to, int64_t count) {
+    if (step == 1)
+        for (int64_t c = 0; c < count; c++) to[c] = widen(from[c]);
+    else
+        for (int64_t c = 0; c < count; c++) to[c] = widen(from[c * step]);
+}
+
+// Columns of a packed row of x, for a column stride of `phases`. Columns that are `phases` apart
+// become neighbours; there is room for a vector behind each phase.
+template <class T>
+INLINE int64_t phase_room(const Job& job, int64_t phases) {
+    return up((job.extent(1) + phases - 1) / phases + LANES<T>, LANES<T>);
+}
+
+// The part of x's plane that the response needs, with zeros around it.
+template <class E, class T>
+Plane<T> pack_search(const Job& job, const E* x, int64_t phases, T* to) {
+    int64_t room = phase_room<T>(job, phases), pitch = phases * room, rows = job.extent(0);
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t row = r - job.pad[0];
+        T* line = to + r * pitch;
+        if (row < 0 || row >= job.x_size[0]) {
+            memset(line, 0, pitch * sizeof(T));
+            continue;
+        }
+        for (int64_t p = 0; p < phases; p++, line += room) {
+            // Cell c is column c*phases + p - left: from `first` to `last` it exists.
+            int64_t shift = p - job.pad[1], first = 0;
+            while (first < room && first * phases + shift < 0) first++;
+            int64_t last = (job.x_size[1] - shift + phases - 1) / phases;
+            last = job.x_size[1] <= shift ? first : least(last, room);
+            if (last < first) last = first;
+            for (int64_t c = 0; c < first; c++) line[c] = 0;
+            const E* cell = x + row * job.x_cell[0] + (first * phases + shift) * job.x_cell[1];
+            copy_row(cell, phases * job.x_cell[1], line + first, last - first);
+            for (int64_t c = last; c < room; c++) line[c] = 0;
+        }
+    }
+    return {to, pitch};
+}
+
+// Whether x's planes can be read where they lie, a vector at a time.
+template <class E, class T>
+INLINE bool search_in_place(const Job& job, int64_t columns) {
+    bool inside = job.pad[0] == 0 && job.pad[1] == 0 && job.extent(0) <= job.x_size[0] &&
+                  job.extent(1) <= job.x_size[1];
+    return sizeof(E) == sizeof(T) && inside && job.x_cell[1] == 1 && columns >= LANES<T>;
+}
+
+// A template plane, its columns side by side.
+template <class E, class T>
+Plane<T> pack_template(const Job& job, const E* z, T* to) {
+    if (as_it_is<E, T>(z) && job.z_cell[1] == 1) return {as_it_is<E, T>(z), job.z_cell[0]};
+    for (int64_t u = 0; u < job.z_size[0]; u++)
+        copy_row(z + u * job.z_cell[0], job.z_cell[1], to + u * job.z_size[1], job.z_size[1]);
+    return {to, job.z_size[1]};
+}
+
+// A template plane whose rows are whole vectors; the last ends with the row, zeros before it.
+template <class E, class T>
+void pack_vectors(const Job& job, const E* z, T* to) {
+    constexpr int64_t L = LANES<T>;
+    int64_t w = job.z_size[1], whole = (w - 1) / L * L, rest = w - whole;
+    for (int64_t u = 0; u < job.z_size[0]; u++, to += whole + L) {
+        const E* row = z + u * job.z_cell[0];
+        copy_row(row, job.z_cell[1], to, whole);
+        int64_t front = w >= L ? L - rest : 0;  // a row of less than a vector begins it
+        for (int64_t c = 0; c < L; c++) to[whole + c] = 0;
+        copy_row(row + whole * job.z_cell[1], job.z_cell[1], to + whole + front, rest);
+    }
+}
+
+// Neighbouring channels of a plane, `lanes` of them: cell after cell, padded with zeros.
+template <class E, class T>
+void pack_channels(const E* from, int64_t rows, int64_t columns, int64_t row_step,
+                   int64_t column_step, int64_t lane_step, int64_t lanes, T* to) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++, to += LANES<T>) {
+            copy_row(from + r * row_step + c * column_step, lane_step, to, lanes);
+            for (int64_t l = lanes; l < LANES<T>; l++) to[l] = 0;
+        }
+}
+
+// The sums of a plane as they are stored: with bias and activation, in the tensor's own type.
+template <class E, class T>
+void write_row(const T* from, E* to, int64_t count, T bias, int64_t activation) {
+    for (int64_t c = 0; c < count; c++) narrow(activate(from[c] + bias, activation), to + c);
+}
+
+}  // namespace

@@ -1,0 +1,145 @@
+// The inner loops: a block of sums stays in registers while all template cells pass by.
+#pragma once
+#include <utility>
+
+#include "vector.h"
+
+namespace {
+
+// A block of R response rows by V vectors of columns, over H template rows and w columns.
+//
+// A vector of search cells is loaded once, and serves every template row that touches it. The last
+// vector lies `tail` columns behind the first, where the one before it may overlap it. `from` are
+// sums to go on with, or null; there the vectors lie one behind the other.
+template <class T, int H, int V, int R>
+void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int64_t w,
+                  const int64_t* offsets, int64_t tail, const T* from, int64_t from_pitch, T* to,
+                  int64_t to_pitch, int64_t to_tail) {
+    Vec<T> sums[R][V];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 4
+        for (int t = 0; t < V; t++)
+            sums[i][t] = from ? load(from + i * from_pitch + t * LANES<T>) : Vec<T>{};
+    for (int64_t v = 0; v < w; v++) {
+        const T *row = x + offsets[v], *cell = z + v;
+#pragma GCC unroll 32
+        for (int r = 0; r < R + H - 1; r++) {
+            Vec<T> cells[V];
+#pragma GCC unroll 4
+            for (int t = 0; t < V; t++) cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
+            row += x_pitch;
+#pragma GCC unroll 16
+            for (int u = 0; u < H; u++)
+                if (r - u >= 0 && r - u < R) {
+                    T factor = cell[u * z_pitch];
+#pragma GCC unroll 4
+                    for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
+                }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 4
+        for (int t = 0; t < V; t++)
+            store(to + i * to_pitch + (t == V - 1 ? to_tail : t * LANES<T>), sums[i][t]);
+}
+
+template <class T>
+using ColumnsTile = void (*)(const T*, int64_t, const T*, int64_t, int64_t, const int64_t*,
+                             int64_t, const T*, int64_t, T*, int64_t, int64_t);
+
+// Blocks by their numbers: at[H - 1][V - 1][R - 1]. More rows than the registers hold are null.
+template <class T>
+struct ColumnsTiles {
+    ColumnsTile<T> at[MOST_H][3][MOST_R[0]];
+
+    template <int H, int V, int... R>
+    constexpr void fill(std::integer_sequence<int, R...>) {
+        ((at[H][V][R] = columns_tile<T, H + 1, V + 1, R + 1>), ...);
+    }
+    template <int... H>
+    constexpr explicit ColumnsTiles(std::integer_sequence<int, H...>) : at{} {
+        (fill<H, 0>(std::make_integer_sequence<int, MOST_R[0]>{}), ...);
+        (fill<H, 1>(std::make_integer_sequence<int, MOST_R[1]>{}), ...);
+        (fill<H, 2>(std::make_integer_sequence<int, MOST_R[2]>{}), ...);
+    }
+};
+template <class T>
+constexpr ColumnsTiles<T> COLUMNS_TILES{std::make_integer_sequence<int, MOST_H>{}};
+
+// U by V response cells of few, each the product of two large planes: lanes lie along the columns
+// of z, and are summed at the end. z has `vectors` vectors a row, of which the last ends with the
+// row and holds zeros where it overlaps; `last` masks x there, so that nothing outside counts.
+template <class T, int U, int V>
+void products_tile(const T* x, int64_t x_pitch, int64_t u_step, int64_t v_step, const T* z,
+                   int64_t rows, int64_t vectors, int64_t last_column,
+                   typename Vectors<T>::Mask last, T* to, int64_t to_pitch, bool more) {
+    typedef typename Vectors<T>::Mask Mask;
+    Vec<T> sums[U][V] = {};
+    for (int64_t i = 0; i < rows; i++, x += x_pitch) {
+        for (int64_t t = 0; t + 1 < vectors; t++, z += LANES<T>) {
+            Vec<T> factor = load(z);
+#pragma GCC unroll 8
+            for (int u = 0; u < U; u++)
+#pragma GCC unroll 8
+                for (int v = 0; v < V; v++)
+                    sums[u][v] += load(x + u * u_step + v * v_step + t * LANES<T>) * factor;
+        }
+        Vec<T> factor = load(z);
+        z += LANES<T>;
+#pragma GCC unroll 8
+        for (int u = 0; u < U; u++)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; v++) {
+                Mask cells = (Mask)load(x + u * u_step + v * v_step + last_column);
+                sums[u][v] += (Vec<T>)(cells & last) * factor;
+            }
+    }
+    for (int u = 0; u < U; u++)
+        for (int v = 0; v < V; v++) {
+            T lanes[LANES<T>], sum = more ? to[u * to_pitch + v] : 0;
+            store(lanes, sums[u][v]);
+            for (int64_t t = 0; t < LANES<T>; t++) sum += lanes[t];
+            to[u * to_pitch + v] = sum;
+        }
+}
+
+template <class T>
+using ProductsTile = void (*)(const T*, int64_t, int64_t, int64_t, const T*, int64_t, int64_t,
+                              int64_t, typename Vectors<T>::Mask, T*, int64_t, bool);
+template <class T>
+constexpr ProductsTile<T> PRODUCTS_TILES[3][4] = {
+    {products_tile<T, 1, 1>, products_tile<T, 1, 2>, products_tile<T, 1, 3>,
+     products_tile<T, 1, 4>},
+    {products_tile<T, 2, 1>, products_tile<T, 2, 2>, products_tile<T, 2, 3>,
+     products_tile<T, 2, 4>},
+    {products_tile<T, 3, 1>, products_tile<T, 3, 2>, products_tile<T, 3, 3>,
+     products_tile<T, 3, 4>},
+};
+
+// J neighbouring response cells of as many channels as a vector has lanes.
+template <class T, int J>
+void channels_tile(const T* x, int64_t j_step, int64_t u_step, int64_t v_step, const T* z,
+                   int64_t z_u, int64_t z_v, int64_t h, int64_t w, T* to) {
+    Vec<T> sums[J] = {};
+    for (int64_t u = 0; u < h; u++)
+        for (int64_t v = 0; v < w; v++) {
+            Vec<T> factor = load(z + u * z_u + v * z_v);
+            const T* cell = x + u * u_step + v * v_step;
+#pragma GCC unroll 8
+            for (int j = 0; j < J; j++) sums[j] += load(cell + j * j_step) * factor;
+        }
+#pragma GCC unroll 8
+    for (int j = 0; j < J; j++) store(to + j * LANES<T>, sums[j]);
+}
+
+template <class T>
+using ChannelsTile = void (*)(const T*, int64_t, int64_t, int64_t, const T*, int64_t, int64_t,
+                              int64_t, int64_t, T*);
+template <class T>
+constexpr ChannelsTile<T> CHANNELS_TILES[8] = {
+    channels_tile<T, 1>, channels_tile<T, 2>, channels_tile<T, 3>, channels_tile<T, 4>,
+    channels_tile<T, 5>, channels_tile<T, 6>, channels_tile<T, 7>, channels_tile<T, 8>};
+
+}  // namespace

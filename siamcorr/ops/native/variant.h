@@ -1,0 +1,151 @@
+// What makes a variant of the inner loops: how the work is cut, and the table of its functions.
+//
+// Included once by each of the variants' files, which says VECTOR_BYTES, MOST_H and MOST_R.
+#pragma once
+#include "planes.h"
+
+namespace {
+
+constexpr int64_t MANY = 16;      // tasks that are enough for any machine's threads
+constexpr int64_t FEW_K = 16;     // planes of a stretch at least
+
+// Lanes along the columns of z, where it is larger than the response and that is small.
+INLINE bool by_products(const Job& job, int64_t lanes) {
+    return job.out_size[1] < lanes && job.z_size[1] >= job.out_size[1] && job.dilation[1] == 1;
+}
+
+INLINE int64_t stretches(const Job& job) {
+    int64_t planes = job.planes(), wanted = planes ? (MANY + planes - 1) / planes : 1;
+    int64_t possible = job.count[3] / FEW_K;
+    return job.channels_last || possible < 2 ? 1 : least(wanted, possible);
+}
+
+template <class T>
+int64_t channel_blocks(const Job& job) {
+    return (job.count[2] + LANES<T> - 1) / LANES<T>;
+}
+
+// Bands of rows that a channels_last response is cut into.
+template <class T>
+int64_t row_bands(const Job& job) {
+    int64_t tasks = job.count[0] * job.count[1] * channel_blocks<T>(job);
+    int64_t wanted = tasks ? (MANY + tasks - 1) / tasks : 1;
+    int64_t possible = job.out_size[0] / 8;
+    return possible < 1 ? 1 : least(wanted, possible);
+}
+
+template <class T>
+int64_t typed_tasks(const Job& job) {
+    if (!job.channels_last) return job.planes() * stretches(job);
+    return job.count[0] * job.count[1] * channel_blocks<T>(job) * row_bands<T>(job);
+}
+
+template <class T>
+int64_t typed_scratch(const Job& job) {
+    if (job.channels_last) return channels_scratch<T>(job);
+    return by_products(job, LANES<T>) ? products_scratch<T>(job) : columns_scratch<T>(job);
+}
+
+template <class E, class T>
+void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
+               int64_t first, int64_t last, T* scratch) {
+    int64_t cuts = job.channels_last ? row_bands<T>(job) : stretches(job);
+    int64_t across = job.channels_last ? channel_blocks<T>(job) : job.count[2];
+    for (int64_t task = first; task < last; task++) {
+        int64_t cut = task % cuts, plane = task / cuts;
+        int64_t n2 = plane % across, n1 = plane / across % job.count[1];
+        int64_t n0 = plane / across / job.count[1];
+        if (job.channels_last) n2 *= LANES<T>;
+        const E* from = x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2];
+        const E* cells = z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2];
+        if (job.channels_last) {
+            E* to = out + (n0 * job.count[1] + n1) * job.out_cells() * job.count[2] + n2;
+            int64_t lanes = least(LANES<T>, job.count[2] - n2), rows = job.out_size[0];
+            channels_band<E, T>(job, from, cells, lanes, cut * rows / cuts,
+                                (cut + 1) * rows / cuts, to, bias ? bias + n2 : nullptr, scratch);
+            continue;
+        }
+        auto function = by_products(job, LANES<T>) ? products_plane<E, T> : columns_plane<E, T>;
+        T* part = cuts > 1 ? parts + task * job.out_cells() : nullptr;
+        function(job, from, cells, cut * job.count[3] / cuts, (cut + 1) * job.count[3] / cuts,
+                 out + plane * job.out_cells(), part, bias ? widen(bias[n2]) : T(0), scratch);
+    }
+}
+
+template <class E, class T>
+void typed_finish(const Job& job, const E* bias, E* out, T* parts) {
+    int64_t cuts = stretches(job), size = job.out_cells();
+    for (int64_t plane = 0; plane < job.planes(); plane++) {
+        T* sums = parts + plane * cuts * size;
+        for (int64_t cut = 1; cut < cuts; cut++)
+            for (int64_t n = 0; n < size; n++) sums[n] += sums[cut * size + n];
+        T shift = bias ? widen(bias[plane % job.count[2]]) : T(0);
+        write_row<E, T>(sums, out + plane * size, size, shift, job.activation);
+    }
+}
+
+int64_t tasks(const Job* job) {
+    return job->dtype == FLOAT64 ? typed_tasks<double>(*job) : typed_tasks<float>(*job);
+}
+
+int64_t parts_size(const Job* job) {
+    int64_t cuts = stretches(*job), item = job->dtype == FLOAT64 ? 8 : 4;
+    return cuts > 1 ? job->planes() * cuts * job->out_cells() * item : 0;
+}
+
+int64_t scratch_size(const Job* job) {
+    return job->dtype == FLOAT64 ? typed_scratch<double>(*job) : typed_scratch<float>(*job);
+}
+
+template <class E, class T>
+void run_as(const Job* job, const void* x, const void* z, const void* bias, void* out,
+            void* parts, int64_t first, int64_t last, void* scratch) {
+    typed_run<E, T>(*job, (const E*)x, (const E*)z, (const E*)bias, (E*)out, (T*)parts, first,
+                    last, (T*)scratch);
+}
+
+void run(const Job* job, const void* x, const void* z, const void* bias, void* out, void* parts,
+         int64_t first, int64_t last, void* scratch) {
+    auto function = job->dtype == FLOAT32    ? run_as<float, float>
+                    : job->dtype == FLOAT64  ? run_as<double, double>
+                    : job->dtype == BFLOAT16 ? run_as<Brain, float>
+                                             : run_as<Half, float>;
+    function(job, x, z, bias, out, parts, first, last, scratch);
+}
+
+template <class E, class T>
+void finish_as(const Job* job, const void* bias, void* out, const void* parts) {
+    typed_finish<E, T>(*job, (const E*)bias, (E*)out, (T*)parts);
+}
+
+void finish(const Job* job, const void* bias, void* out, const void* parts) {
+    auto function = job->dtype == FLOAT32    ? finish_as<float, float>
+                    : job->dtype == FLOAT64  ? finish_as<double, double>
+                    : job->dtype == BFLOAT16 ? finish_as<Brain, float>
+                                             : finish_as<Half, float>;
+    function(job, bias, out, parts);
+}
+
+// Multiply-adds on registers alone, as many at once as hide their latency.
+template <class T>
+double register_loop(int64_t rounds) {
+    constexpr int CHAINS = 12;
+    Vec<T> sums[CHAINS] = {}, factor = Vec<T>{} + T(0.999), term = Vec<T>{} + T(1e-3);
+    for (int64_t round = 0; round < rounds; round++) {
+#pragma GCC unroll 12
+        for (int n = 0; n < CHAINS; n++) sums[n] = sums[n] * factor + term;
+        asm volatile("" ::: "memory");
+    }
+    T total = 0;
+    for (int n = 0; n < CHAINS; n++)
+        for (int64_t l = 0; l < LANES<T>; l++) total += sums[n][l];
+    return 2.0 * CHAINS * LANES<T> * (double)rounds + (total == T(-1));
+}
+
+double multiply_add(int64_t dtype, int64_t rounds) {
+    return dtype == FLOAT64 ? register_loop<double>(rounds) : register_loop<float>(rounds);
+}
+
+}  // namespace
+#define VARIANT(NAME) \
+    {NAME, tasks, parts_size, scratch_size, run, finish, multiply_add}

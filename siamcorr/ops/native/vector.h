@@ -1,0 +1,101 @@
+// Vectors of one width, and the number types that are stored.
+#pragma once
+#include <string.h>
+
+#include "job.h"
+
+#define INLINE inline __attribute__((always_inline))
+
+namespace {
+
+template <class T>
+struct Vectors;
+template <>
+struct Vectors<float> {
+    typedef float Vec __attribute__((vector_size(VECTOR_BYTES)));
+    typedef float Loose __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+    typedef int32_t Mask __attribute__((vector_size(VECTOR_BYTES)));
+};
+template <>
+struct Vectors<double> {
+    typedef double Vec __attribute__((vector_size(VECTOR_BYTES)));
+    typedef double Loose __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+    typedef int64_t Mask __attribute__((vector_size(VECTOR_BYTES)));
+};
+template <class T>
+using Vec = typename Vectors<T>::Vec;
+template <class T>
+constexpr int64_t LANES = VECTOR_BYTES / sizeof(T);
+
+template <class T>
+INLINE Vec<T> load(const T* from) {
+    return *(const typename Vectors<T>::Loose*)from;
+}
+template <class T>
+INLINE void store(T* to, Vec<T> value) {
+    *(typename Vectors<T>::Loose*)to = value;
+}
+
+// Half precision is only ever stored: it is widened when read, and rounded to even when written.
+struct Brain {
+    uint16_t bits;
+};
+struct Half {
+    uint16_t bits;
+};
+
+INLINE float as_float(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+INLINE uint32_t as_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    return bits;
+}
+
+INLINE float widen(float value) { return value; }
+INLINE double widen(double value) { return value; }
+INLINE float widen(Brain value) { return as_float((uint32_t)value.bits << 16); }
+INLINE float widen(Half value) {
+    uint32_t sign = (uint32_t)(value.bits & 0x8000) << 16, rest = value.bits & 0x7fff;
+    // As a float with the exponent moved by 112; what was infinite or no number moves twice.
+    float normal = as_float((rest << 13) + (112u << 23) + (rest >= 0x7c00 ? 112u << 23 : 0));
+    float small = (float)(int32_t)rest * 0x1p-24f;
+    return as_float(as_bits(rest < 0x400 ? small : normal) | sign);
+}
+
+INLINE void narrow(float value, float* to) { *to = value; }
+INLINE void narrow(double value, double* to) { *to = value; }
+INLINE void narrow(float value, Brain* to) {
+    uint32_t bits = as_bits(value);
+    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    to->bits = (uint16_t)(value != value ? 0x7fc0 : rounded);
+}
+INLINE void narrow(float value, Half* to) {
+    uint32_t bits = as_bits(value), sign = bits >> 16 & 0x8000;
+    uint32_t rest = bits & 0x7fffffff;
+    // Below 2^-14 the sum with 0.5 leaves the rounded cells in the last bits.
+    uint32_t small = as_bits(as_float(rest) + 0.5f) - as_bits(0.5f);
+    uint32_t normal = (rest - (112u << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
+    uint32_t large = rest > 0x7f800000 ? 0x7e00 : 0x7c00;
+    to->bits = (uint16_t)(sign | (rest >= 0x47800000 ? large : rest < 0x38800000 ? small : normal));
+}
+
+template <class T>
+INLINE T activate(T value, int64_t kind) {
+    if (kind == NONE) return value;
+    if (kind == HARDSWISH) {
+        T gate = value + 3;
+        gate = gate < 0 ? 0 : gate;  // as a comparison: what is no number stays none
+        return value * (gate > 6 ? 6 : gate) / 6;
+    }
+    value = value < 0 ? 0 : value;
+    return kind == RELU6 && value > 6 ? 6 : value;
+}
+
+INLINE int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+}  // namespace
