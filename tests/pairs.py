@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
+from siamcorr.ops.contraction import usable
 
 Op = Callable[..., Tensor]
 OPS = [xcorr_naive, xcorr_batched, xcorr_depthwise]
-METHODS = ["auto", "conv", "gemm", "fft"]
+METHODS = ["auto", *usable("cpu")]
 ORACLES = {
     xcorr_naive: reference.naive,
     xcorr_batched: reference.batched,

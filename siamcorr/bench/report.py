@@ -5,7 +5,7 @@ from pathlib import Path
 from siamcorr.bench.measure import Limits, Timing
 from siamcorr.bench.run import Row
 
-METHODS = ("conv", "gemm", "fft", "triton")
+METHODS = ("conv", "gemm", "fft", "native", "triton")
 
 
 def table(rows: list[Row], limits: Limits) -> str:

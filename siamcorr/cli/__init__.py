@@ -23,6 +23,7 @@ from siamcorr.cli import (
     web,
 )
 from siamcorr.models import keep_freed_memory
+from siamcorr.ops.methods import native
 
 COMMANDS = (
     track,
@@ -40,10 +41,15 @@ COMMANDS = (
 )
 
 
+def _version() -> str:
+    kernels = native.VARIANT or "none"
+    return f"siamcorr {__version__} (torch {torch.__version__}, native kernels: {kernels})"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a command; what is wrong with its input is told in one line, with exit code 2."""
     parser = argparse.ArgumentParser(prog="siamcorr", description="Siamese visual tracking.")
-    parser.add_argument("--version", action="version", version=f"siamcorr {__version__}")
+    parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)

@@ -6,6 +6,7 @@ like one before goes straight to its method.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from siamcorr.ops.contract import Method, Padding, check_call
 from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
 from siamcorr.ops.geometry import AnyOp, Geometry, tracing
+from siamcorr.ops.methods import native
 from siamcorr.ops.opaque import contract_in_graph
 from siamcorr.ops.plan import choose
 
@@ -27,11 +29,13 @@ class Call(NamedTuple):
     sides: zeros around search, as F.pad takes them; None for none.
     function: the method's own, where nothing stands between; None where `contract` has to see
         to precision or to an empty batch.
+    pads: whether function takes search without the zeros, and needs no copy with them.
     """
 
     sides: list[int] | None
     task: Task
     function: Callable[[Tensor, Tensor, Geometry], Tensor] | None
+    pads: bool = False
 
 
 _calls: dict[tuple[object, ...], Call] = {}
@@ -48,19 +52,21 @@ def correlate(
 ) -> Tensor:
     """Check, pad, scale, and hand over to the method, or to the contraction with gradients."""
     call = _call(op, search, template, padding, dilation, method)
-    _, task, function = call
-    if call.sides:
+    _, task, function, pads = call
+    compiling = torch.compiler.is_compiling()
+    if function is not None and not compiling:
+        graph = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
+        if graph or transformed() or torch.is_autocast_enabled(search.device.type):
+            function = None
+    if call.sides and not (function and pads):
         search = F.pad(search, call.sides)
     if scale != 1.0:
         template = template * scale
     if op == "naive":  # O templates for all are one batch of O*C channels that is shared
         template = template.reshape(task.geometry.template)
-    if torch.compiler.is_compiling():
+    if compiling:
         return contract_in_graph(search, template, task)
-    graph = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
-    if function is None or graph or transformed():
-        return contract(search, template, task)
-    if torch.is_autocast_enabled(search.device.type):
+    if function is None:
         return contract(search, template, task)
     return function(search, template, task.geometry)
 
@@ -97,4 +103,6 @@ def _work_out(
     if torch.compiler.is_compiling() or kind == "meta" or not len(search) or search.dtype in HALF:
         return Call(sides, task, None)
     chosen = choose("response", geometry, search.dtype, kind) if method == "auto" else method
+    if chosen == "native" and sides:
+        return Call(sides, task, partial(native.padded_response, sides=sides), pads=True)
     return Call(sides, task, FUNCTIONS[chosen, geometry.op, "response"])

@@ -12,7 +12,7 @@ from torch import Tensor
 from siamcorr.ops.geometry import AnyOp, Geometry
 
 Padding = int | Literal["valid", "same"]
-Method = Literal["auto", "conv", "gemm", "fft", "triton"]
+Method = Literal["auto", "conv", "gemm", "fft", "native", "triton"]
 METHODS = get_args(Method)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KNOWN_DTYPES = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)

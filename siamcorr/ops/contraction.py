@@ -19,7 +19,7 @@ from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor as legacy_batch
 
 from siamcorr.ops.geometry import Geometry, Op, Want, exporting
-from siamcorr.ops.methods import METHODS, fft, triton
+from siamcorr.ops.methods import METHODS, fft, native, triton
 from siamcorr.ops.plan import choose
 
 FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tensor]] = {
@@ -33,7 +33,8 @@ FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tenso
 def usable(device_type: str) -> list[str]:
     """The methods worth trying on a type of device: triton's interpreter is for tests alone."""
     gpu = device_type == "cuda" and triton.available(device_type)
-    return [name for name in METHODS if name != "triton" or gpu]
+    there = {"triton": gpu, "native": native.available(device_type)}
+    return [name for name in METHODS if there.get(name, True)]
 
 
 HALF = (torch.float16, torch.bfloat16)
@@ -87,11 +88,13 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     elif legacy_batch(first) or legacy_batch(second):  # is_grads_batched; it knows few views
         method = "conv"
     if method == "auto":
-        method = choose(want, geometry, dtype, kind)
+        method = choose(want, geometry, dtype, kind, seen=native.sees(first, second))
     if method == "triton" and exporting():  # other runtimes have no kernels of ours
         method = "conv"
+    if method == "native" and native.available("cpu"):  # nor has a trace
+        method = "native" if kind != "meta" and native.sees(first, second) else "conv"
     function = FUNCTIONS[method, geometry.op, want]
-    if dtype in HALF and (kind == "cpu" or method in ("gemm", "fft")):
+    if dtype in HALF and method != "native" and (kind == "cpu" or method in ("gemm", "fft")):
         first, second = first.float(), second.float()
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         with torch.autocast(kind, enabled=False):

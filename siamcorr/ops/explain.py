@@ -7,6 +7,7 @@ import torch
 
 from siamcorr.ops.contract import Padding, check_call
 from siamcorr.ops.geometry import AnyOp, Want
+from siamcorr.ops.methods import native
 from siamcorr.ops.plan import choose, predict
 
 
@@ -21,6 +22,8 @@ def explain(
     device: str = "cpu",
 ) -> None:
     """Print which method "auto" takes for these shapes, and what each is predicted to cost.
+
+    On a CPU also which variant of the C++ kernels runs here.
 
     Args:
         search_shape: (B, C, H, W).
@@ -38,6 +41,7 @@ def explain(
         >>> explain((8, 256, 22, 22), (8, 256, 6, 6), op="batched")  # doctest: +ELLIPSIS
         xcorr_batched: search (8, 256, 22, 22), template (8, 256, 6, 6), torch.float32 on cpu
           response (8, 1, 17, 17): ...
+          native kernels: ...
     """
     if op not in get_args(AnyOp):
         raise ValueError(f"explain: op must be one of {', '.join(get_args(AnyOp))}, got {op!r}")
@@ -64,3 +68,5 @@ def explain(
         chosen = choose(want, geometry, dtype, kind)
         listing = ", ".join(f"{name} {cost * 1e3:.3g} ms" for name, cost in costs.items())
         print(f"  {title}: {chosen} (predicted: {listing})")
+    if kind == "cpu":
+        print(f"  native kernels: {native.VARIANT or 'none'}")

@@ -16,9 +16,9 @@ from typing import Literal, cast
 import torch
 
 from siamcorr.ops.geometry import Geometry, Want, remembered
-from siamcorr.ops.methods import METHODS, fft, triton
+from siamcorr.ops.methods import METHODS, fft, native, triton
 
-Choice = Literal["conv", "gemm", "fft", "triton"]
+Choice = Literal["conv", "gemm", "fft", "native", "triton"]
 
 # seconds for each unit of work: {device: {dtype: {method: {"op want": [constants]}}}}
 COSTS: dict[str, dict[str, dict[str, dict[str, list[float]]]]] = json.loads(
@@ -48,6 +48,8 @@ def predict(
     for method, constants in prices.items():
         if method == "triton" and not triton.available(device):
             continue
+        if method == "native" and not native.available(device):
+            continue
         counts = work(method, geometry, prepared)
         terms = zip(constants[f"{geometry.op} {want}"], counts, strict=True)
         seconds[method] = sum(price * count for price, count in terms)
@@ -56,7 +58,12 @@ def predict(
 
 @remembered
 def choose(
-    want: Want, geometry: Geometry, dtype: torch.dtype, device: str, prepared: bool = False
+    want: Want,
+    geometry: Geometry,
+    dtype: torch.dtype,
+    device: str,
+    prepared: bool = False,
+    seen: bool = True,
 ) -> Choice:
     """The method that is predicted to be the fastest.
 
@@ -66,6 +73,9 @@ def choose(
         dtype: of the tensors.
         device: its type: "cpu", "cuda".
         prepared: whether the template was made ready before.
+        seen: whether `native` can see the tensors, see `siamcorr.ops.methods.native.sees`.
     """
     seconds = predict(want, geometry, dtype, device, prepared)
+    if not seen:
+        seconds.pop("native", None)
     return cast("Choice", min(seconds, key=seconds.__getitem__))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
 from siamcorr.ops import contraction
-from siamcorr.ops.contraction import ARGUMENTS, Task, compute
+from siamcorr.ops.contraction import ARGUMENTS, Task, compute, usable
 from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods import conv, cutting, fft, gemm
 
@@ -32,7 +32,7 @@ DEPTHWISE = [
     Geometry("depthwise", (2, 5, 4, 5), (2, 5, 4, 5), 1),
 ]
 GEOMETRIES = BATCHED + DEPTHWISE
-METHODS = ["conv", "gemm", "fft"]
+METHODS = usable("cpu")
 
 all_methods = pytest.mark.parametrize("method", METHODS)
 all_geometries = pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def by(method: str, want: str, geometry: Geometry, given: dict[str, Tensor]) -> 
 # methods
 
 
-@pytest.mark.parametrize("method", ["gemm", "fft"])
+@all_methods
 @pytest.mark.parametrize("want", ["response", "search", "template"])
 @all_geometries
 def test_methods_equal_conv(method, want, geometry):

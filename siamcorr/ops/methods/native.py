@@ -29,6 +29,7 @@ from siamcorr.ops.methods import conv
 LAYOUT = struct.Struct("31q")  # `Job` in native/job.h
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # in the order of `Dtype`
 ACTIVATIONS = (None, "relu", "relu6", "hardswish")  # in the order of `Activation`
+PLAIN = (Tensor, torch.nn.Parameter)
 ALONE = 400_000  # FLOPs below which other threads take longer to wake than to help
 KEPT = 4096  # jobs that are remembered
 
@@ -167,9 +168,9 @@ def sees(x: Tensor, z: Tensor) -> bool:
     Traces, dispatch modes and other classes of tensors would miss what the kernels do.
     """
     return (
-        type(x) in (Tensor, torch.nn.Parameter)
-        and type(z) in (Tensor, torch.nn.Parameter)
-        and not torch.compiler.is_compiling()
+        not torch.compiler.is_compiling()
+        and type(x) in PLAIN
+        and type(z) in PLAIN
         and not dispatch_modes()
         and not tracing()
         and not wrapped(x)
@@ -177,7 +178,9 @@ def sees(x: Tensor, z: Tensor) -> bool:
     )
 
 
-def _contract(want: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...] = ()) -> Tensor:
+def _contract(
+    want: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...] = ()
+) -> Tensor:
     if _module is None or x.device.type != "cpu":
         raise ValueError(
             f'method "native" needs the C++ kernels and a CPU, got {x.device}'
@@ -215,9 +218,7 @@ def _run(ready: Ready, x: Tensor, z: Tensor, bias: Tensor | None = None) -> Tens
     return out
 
 
-def _prepare(
-    want: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...]
-) -> Ready:
+def _prepare(want: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...]) -> Ready:
     """The job of a contraction, after a look at whether its tensors are what the geometry says."""
     left, right, top, bottom = sides or (0, 0, 0, 0)
     b, c, h, w = geometry.search
@@ -237,9 +238,7 @@ def _prepare(
     return _pack(planes, form, tuple(getattr(geometry, want)), x, z)
 
 
-def _plan(
-    want: str, x: Tensor, z: Tensor, geometry: Geometry, pad: Sides
-) -> tuple[Planes, Form]:
+def _plan(want: str, x: Tensor, z: Tensor, geometry: Geometry, pad: Sides) -> tuple[Planes, Form]:
     """Which planes meet, and how, for a contraction."""
     b, c = geometry.search[:2]
     o, d = geometry.outputs, (geometry.dilation, geometry.dilation)

@@ -6,6 +6,9 @@
 
 namespace {
 
+// Keeps the compiler from holding what a pointer leads to in registers, of which the sums need all.
+#define REREAD(pointer) asm("" : "+r"(pointer))
+
 // A block of R response rows by V vectors of columns, over H template rows and w columns.
 //
 // A vector of search cells is loaded once, and serves every template row that touches it. The last
@@ -29,6 +32,7 @@ void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int6
 #pragma GCC unroll 4
             for (int t = 0; t < V; t++) cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
             row += x_pitch;
+            REREAD(cell);
 #pragma GCC unroll 16
             for (int u = 0; u < H; u++)
                 if (r - u >= 0 && r - u < R) {

@@ -134,7 +134,6 @@ double register_loop(int64_t rounds) {
     for (int64_t round = 0; round < rounds; round++) {
 #pragma GCC unroll 12
         for (int n = 0; n < CHAINS; n++) sums[n] = sums[n] * factor + term;
-        asm volatile("" ::: "memory");
     }
     T total = 0;
     for (int n = 0; n < CHAINS; n++)

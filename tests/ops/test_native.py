@@ -1,0 +1,425 @@
+"""Method "native": the C++ kernels against loops and F.conv2d, and that nothing outside is read."""
+
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import reference
+import torch
+from pairs import ORACLES, all_ops, gradients, pair, relative
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from siamcorr import explain, xcorr_batched, xcorr_depthwise
+from siamcorr.ops import calls
+from siamcorr.ops.contraction import ARGUMENTS, FUNCTIONS, Task, compute, usable
+from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.methods import conv, native
+from siamcorr.ops.plan import choose
+
+pytestmark = pytest.mark.skipif(native.VARIANT is None, reason="there are no C++ kernels here")
+
+VARIANTS = native._module.variants() if native._module else []
+WORST = {torch.float64: 1e-14, torch.float32: 2e-6, torch.float16: 6e-4, torch.bfloat16: 4e-3}
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request):
+    """Every set of kernels that this processor can run, one after the other."""
+    native._module.choose(request.param)
+    yield request.param
+    native._module.choose(native.VARIANT)
+
+
+def random_geometry(dice: random.Random, largest: int) -> Geometry:
+    """Any of what is allowed, small sizes and those about a vector's width above all."""
+    op = dice.choice(["batched", "depthwise"])
+    batch, channels = dice.choice([1, 1, 2, 3]), dice.choice([1, 2, 3, 8, 9, 17, 33])
+    outputs = dice.choice([1, 1, 2, 3]) if op == "batched" else 1
+    dilation = dice.choice([1, 1, 1, 2, 3])
+    cells = [size for size in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 16, 17) if size <= largest]
+    edges = [size for size in (1, 2, 3, 7, 8, 9, 15, 16, 17, 25, 33) if size <= 2 * largest]
+    h, w = dice.choice(cells), dice.choice(cells)
+    size = [(side - 1) * dilation + dice.choice(edges) for side in (h, w)]
+    template = dice.choice([1, batch]), outputs * channels, h, w
+    return Geometry(op, (batch, channels, *size), template, dilation)
+
+
+def lay_out(dice: random.Random, tensor: Tensor) -> Tensor:
+    """The same numbers with other strides and another offset; NaN lies between them."""
+    kind = dice.randrange(6)
+    if kind == 0:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    if kind == 1:
+        wide = tensor.new_full((*tensor.shape[:3], 2 * tensor.shape[3]), torch.nan)
+        wide[..., ::2] = tensor
+        return wide[..., ::2]
+    if kind == 2:
+        return tensor.transpose(2, 3).contiguous().transpose(2, 3)
+    if kind == 3:  # not aligned to a vector
+        flat = tensor.new_full((tensor.numel() + 4,), torch.nan)
+        return flat[1:-3].view(tensor.shape).copy_(tensor)
+    if kind == 4:
+        return tensor.transpose(0, 1).contiguous().transpose(0, 1)
+    return tensor
+
+
+def given(geometry: Geometry, dtype: torch.dtype, seed: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(getattr(geometry, name), generator=generator, dtype=torch.float64).to(
+            dtype
+        )
+        for name in ("search", "template", "response")
+    }
+
+
+# reference
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_reference_fuzzed(variant, seed):
+    """All contractions, dtypes, layouts and sizes against F.conv2d in float64."""
+    dice = random.Random(seed)
+    for _ in range(60):
+        geometry, dtype = random_geometry(dice, 17), dice.choice(native.DTYPES)
+        tensors = given(geometry, dtype, seed)
+        for want in ARGUMENTS:
+            pair_ = [tensors[name] for name in ARGUMENTS[want]]
+            exact = FUNCTIONS["conv", geometry.op, want](*(t.double() for t in pair_), geometry)
+            laid = [lay_out(dice, tensor) for tensor in pair_]
+            result = FUNCTIONS["native", geometry.op, want](*laid, geometry)
+            assert (result.dtype, result.shape) == (dtype, exact.shape)
+            assert relative(result, exact) <= WORST[dtype], (want, geometry, dtype)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reference_loops(variant, seed):
+    """The response against plain loops."""
+    dice = random.Random(100 + seed)
+    for _ in range(12):
+        geometry = random_geometry(dice, 4)
+        x, z = (given(geometry, torch.float64, seed)[name] for name in ("search", "template"))
+        expected = getattr(reference, geometry.op)(x, reference.dilated(z, geometry.dilation))
+        laid = lay_out(dice, x), lay_out(dice, z)
+        result = FUNCTIONS["native", geometry.op, "response"](*laid, geometry)
+        torch.testing.assert_close(result, expected)
+
+
+def test_reference_expanded():
+    """One plane for a whole batch, by a stride of 0."""
+    x, z = (
+        torch.randn(1, 1, 12, 11).expand(3, 4, -1, -1),
+        torch.randn(1, 1, 3, 4).expand(3, 4, 3, 4),
+    )
+    torch.testing.assert_close(
+        xcorr_depthwise(x, z, method="native"), xcorr_depthwise(x, z, method="conv")
+    )
+
+
+@all_ops
+@pytest.mark.parametrize("padding", [1, 3, "same"])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_reference_padding(op, padding, dilation):
+    """Padding that the kernels do, which makes no copy of search, and that F.pad does."""
+    x, z = pair(op, size=(9, 8))
+    options = {"padding": padding, "dilation": dilation}
+    expected = gradients(op, x, z, method="conv", **options)
+    torch.testing.assert_close(gradients(op, x, z, method="native", **options), expected)
+    with torch.no_grad():
+        for layout in (torch.contiguous_format, torch.channels_last):
+            laid = x.contiguous(memory_format=layout)
+            result = op(laid, z, method="native", **options)
+            torch.testing.assert_close(result, expected[0])
+
+
+def test_padding_is_not_copied(monkeypatch):
+    monkeypatch.setattr(calls, "_calls", {})
+    monkeypatch.setattr(calls.F, "pad", lambda *_: pytest.fail("search was copied"))
+    x, z = torch.rand(1, 3, 5, 5), torch.rand(1, 3, 3, 3)
+    assert xcorr_depthwise(x, z, padding=1, method="native").shape == x.shape
+
+
+# known values
+
+
+@all_ops
+def test_known_values_impulse(variant, op):
+    """An impulse brings the template out turned by 180 degrees: a flipped one would not be."""
+    x = torch.zeros(1, 1, 5, 5)
+    x[0, 0, 2, 2] = 1
+    z = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
+    expected = [[9.0, 8, 7], [6, 5, 4], [3, 2, 1]]
+    assert op(x, z, method="native")[0, 0].tolist() == expected
+
+
+def test_known_values_half_precision(variant):
+    """Every number of 16 bits goes through a 1x1 template of 1 unchanged; sums round to even."""
+    bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).reshape(1, 1, 256, 256)
+    for dtype in (torch.float16, torch.bfloat16):
+        x = bits.view(dtype)
+        result = xcorr_depthwise(x, torch.ones(1, 1, 1, 1, dtype=dtype), method="native")
+        torch.testing.assert_close(result, x, rtol=0, atol=0, equal_nan=True)
+        numbers = torch.randn(1, 1, 64, 64) * torch.logspace(-9, 6, 64)
+        wide = numbers.to(dtype)
+        z = torch.full((1, 1, 1, 1), 1.171875, dtype=dtype)
+        result = xcorr_depthwise(wide, z, method="native")
+        assert torch.equal(result, (wide.float() * z.float()).to(dtype))
+
+
+@all_ops
+def test_known_values_no_search(op):
+    x, z = pair(op, batch=2)
+    assert op(x[:0], z[:1], method="native").shape[0] == 0
+
+
+def test_nan_stays_where_it_belongs(variant):
+    """What a response does not touch does not reach it, whatever a vector reads beside it."""
+    for channels_last in (False, True):
+        x, g = torch.randn(1, 9, 13, 13), torch.randn(1, 9, 9, 9)
+        x[..., -1] = torch.nan
+        if channels_last:
+            x, g = (t.contiguous(memory_format=torch.channels_last) for t in (x, g))
+        geometry = Geometry("depthwise", tuple(x.shape), (1, 9, 5, 5))
+        result = native.depthwise_template(x, g, geometry)
+        assert result[..., -1].isnan().all()
+        assert result[..., :-1].isfinite().all()
+
+
+# properties
+
+
+@pytest.mark.parametrize("op", ["depthwise", "batched"])
+def test_same_for_every_number_of_threads(op):
+    """To the last bit: how work is cut depends on the sizes alone."""
+    before, dice = torch.get_num_threads(), random.Random(7)
+    geometries = [Geometry(op, (1, 256, 22, 22), (1, 256, 6, 6))]
+    geometries += [random_geometry(dice, 9)._replace(op=op) for _ in range(20)]
+    for geometry in geometries:
+        if op == "depthwise" and geometry.outputs > 1:
+            continue
+        tensors = given(geometry, torch.float32, 0)
+        for want in ARGUMENTS:
+            results = []
+            for threads in (1, 2, 3, 8):
+                torch.set_num_threads(threads)
+                pair_ = (tensors[name] for name in ARGUMENTS[want])
+                results.append(FUNCTIONS["native", op, want](*pair_, geometry))
+            torch.set_num_threads(before)
+            assert all(torch.equal(result, results[0]) for result in results), (want, geometry)
+
+
+def test_threads_at_once():
+    """Many Python threads, each with work of its own."""
+    x, z = torch.randn(8, 32, 29, 29), torch.randn(8, 32, 5, 5)
+    expected = xcorr_depthwise(x, z, method="native")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(lambda _: xcorr_depthwise(x, z, method="native"), range(60)))
+    torch.set_num_threads(before)
+    assert all(torch.equal(result, expected) for result in results)
+
+
+FORK = """
+import os, torch
+from siamcorr import xcorr_depthwise
+torch.set_num_threads(2)
+x, z = torch.randn(8, 64, 29, 29), torch.randn(8, 64, 5, 5)
+expected = xcorr_depthwise(x, z, method="native")
+child = os.fork()
+if child == 0:
+    os._exit(0 if torch.equal(xcorr_depthwise(x, z, method="native"), expected) else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+# A tensor that ends, or begins, at a page that nobody may touch.
+GUARD = """
+import ctypes, mmap, random, sys, torch
+sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/ops")
+from test_native import ARGUMENTS, FUNCTIONS, given, native, random_geometry, relative
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long]
+page = mmap.PAGESIZE
+def guarded(tensor, at_end):
+    size = tensor.numel() * tensor.element_size()
+    pages = -(-size // page)
+    start = libc.mmap(None, (pages + 2) * page, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    for edge in (start, start + (pages + 1) * page):
+        assert libc.mprotect(ctypes.c_void_p(edge), page, 0) == 0
+    begin = start + page + (pages * page - size if at_end else 0)
+    memory = (ctypes.c_char * size).from_address(begin)
+    return torch.frombuffer(memory, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)
+def laid(tensor, order):
+    return tensor.permute(order).contiguous()
+for name in native._module.variants():
+    native._module.choose(name)
+    dice = random.Random(1)
+    for n in range(60):
+        geometry, dtype = random_geometry(dice, 9), dice.choice(native.DTYPES)
+        tensors, at_end = given(geometry, dtype, n), n % 2 == 0
+        for want in ARGUMENTS:
+            pair = [tensors[name] for name in ARGUMENTS[want]]
+            exact = FUNCTIONS["conv", geometry.op, want](*(t.double() for t in pair), geometry)
+            if n % 3:
+                edge = [guarded(tensor, at_end) for tensor in pair]
+            else:  # channels last
+                edge = [guarded(laid(t, (0, 2, 3, 1)), at_end).permute(0, 3, 1, 2) for t in pair]
+            result = FUNCTIONS["native", geometry.op, want](*edge, geometry)
+            assert relative(result, exact) < 1e-2, (want, geometry)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("script", [FORK, GUARD], ids=["fork", "guard page"])
+def test_in_a_process_of_its_own(script):
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+# gradcheck
+
+
+@all_ops
+def test_gradcheck(op):
+    x, z = (tensor.requires_grad_() for tensor in pair(op, size=(6, 5)))
+    for dilation in (1, 2):
+
+        def function(x: Tensor, z: Tensor, dilation: int = dilation) -> Tensor:
+            return op(x, z, dilation=dilation, padding=1, method="native")
+
+        assert gradcheck(function, (x, z))
+        assert gradgradcheck(function, (x, z))
+
+
+@all_ops
+def test_torch_func(op):
+    """vmap, grad, jacrev and jvp, nested too."""
+    x, z = pair(op)
+
+    def total(method):
+        return lambda x, z: op(x, z, method=method).square().sum()
+
+    for transform in (
+        lambda f: torch.func.grad(f, (0, 1))(x, z),
+        lambda f: torch.func.vmap(f)(torch.stack([x, 2 * x]), torch.stack([z, 3 * z])),
+        lambda f: torch.func.vmap(torch.func.grad(f))(torch.stack([x, x + 1]), torch.stack([z, z])),
+        lambda f: torch.func.jvp(f, (x, z), (x, z)),
+        lambda f: torch.func.hessian(f)(x, z),
+    ):
+        torch.testing.assert_close(transform(total("native")), transform(total("conv")))
+
+
+# graphs, fakes, meta tensors
+
+
+@all_ops
+def test_compile(op):
+    x, z = pair(op, dtype=torch.float32)
+    compiled = torch.compile(op, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, z, method="native"), op(x, z, method="conv"))
+
+
+@all_ops
+def test_traces_hold_no_kernel(op):
+    """Export and torch.jit.trace: other inputs give other results."""
+
+    class Model(torch.nn.Module):
+        def forward(self, x: Tensor, z: Tensor) -> Tensor:
+            return op(x, z, padding=1, method="native")
+
+    x, z = pair(op, dtype=torch.float32)
+    other = 1 + x, 2 - z
+    expected = op(*other, padding=1, method="conv")
+    program = torch.export.export(Model(), (x, z))
+    assert "siamcorr" not in str(program.graph)
+    torch.testing.assert_close(program.module()(*other), expected)
+
+
+@all_ops
+def test_meta_and_fake(op):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    x, z = pair(op)
+    expected = op(x, z).shape
+    assert op(x.to("meta"), z.to("meta"), method="native").shape == expected
+    with FakeTensorMode() as mode:
+        fakes = mode.from_tensor(x), mode.from_tensor(z)
+        assert op(*fakes, method="native").shape == expected
+
+
+@all_ops
+def test_autocast(op):
+    x, z = pair(op, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert op(x, z, method="native").dtype == torch.float32
+
+
+# errors
+
+
+def test_errors_wrong_sizes():
+    """Tensors that are not what the geometry says are refused, not read."""
+    geometry = Geometry("depthwise", (2, 3, 8, 8), (2, 3, 3, 3))
+    x, z = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 3, 3)
+    for first, second in ((x[:1], z), (x[..., :-1], z), (x, z[:, :2]), (x, z.double())):
+        with pytest.raises(ValueError, match=r'^method "native": response of'):
+            native.depthwise_response(first, second, geometry)
+    module = native._module
+    for job in (b"", bytes(248), bytes(8)):
+        with pytest.raises(ValueError, match="^run: "):
+            module.run(job, x.data_ptr(), z.data_ptr(), 0, x.data_ptr(), 1)
+
+
+@all_ops
+def test_errors_without_kernels(monkeypatch, op):
+    """As SIAMCORR_NATIVE=0 leaves it: the planner knows of no such method."""
+    monkeypatch.setattr(native, "_module", None)
+    x, z = pair(op)
+    assert "native" not in usable("cpu")
+    geometry = Geometry("depthwise", (8, 256, 29, 29), (8, 256, 5, 5))
+    assert choose.__wrapped__("response", geometry, torch.float32, "cpu") != "native"
+    with pytest.raises(ValueError, match='^method "native" needs .* without kernels$'):
+        op(x, z, method="native")
+
+
+def test_left_out():
+    """SIAMCORR_NATIVE=0: everything works in Python."""
+    script = (
+        "import torch, siamcorr; from siamcorr.ops.methods import native\n"
+        "assert native.VARIANT is None\n"
+        "print(siamcorr.xcorr_depthwise(torch.ones(1, 2, 5, 5), torch.ones(1, 2, 3, 3)).sum())"
+    )
+    environment = {**os.environ, "SIAMCORR_NATIVE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert "162" in done.stdout
+
+
+def test_offered_where_the_kernels_see():
+    geometry = Geometry("depthwise", (8, 256, 29, 29), (8, 256, 5, 5))
+    assert choose("response", geometry, torch.float32, "cpu") == "native"
+    assert choose("response", geometry, torch.float32, "cpu", seen=False) != "native"
+    assert "native" in usable("cpu")
+    assert "native" not in usable("cuda")
+
+
+def test_explain_names_the_variant(capsys):
+    explain((8, 256, 29, 29), (8, 256, 5, 5))
+    assert f"native kernels: {native.VARIANT}" in capsys.readouterr().out
