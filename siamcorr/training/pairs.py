@@ -82,9 +82,13 @@ class PairDataset(Dataset[Pair]):
         template, _ = self._cut(*template_frame, rng, self.preset.crop.template_size, jitter=False)
         search, box = self._cut(*frames[1], rng, self.preset.crop.search_size, jitter=True)
         gray = rng.random() < self.config.gray
+        shown, looked = template.image, search.image
+        if self.config.flip > 0 and rng.random() < self.config.flip:
+            shown, looked = shown[:, ::-1], looked[:, ::-1]
+            box = [looked.shape[1] - box[2], box[1], looked.shape[1] - box[0], box[3]]
         return Pair(
-            self._tensor(template.image, rng, gray),
-            self._tensor(search.image, rng, gray),
+            self._tensor(shown, rng, gray),
+            self._tensor(looked, rng, gray),
             torch.tensor(box, dtype=torch.float32),
             torch.tensor(float(present)),
         )

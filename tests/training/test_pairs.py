@@ -267,3 +267,18 @@ def test_shares_of_each_kind(library, preset, monkeypatch, shares):
     if "labelled" in known:
         names = ("c/one", "c/two", "d/one", "d/two")
         assert known["labelled"][0][0] == [Path(name) for name in names]
+
+
+def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
+    """Half of the pairs; both crops of them."""
+    flipped = dataset(library, preset, replace(STILL, flip=0.5))
+    plain = dataset(library, preset, replace(STILL, flip=1e-9))
+    mirrored = 0
+    for index in range(8):
+        pair, own = flipped[index], plain[index]
+        np.testing.assert_allclose(found(pair.search, GREEN), pair.box, atol=1.5)
+        if not torch.equal(pair.search, own.search):
+            mirrored += 1
+            assert torch.equal(pair.search, own.search.flip(2))
+            assert torch.equal(pair.template, own.template.flip(2))
+    assert 0 < mirrored < 8
