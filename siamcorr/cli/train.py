@@ -13,6 +13,9 @@ from tqdm import tqdm
 from siamcorr.cli.checks import check_counts, use_threads
 from siamcorr.cli.device import choose_device
 from siamcorr.data.library import Library
+from siamcorr.data.masked import video_cutouts
+from siamcorr.data.sequences import find_sequences
+from siamcorr.data.synthetic import Image
 from siamcorr.models import Preset, SiameseNetwork, assemble, load_preset, read_checkpoint
 from siamcorr.models.checkpoints import write_safetensors
 from siamcorr.models.lite import LiteBackbone
@@ -92,10 +95,20 @@ def _data(preset: Preset, config: TrainConfig) -> tuple[PairDataset | CropDatase
     if config.learns == "features":
         return CropDataset(preset, config.data, config.pairs, config.seed), []
     folders = [Path(folder).expanduser() for folder in config.data.folders]
-    library, held_out = Library(folders), Library(folders, held_out=True)
+    library = Library(folders, more=_masked(config.data))
+    held_out = Library(folders, held_out=True)
     library.read_all()
     pairs = PairDataset(library, preset, config.data, config.pairs, config.seed)
     return pairs, _clips(held_out, config.data)
+
+
+def _masked(config: DataConfig) -> list[Image]:
+    """Cut-outs of real things, where the config names masks."""
+    if not config.masks:
+        return []
+    folders = [Path(folder).expanduser() for folder in config.sequences]
+    found = [sequence for folder in folders for sequence in find_sequences(folder)]
+    return video_cutouts(found, config.masks)
 
 
 def _begin_imitation(

@@ -59,15 +59,24 @@ def find_pictures(places: Sequence[str]) -> set[Path]:
     return {file for file in found if not file.stem.endswith("_mask")}
 
 
-def _read(path: Path) -> NDArray[np.uint8] | None:
-    """A picture, its longer side 640 pixels at most; None, with a warning, if it cannot be read."""
-    try:
-        image = read_image(path)
-    except (OSError, ValueError) as error:
-        warnings.warn(f"{path}: {error}, left out", stacklevel=2)
-        return None
-    scale = LONGEST / max(image.shape[:2])
+def read_shrunk(path: Path) -> tuple[NDArray[np.uint8], float]:
+    """A picture, its longer side 640 pixels at most, and by how much it was shrunk.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    image = read_image(path)
+    scale = min(1.0, LONGEST / max(image.shape[:2]))
     if scale < 1:
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return image
+    return image, scale
+
+
+def _read(path: Path) -> NDArray[np.uint8] | None:
+    """None, with a warning, if it cannot be read."""
+    try:
+        return read_shrunk(path)[0]
+    except (OSError, ValueError) as error:
+        warnings.warn(f"{path}: {error}, left out", stacklevel=2)
+        return None

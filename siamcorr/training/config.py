@@ -18,7 +18,10 @@ class DataConfig:
     scenes, photos: shares of rendered scenes and of warped photographs among the pairs.
     footage: share of pairs of neighbouring frames; unlabelled: the videos that they are of.
     labelled: share of pairs of sequences with boxes; sequences: folders of those.
+    masks: a folder of masks of those sequences' frames, for cut-outs; empty for none.
+    stills: share of pairs of photographs with boxes; boxed: a folder of those.
     negative: share of pairs whose template shows another target.
+    rivals: share of pairs around another thing in the same frame, where one is known.
     shift: of the target from the middle of the search crop, in pixels, either way.
     scale: of the search crop, either way: 0.2 is 0.8 to 1.25.
     gray: share of pairs without colour. flip: share of pairs that are mirrored.
@@ -35,7 +38,11 @@ class DataConfig:
     unlabelled: tuple[str, ...] = ()
     labelled: float = 0.0
     sequences: tuple[str, ...] = ()
+    masks: str = ""
+    stills: float = 0.0
+    boxed: str = ""
     negative: float = 0.1
+    rivals: float = 0.0
     shift: float = 64.0
     scale: float = 0.2
     gray: float = 0.1
@@ -49,15 +56,16 @@ class DataConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
-        shares = (self.scenes, self.photos, self.footage, self.labelled)
+        shares = (self.scenes, self.photos, self.footage, self.labelled, self.stills)
         if min(shares) < 0 or sum(shares) <= 0:
-            raise ValueError("scenes, photos, footage and labelled must be >= 0, and not all 0")
+            names = "scenes, photos, footage, labelled and stills"
+            raise ValueError(f"{names} must be >= 0, and not all 0")
         if self.shift < 0:
             raise ValueError(f"shift must be >= 0, got {self.shift}")
         if not 0 <= self.negative < 1 or not 0 <= self.gray <= 1 or not 0 <= self.scale < 1:
             raise ValueError("negative, gray and scale must be in 0..1")
-        if not 0 <= self.flip <= 1:
-            raise ValueError(f"flip must be in 0..1, got {self.flip}")
+        if not 0 <= self.flip <= 1 or not 0 <= self.rivals <= 1:
+            raise ValueError("flip and rivals must be in 0..1")
         if self.clips < 0 or self.clip_frames < 2:
             raise ValueError("clips must be >= 0 and clip_frames >= 2")
         if not (self.clips or self.marked or self.choice):
