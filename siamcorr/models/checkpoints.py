@@ -63,6 +63,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     with path.open("rb"):
         pass  # so that a missing file is told as such, not by a reader's own words
     metadata: dict[str, str] = {}
+    content: object
     if path.suffix == ".safetensors":
         content, metadata = _read_safetensors(path)
     else:
