@@ -16,7 +16,7 @@ ROOMS = {
     "layers": {"torch"},
     "models": {"torch", "safetensors", "numpy"},
     "tracking": {"torch", "cv2", "numpy"},
-    "media": {"cv2", "numpy", "imageio_ffmpeg"},
+    "media": {"av", "cv2", "numpy", "imageio_ffmpeg"},
     "data": {"cv2", "numpy"},
     "evaluation": {"torch", "cv2", "numpy", "matplotlib", "shapely", "optuna"},
     "training": {"torch", "numpy", "tqdm", "matplotlib"},
