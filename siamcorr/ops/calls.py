@@ -15,10 +15,11 @@ from torch import Tensor
 
 from siamcorr.ops.contract import Method, Padding, check_call
 from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
-from siamcorr.ops.geometry import AnyOp, Geometry, tracing
+from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.methods import native
 from siamcorr.ops.opaque import contract_in_graph
 from siamcorr.ops.plan import choose
+from siamcorr.ops.torch_versions import autocast_active, tracing
 
 KEPT = 4096  # calls that are remembered
 
@@ -56,7 +57,7 @@ def correlate(
     compiling = torch.compiler.is_compiling()
     if function is not None and not compiling:
         graph = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
-        if graph or transformed() or torch.is_autocast_enabled(search.device.type):
+        if graph or transformed() or autocast_active(search.device.type):
             function = None
     if call.sides and not (function and pads):
         search = F.pad(search, call.sides)

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import reference
 import torch
-from pairs import ORACLES, all_ops, gradients, pair, relative
+from pairs import all_ops, gradients, pair, relative
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from siamcorr import explain, xcorr_batched, xcorr_depthwise
+from siamcorr import explain, xcorr_depthwise
 from siamcorr.ops import calls
-from siamcorr.ops.contraction import ARGUMENTS, FUNCTIONS, Task, compute, usable
+from siamcorr.ops.contraction import ARGUMENTS, FUNCTIONS, usable
 from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods import conv, native
+from siamcorr.ops.methods import native
 from siamcorr.ops.plan import choose
 
 pytestmark = pytest.mark.skipif(native.VARIANT is None, reason="there are no C++ kernels here")
@@ -233,7 +233,9 @@ x, z = torch.randn(8, 64, 29, 29), torch.randn(8, 64, 5, 5)
 expected = xcorr_depthwise(x, z, method="native")
 child = os.fork()
 if child == 0:
-    os._exit(0 if torch.equal(xcorr_depthwise(x, z, method="native"), expected) else 1)
+    result = xcorr_depthwise(x, z, method="native")
+    torch.set_num_threads(1)  # torch's own operators need it behind a fork
+    os._exit(0 if torch.equal(result, expected) else 1)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
@@ -286,7 +288,7 @@ def test_in_a_process_of_its_own(script):
         text=True,
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=300,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -308,6 +310,7 @@ def test_gradcheck(op):
 
 
 @all_ops
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
 def test_torch_func(op):
     """vmap, grad, jacrev and jvp, nested too."""
     x, z = pair(op)

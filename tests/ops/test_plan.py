@@ -104,7 +104,7 @@ def test_compile_one_graph(op):
 
 
 def test_compile_same_choice():
-    names = ["conv", "gemm", "fft"]
+    names = ["conv", "gemm", "fft", "native"]
 
     def choices() -> list[int]:
         found = [choose("response", geometry, torch.float32, "cpu") for _, geometry in KNOWN]
@@ -115,7 +115,9 @@ def test_compile_same_choice():
 
     torch.compiler.reset()
     compiled = torch.compile(add_choices, fullgraph=True, backend="eager")
-    assert compiled(torch.zeros(())).tolist() == choices() == [1, 2, 2, 0]
+    assert (
+        compiled(torch.zeros(())).tolist() == choices() == [names.index(name) for name, _ in KNOWN]
+    )
 
 
 # costs

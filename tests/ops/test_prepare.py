@@ -44,12 +44,12 @@ def test_reference_many_searches(op, method):
 def test_reference_method():
     """The method is settled, and for fft alone there is a spectrum."""
     z = torch.rand(1, 4, 3, 3)
-    for method in ("conv", "gemm", "fft"):
+    for method in ("conv", "gemm", "fft", "native"):
         ready = prepare(z, (8, 8), method=method)
         assert isinstance(ready, PreparedTemplate)
         assert ready.method == method
         assert (ready.spectrum is not None) == (method == "fft")
-    assert prepare(z, (8, 8)).method in ("conv", "gemm", "fft")
+    assert prepare(z, (8, 8)).method in ("conv", "gemm", "fft", "native")
     assert prepare(torch.rand(1, 8, 127, 127), (255, 255)).method == "fft"
 
 

@@ -14,17 +14,22 @@ import os
 import struct
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _len_torch_dispatch_stack as dispatch_modes
-from torch._C._functorch import is_functorch_wrapped_tensor as wrapped
 
-from siamcorr.ops.geometry import Geometry, tracing
+from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods import conv
+from siamcorr.ops.torch_versions import (
+    dispatch_modes,
+    forward_mode_active,
+    tracing,
+    transforms_active,
+)
 
 LAYOUT = struct.Struct("31q")  # `Job` in native/job.h
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # in the order of `Dtype`
@@ -42,10 +47,9 @@ def _load() -> ModuleType | None:
     if wanted == "0":
         return None
     try:
-        from siamcorr.ops import _native
+        module = import_module("siamcorr.ops._native")
     except ImportError:
         return None
-    module: ModuleType = _native
     variants = module.variants()
     module.choose(wanted if wanted in variants else variants[0])
     module.use_threads(_torch_threads())
@@ -67,10 +71,7 @@ def _torch_threads() -> int:
 
 
 _module = _load()
-VARIANT: str | None = None
-if _module is not None:
-    _wanted = os.environ.get("SIAMCORR_NATIVE", "1")
-    VARIANT = _wanted if _wanted in _module.variants() else _module.variants()[0]
+VARIANT: str | None = None if _module is None else _module.variant()  # None: not here
 
 
 def available(device_type: str) -> bool:
@@ -81,11 +82,10 @@ def available(device_type: str) -> bool:
 class Planes(NamedTuple):
     """What a job reads, and in which order: see `Job` in native/job.h.
 
-    count: n0, n1, n2, k. x_axes, z_axes: the dimension of x or z that each of these walks along,
-        or None, with how many channels of it one step is.
+    size: n0, n1, n2, k. x_step, z_step: elements from plane to plane, along each of these.
     """
 
-    count: tuple[int, int, int, int]
+    size: tuple[int, int, int, int]
     x_step: tuple[int, int, int, int]
     z_step: tuple[int, int, int, int]
 
@@ -172,9 +172,9 @@ def sees(x: Tensor, z: Tensor) -> bool:
         and type(x) in PLAIN
         and type(z) in PLAIN
         and not dispatch_modes()
+        and not forward_mode_active()
+        and not transforms_active()
         and not tracing()
-        and not wrapped(x)
-        and not wrapped(z)
     )
 
 
@@ -274,11 +274,11 @@ def _pack(
     if form.turned:
         turn = (z_size[0] - 1) * z_cell[0] + (z_size[1] - 1) * z_cell[1]
         z_cell = -z_cell[0], -z_cell[1]
-    count = planes.count
+    count = planes.size
     channels_last = planes.x_step[2] == 1 < count[2] and count[1] == count[3] == 1
     channels_last = channels_last and x.stride(3) != 1
     job = LAYOUT.pack(
-        *planes.count,
+        *count,
         *planes.x_step,
         *planes.z_step,
         *(x.shape[2], x.shape[3], x.stride(2), x.stride(3)),

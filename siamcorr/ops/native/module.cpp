@@ -150,6 +150,11 @@ PyObject* list_variants(PyObject*, PyObject*) {
     return names;
 }
 
+PyObject* name_variant(PyObject*, PyObject*) {
+    if (!chosen) Py_RETURN_NONE;
+    return PyUnicode_FromString(chosen->name);
+}
+
 PyObject* choose(PyObject*, PyObject* name) {
     for (const Variant* variant : variants)
         if (runs_here(variant) && PyUnicode_CompareWithASCIIString(name, variant->name) == 0) {
@@ -196,6 +201,7 @@ PyMethodDef methods[] = {
     {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL,
      "run(job, x, z, bias, out, threads): the job, on tensors at these addresses."},
     {"variants", list_variants, METH_NOARGS, "Names of the variants that run here, best first."},
+    {"variant", name_variant, METH_NOARGS, "The name of the variant that is chosen, or None."},
     {"choose", choose, METH_O, "Take a variant, by name."},
     {"use_threads", use_threads, METH_O, "The address of torch's GOMP_parallel; 0 for none."},
     {"multiply_add", multiply_add, METH_VARARGS,
