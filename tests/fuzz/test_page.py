@@ -19,12 +19,21 @@ NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 JPEG = cv2.imencode(".jpg", NOISE)[1].tobytes()
 
 
+def unless_refused(call, *args):
+    """What a call returns, or None where it refuses its input in a line."""
+    refusal = ""
+    try:
+        return call(*args)
+    except ValueError as error:
+        refusal = str(error)
+    assert 0 < len(refusal) < 300
+    return None
+
+
 def decoded(data):
     """The shape of the picture, or None where it is refused."""
-    try:
-        image = decode_frame(data, LIMITS)
-    except ValueError as error:
-        assert len(str(error)) < 300
+    image = unless_refused(decode_frame, data, LIMITS)
+    if image is None:
         return None
     assert image.dtype == np.uint8
     assert image.shape[0] * image.shape[1] <= LIMITS.frame_pixels
@@ -48,9 +57,7 @@ def test_a_jpeg_with_bytes_changed(changes):
 
 @fuzz
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 255), st.integers(0, 40), st.binary(max_size=40)), max_size=8
-    )
+    st.lists(st.tuples(st.integers(0, 255), st.integers(0, 40), st.binary(max_size=40)), max_size=8)
 )
 def test_segments_of_any_kind_before_the_header(segments):
     """Whatever a segment says: the picture is as large as the check has found, or is refused."""
@@ -116,20 +123,12 @@ def test_pictures_as_cameras_write_them_are_taken():
 @fuzz
 @given(st.text(max_size=200) | VALUES.map(str))
 def test_any_text(text):
-    try:
-        command = read_command(text, LIMITS)
-    except ValueError as error:
-        assert len(str(error)) < 300
-    else:
-        assert isinstance(command["type"], str)
+    command = unless_refused(read_command, text, LIMITS)
+    assert command is None or isinstance(command["type"], str)
 
 
 @fuzz
 @given(VALUES | st.lists(VALUES, min_size=4, max_size=4))
 def test_any_box(value):
-    try:
-        box = read_box(value)
-    except ValueError as error:
-        assert len(str(error)) < 300
-    else:
-        assert all(np.isfinite(box))
+    box = unless_refused(read_box, value)
+    assert box is None or np.isfinite(box).all()
