@@ -16,15 +16,15 @@ ROOMS = {
     "layers": {"torch"},
     "models": {"torch", "safetensors", "numpy"},
     "tracking": {"torch", "cv2", "numpy"},
-    "media": {"cv2", "numpy", "imageio_ffmpeg"},
+    "media": {"av", "cv2", "numpy", "imageio_ffmpeg"},
     "data": {"cv2", "numpy"},
-    "evaluation": {"torch", "cv2", "numpy", "matplotlib", "shapely"},
+    "evaluation": {"torch", "cv2", "numpy", "matplotlib", "shapely", "optuna"},
     "training": {"torch", "numpy", "tqdm", "matplotlib"},
     "adaptors": None,
     "bench": {"torch", "matplotlib", "torchinfo"},
     "viewer": {"cv2", "numpy"},
     "web": {"aiohttp", "cv2", "numpy", "torch"},
-    "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib"},
+    "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib", "optuna"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

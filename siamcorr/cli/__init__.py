@@ -20,6 +20,7 @@ from siamcorr.cli import (
     summary,
     track,
     train,
+    tune,
     web,
 )
 from siamcorr.models import keep_freed_memory
@@ -34,6 +35,7 @@ COMMANDS = (
     profile,
     bench,
     train,
+    tune,
     eval,
     annotate,
     web,

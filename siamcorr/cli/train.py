@@ -13,17 +13,33 @@ from tqdm import tqdm
 from siamcorr.cli.checks import check_counts, use_threads
 from siamcorr.cli.device import choose_device
 from siamcorr.data.library import Library
-from siamcorr.models import SiameseNetwork, assemble, load_preset, read_checkpoint
+from siamcorr.data.masked import video_cutouts
+from siamcorr.data.sequences import find_sequences
+from siamcorr.data.synthetic import Image
+from siamcorr.models import Preset, SiameseNetwork, assemble, load_preset, read_checkpoint
 from siamcorr.models.checkpoints import write_safetensors
 from siamcorr.models.lite import LiteBackbone
 from siamcorr.training.config import DataConfig, TrainConfig, load_config
+from siamcorr.training.crops import CropDataset
 from siamcorr.training.curves import plot_logs, read_log
 from siamcorr.training.loop import Trainer, save
+from siamcorr.training.objectives import (
+    FeatureObjective,
+    PairObjective,
+    make_objective,
+    measure_features,
+)
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes, join_processes
-from siamcorr.training.validation import Clip, marked_clips, mean_overlaps, rendered_clips
+from siamcorr.training.validation import (
+    Clip,
+    marked_clips,
+    mean_overlaps,
+    rendered_clips,
+    sequence_clips,
+)
 
-COLUMNS = ("epoch", "seconds", "score", "box", "quality", "total", "rate", "norm", "overlap")
+ADAPTER = "adapter.safetensors"  # beside the weights: what a later run's imitation begins with
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,28 +68,73 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None:
-    folders = [Path(folder).expanduser() for folder in config.data.folders]
-    library, held_out = Library(folders), Library(folders, held_out=True)
-    library.read_all()
     network = _network(config).to(processes.device)
-    dataset = PairDataset(library, network.preset, config.data, config.pairs, config.seed)
-    trainer = Trainer(network, dataset, config, processes)
+    objective = make_objective(network, config)
+    dataset, clips = _data(network.preset, config)
+    _begin_imitation(objective, dataset, config)
+    trainer = Trainer(network, dataset, config, processes, objective)
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     last = output / "last.pt"
     if last.exists():
         trainer.resume(last)
-    clips = _clips(held_out, config.data) if processes.rank == 0 else []
     end = config.epochs if limit is None else min(config.epochs, trainer.epoch + limit)
     while trainer.epoch < end:
         start = time.perf_counter()
         row = _epoch(trainer, processes)
         if processes.rank == 0:
             row["seconds"] = time.perf_counter() - start
-            row["overlap"] = float(np.mean([*mean_overlaps(trainer.averaged, clips).values()]))
+            row["overlap"] = _overlap(trainer, clips, row)
             _keep(trainer, output, row)
-            print("  ".join(f"{name} {row[name]:.4g}" for name in COLUMNS), flush=True)
+            print("  ".join(f"{name} {row[name]:.4g}" for name in columns(trainer)), flush=True)
         processes.wait()
+
+
+def _data(preset: Preset, config: TrainConfig) -> tuple[PairDataset | CropDataset, list[Clip]]:
+    """What is learnt from, and what is chosen by; features are chosen by their own error."""
+    if config.learns == "features":
+        return CropDataset(preset, config.data, config.pairs, config.seed), []
+    folders = [Path(folder).expanduser() for folder in config.data.folders]
+    library = Library(folders, more=_masked(config.data))
+    held_out = Library(folders, held_out=True)
+    library.read_all()
+    pairs = PairDataset(library, preset, config.data, config.pairs, config.seed)
+    return pairs, _clips(held_out, config.data)
+
+
+def _masked(config: DataConfig) -> list[Image]:
+    """Cut-outs of real things, where the config names masks."""
+    if not config.masks:
+        return []
+    folders = [Path(folder).expanduser() for folder in config.sequences]
+    found = [sequence for folder in folders for sequence in find_sequences(folder)]
+    return video_cutouts(found, config.masks)
+
+
+def _begin_imitation(
+    objective: PairObjective | FeatureObjective,
+    dataset: PairDataset | CropDataset,
+    config: TrainConfig,
+) -> None:
+    """As the run that made the initial weights left it, or from the data's first pictures."""
+    earlier = Path(config.initial).expanduser().parent / ADAPTER
+    if config.initial and objective.imitation is not None and earlier.is_file():
+        objective.imitation.load_state_dict(read_checkpoint(earlier).state_dict)
+    else:
+        measure_features(objective, dataset)
+
+
+def _overlap(trainer: Trainer, clips: list[Clip], row: dict[str, float]) -> float:
+    """Mean overlap on the choice clips; of features the explained share of their variance."""
+    if not clips:
+        return 1 - row["features"]
+    return float(np.mean([*mean_overlaps(trainer.averaged, clips).values()]))
+
+
+def columns(trainer: Trainer) -> tuple[str, ...]:
+    """Of the log: what the objective is made of is between fixed ones."""
+    names = trainer.objective.columns
+    return ("epoch", "seconds", *names, "total", "rate", "norm", "overlap")
 
 
 def _clips(library: Library, config: DataConfig) -> list[Clip]:
@@ -81,7 +142,7 @@ def _clips(library: Library, config: DataConfig) -> list[Clip]:
     marked = []
     if config.marked:
         marked = marked_clips(Path(config.marked).expanduser(), Path(config.videos).expanduser())
-    return rendered_clips(library, config) + marked
+    return rendered_clips(library, config) + marked + sequence_clips(config.choice)
 
 
 def _network(config: TrainConfig) -> SiameseNetwork:
@@ -125,8 +186,8 @@ def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
     with log.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if fresh:
-            writer.writerow(COLUMNS)
-        writer.writerow([f"{row[name]:.6g}" for name in COLUMNS])
+            writer.writerow(columns(trainer))
+        writer.writerow([f"{row[name]:.6g}" for name in columns(trainer)])
     with suppress(ModuleNotFoundError):  # matplotlib is in the extra `plot`
         plot_logs([read_log(log)], output / "curves.png")
     _tensorboard(output, trainer.epoch, row)
@@ -135,6 +196,8 @@ def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
         weights = trainer.averaged.state_dict()
         metadata = {"preset": trainer.network.preset.name, "epoch": f"{trainer.epoch}"}
         write_safetensors(output / "best.safetensors", weights, metadata)
+        if trainer.objective.imitation is not None:
+            write_safetensors(output / ADAPTER, trainer.objective.imitation.state_dict(), {})
     save(output / "last.pt", trainer.state())
 
 
@@ -145,5 +208,5 @@ def _tensorboard(output: Path, epoch: int, row: dict[str, float]) -> None:
     except ModuleNotFoundError:
         return
     with SummaryWriter(output) as writer:
-        for name in COLUMNS[1:]:
+        for name in row.keys() - {"epoch"}:
             writer.add_scalar(name, row[name], epoch)

@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Sequence as Many
-from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
+from siamcorr.data.frame_cache import cached_frames
 from siamcorr.data.sequences import Sequence
 from siamcorr.data.synthetic import Box, Image
-from siamcorr.media import SourceError, open_source, read_image
+from siamcorr.media import SourceError, read_image
 
 FARTHEST = 100  # frames between the two
 
@@ -54,11 +54,10 @@ def _frame(sequence: Sequence, index: int) -> tuple[Image, Box]:
     x, y, w, h = (float(value) for value in sequence.boxes[index])
     if isinstance(sequence.frames, tuple):
         return read_image(sequence.frames[index]), (x, y, w, h)
-    with closing(open_source(str(sequence.frames), index)) as source:
-        frame = next(iter(source), None)
-    if frame is None:
+    frames = cached_frames(sequence.frames)
+    if index >= len(frames):
         raise SourceError(f"{sequence.frames}: frame {index} cannot be read")
-    return frame.image, (x, y, w, h)
+    return frames[index], (x, y, w, h)
 
 
 def _usable(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:

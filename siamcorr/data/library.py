@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from siamcorr.data.masked import cut_out
 from siamcorr.data.synthetic import Image
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
@@ -20,26 +21,37 @@ DRAWN = ("cartoon", "symbols", "flags", "alphabets", "shapes")  # folders of dra
 class Library:
     """The photographs and cut-outs below some folders: those to train on, or those to choose by.
 
-    A picture that cannot be read is left out, with a warning that names it.
+    Cut-outs are PNG files with alpha, or pairs NAME.jpg and NAME_mask.png. A picture that cannot
+    be read is left out, with a warning that names it.
 
     Args:
         folders: searched with all that is below them.
         held_out: take the tenth that is never trained on, instead of the rest.
+        more: cut-outs, (h, w, 4) RGB and alpha, to be chosen as often as those on disk.
 
     Raises:
         ValueError: there are no photographs or no cut-outs.
     """
 
-    def __init__(self, folders: Sequence[str | Path], held_out: bool = False) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str | Path],
+        held_out: bool = False,
+        more: Sequence[Image] = (),
+    ) -> None:
         files = {
             path: path.relative_to(folder)
             for folder in map(Path, folders)
             for path in folder.rglob("*")
         }
         kept = [path for path in sorted(files) if _is_held_out(path) == held_out]
-        self.photos = [path for path in kept if path.suffix.lower() in PHOTOS]
+        photos = [path for path in kept if path.suffix.lower() in PHOTOS]
+        masked = [path for path in photos if _mask_of(path) in files]
+        self.photos = [path for path in photos if _mask_of(path) not in files]
         pictures = [path for path in kept if path.suffix.lower() == ".png"]
-        self.cutouts = [path for path in pictures if not _is_drawn(files[path])]
+        pictures = [path for path in pictures if not path.stem.endswith("_mask")]
+        self.cutouts = [path for path in pictures if not _is_drawn(files[path])] + masked
+        self.more = list(more)
         if not self.photos or not self.cutouts:
             raise ValueError(
                 f"{', '.join(map(str, folders))}: {len(self.photos)} photographs and "
@@ -52,6 +64,9 @@ class Library:
 
     def cutout(self, rng: np.random.Generator) -> Image:
         """A cut-out by chance: (H, W, 4) RGB and alpha, without empty borders."""
+        number = rng.integers(len(self.cutouts) + len(self.more)) if self.more else 0
+        if number >= len(self.cutouts):
+            return self.more[number - len(self.cutouts)]
         return self._any(self.cutouts, rng, 4)
 
     def read_all(self) -> None:
@@ -79,10 +94,17 @@ class Library:
 @lru_cache(maxsize=4000)
 def _read(path: Path, channels: int) -> Image | None:
     """A picture, or None if it has no alpha or is tiny, and with a warning if it is none."""
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED if channels == 4 else cv2.IMREAD_COLOR)
-    if picture is None:
+    masked = channels == 4 and path.suffix.lower() in PHOTOS
+    plain = channels == 3 or masked
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR if plain else cv2.IMREAD_UNCHANGED)
+    mask = cv2.imread(str(_mask_of(path)), cv2.IMREAD_GRAYSCALE) if masked else None
+    if picture is None or (masked and mask is None):
         warnings.warn(f"{path}: cannot be read, left out", stacklevel=2)
         return None
+    if mask is not None:
+        picture = cut_out(picture, mask)
+        if picture is None:
+            return None
     if picture.dtype == np.uint16:
         picture = (picture // 256).astype(np.uint8)
     if picture.ndim != 3 or picture.shape[2] != channels:
@@ -97,6 +119,10 @@ def _read(path: Path, channels: int) -> Image | None:
         picture = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     code = cv2.COLOR_BGRA2RGBA if channels == 4 else cv2.COLOR_BGR2RGB
     return cv2.cvtColor(picture, code).astype(np.uint8)
+
+
+def _mask_of(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_mask.png")
 
 
 def one_thread(_: int = 0) -> None:

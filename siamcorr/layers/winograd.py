@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from siamcorr.ops.torch_versions import autocast_active
+
 M = TypeVar("M", bound=nn.Module)
 
 # Transforms of one side: of the input (6, 6), the filter (6, 3) and the output (4, 6).
@@ -89,8 +91,8 @@ class WinogradConv2d(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Convolve features (B, C, H, W); under autocast in float32, and its dtype comes out."""
         kind = features.device.type
-        autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-        if not autocast or features.dtype == torch.float64:  # which autocast leaves alone
+        alone = features.dtype == torch.float64  # which autocast leaves as it is
+        if alone or not autocast_active(kind):
             return winograd_conv2d(features, self.weight, self.bias, self.padding, self.dilation)
         with torch.autocast(kind, enabled=False):
             wide = features.float(), self.weight.float(), self.bias

@@ -1,6 +1,7 @@
 """OpenCV's captures: opened for certain, and read frame by frame while they are live."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -56,22 +57,57 @@ def open_capture(target: Path | str | int, name: str, start: int = 0) -> cv2.Vid
         elif isinstance(target, int):
             capture = cv2.VideoCapture(target)
         else:
+            check_text(target)
             capture = cv2.VideoCapture(target, cv2.CAP_ANY, limits)
     except cv2.error:  # a camera index that is no C int
         raise SourceError(f"{name}: cannot be opened") from None
     opened = capture.isOpened()
     if opened and all(capture.grab() for _ in range(start + 1)):
         return capture
+    codec = _codec(capture) if opened else ""
     capture.release()
     if opened and start:
         raise SourceError(f"{name}: has no frame {start}")
-    what = "not a video" if isinstance(target, Path) else "cannot be opened"
-    raise SourceError(f"{name}: {what}")
+    raise SourceError(f"{name}: {_complaint(target, codec)}")
+
+
+def _codec(capture: cv2.VideoCapture) -> str:
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    letters = code.to_bytes(4, "little").decode("ascii", "replace").lower()
+    return {"av01": "av1"}.get(letters, letters) if letters.isalnum() else ""
+
+
+def _complaint(target: Path | str | int, codec: str) -> str:
+    """What is wrong with a source that gives no frame, and what may help."""
+    if not isinstance(target, Path):
+        return "cannot be opened"
+    if find_spec("av"):
+        return "not a video"
+    if codec:
+        return f"{codec}: no decoder in this OpenCV; pip install 'siamcorr[video]'"
+    return "not a video that OpenCV reads; others need: pip install 'siamcorr[video]'"
 
 
 def as_file(path: Path) -> str:
-    """A path that FFmpeg takes for a file; in a bare name a colon would end a protocol's."""
+    """A path that FFmpeg takes for a file; in a bare name a colon would end a protocol's.
+
+    Raises:
+        ValueError: a name that is no UTF-8, at which OpenCV would end the process.
+    """
+    check_text(str(path))
     return str(path.absolute())
+
+
+def check_text(name: str) -> None:
+    """See that a name is UTF-8.
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name!a}: OpenCV takes names in UTF-8 only") from None
 
 
 def plausible(value: float, most: float = 1e9) -> float:

@@ -61,8 +61,8 @@ class VideoSink(Sink):
         start: second of that file at which the video begins.
 
     Raises:
-        ValueError: a suffix that is none of `CODECS`, a frame of another size, a start below 0,
-            or the sound of the file that is overwritten.
+        ValueError: a suffix that is none of `CODECS`, a name that is no UTF-8, a frame of another
+            size, a start below 0, or the sound of the file that is overwritten.
         OSError: the folder is not there, the file cannot be written, or the disk is full.
     """
 
@@ -76,6 +76,7 @@ class VideoSink(Sink):
         self.path, self.fps, self.audio_from, self.start = Path(path), fps, audio_from, start
         if self.path.suffix.lower() not in CODECS:
             raise ValueError(f"{path}: unknown video suffix, known are {', '.join(CODECS)}")
+        as_file(self.path)
         if not (math.isfinite(start) and start >= 0):
             raise ValueError(f"{path}: start must be a second >= 0, got {start}")
         if audio_from is not None and self.path.resolve() == Path(audio_from).resolve():

@@ -6,11 +6,15 @@ off.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import cv2
 
+from siamcorr.media.av_video import DecodedVideo
 from siamcorr.media.captures import open_capture, plausible
 from siamcorr.media.frames import Frame, SourceError
 from siamcorr.media.live import LiveSource
@@ -18,7 +22,7 @@ from siamcorr.media.reconnecting import Patience
 from siamcorr.media.stored import ImageFolder, VideoFile
 
 STREAM, CAMERA = Patience(), Patience(total=8.0)
-COUNTED = frozenset({"file", "http", "https"})  # what may be a file, if it has a length
+COUNTED = frozenset({"http", "https"})  # what may be a file, if it has a length
 
 
 class Source(Protocol):
@@ -47,7 +51,9 @@ class Source(Protocol):
 def open_source(source: str | Path, start: int = 0, patience: Patience | None = None) -> Source:
     """Open whatever source names.
 
-    A URL of http, https or file whose video says how many frames it has is read as a file.
+    A file is decoded by PyAV, from its extra `video`, and by OpenCV where that is not installed or
+    cannot read it. A URL of http or https whose video says how many frames it has is read as
+    a file.
 
     Args:
         source: a video file, a folder of images, a camera index ("0") or a stream URL.
@@ -66,12 +72,31 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
     url = "://" in text
     if not (camera or url or Path(text).exists()):
         raise SourceError(f"{text}: no such file or folder")
-    target = int(text) if camera else text if url else Path(text)
+    if not (camera or url):
+        return _open_file(text, Path(text), start)
+    if text.startswith("file://"):
+        return _open_file(text, Path(url2pathname(urlsplit(text).path)), start)
+    target = int(text) if camera else text
     name = f"camera {text}" if camera else text
     capture = open_capture(target, name, start)
     frames = plausible(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    counted = frames > 0 and text.partition("://")[0] in COUNTED
-    if counted or not (camera or url):
+    if frames > 0 and text.partition("://")[0] in COUNTED:
         return VideoFile(name, capture, start)
     patience = patience or (CAMERA if camera else STREAM)
     return LiveSource(name, capture, lambda: open_capture(target, name), start, patience)
+
+
+def _open_file(name: str, path: Path, start: int) -> Source:
+    """A video file: by PyAV, and by OpenCV where that is not installed or cannot read it."""
+    with path.open("rb"):
+        pass  # what the system has against it is said in its words
+    try:
+        return DecodedVideo(name, path, start)
+    except ModuleNotFoundError:
+        return VideoFile(name, open_capture(path, name, start), start)
+    except SourceError as error:
+        if "has no frame" in str(error):
+            raise
+        with suppress(SourceError):  # what PyAV said says more
+            return VideoFile(name, open_capture(path, name, start), start)
+        raise

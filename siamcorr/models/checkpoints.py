@@ -1,7 +1,7 @@
 """Checkpoints: weights from strangers in, safetensors out.
 
 A .pth file is a pickle, and a pickle is a program. Here it is read by torch's restricted
-unpickler alone, with the few harmless names allowed that published files need.
+unpickler alone, and the few harmless names that published files hold lead to `stand_ins`.
 """
 
 import hashlib
@@ -9,31 +9,29 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from siamcorr.models.presets import WeightsConfig
-
-# Numbers of the optimizer's state were saved as numpy scalars, under numpy 1's module name.
-ALLOWED: list[Any] = [
-    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
-    np.dtype,
-    type(np.dtype("float64")),
-]
+from siamcorr.models.stand_ins import ALLOWED
+from siamcorr.models.wrappers import unwrap
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights as they lay in a file; metadata is empty for a .pth."""
+    """Weights as they lay in a file, without what training wrapped them in.
+
+    metadata: empty for a pickle.
+    beside: keys that lay outside the wrapped network, a loss's for instance.
+    """
 
     path: Path
     state_dict: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     def as_published(self, weights: WeightsConfig) -> dict[str, Tensor]:
         """The weights under the network's keys, less those that it never calls."""
@@ -46,14 +44,16 @@ class Checkpoint:
 
     def dropped(self, weights: WeightsConfig) -> list[str]:
         """Keys that the network never calls."""
-        return [key for key in self.state_dict if key.startswith(weights.unused)]
+        unused = [key for key in self.state_dict if key.startswith(weights.unused)]
+        return [*unused, *self.beside]
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read .safetensors, or any .pth that holds nothing but tensors and plain values.
+    """Read .safetensors, or any .pth, .pt or .ckpt that holds tensors and harmless values.
 
-    Weights may lie flat or under "state_dict", with or without a "module." before each key;
-    tensors saved from a GPU are read to the CPU.
+    Weights may lie flat or nested ("state_dict", "model", "ema" and the like), under their own
+    keys or behind "module.", "model." and the like, see `wrappers`; of two copies the averaged one
+    is taken. Tensors saved from a GPU are read to the CPU.
 
     Raises:
         OSError: the file is not there or cannot be read.
@@ -62,26 +62,35 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     with path.open("rb"):
         pass  # so that a missing file is told as such, not by a reader's own words
+    metadata: dict[str, str] = {}
+    content: object
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        content, metadata = _read_safetensors(path)
+    else:
+        content = _read_pickle(path)
+    weights = unwrap(content)
+    if weights is None:
+        raise ValueError(f"{path}: holds no state_dict of tensors")
+    return Checkpoint(path, weights.state_dict, metadata, weights.beside)
+
+
+def _read_pickle(path: Path) -> object:
     try:
         with torch.serialization.safe_globals(ALLOWED):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an unpickler before arbitrary bytes raises almost anything
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         reason = f"refused, it wants to call {refused[1]}" if refused else "not a checkpoint"
+        if "TorchScript" in str(error):
+            reason = "refused, a TorchScript file is a program; save its state_dict() instead"
         raise ValueError(f"{path}: {reason}") from None
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ValueError(f"{path}: holds no state_dict of tensors")
-    return Checkpoint(path, {key.removeprefix("module."): value for key, value in weights.items()})
 
 
-def _read_safetensors(path: Path) -> Checkpoint:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            state_dict = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return Checkpoint(path, state_dict, file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file ({error})") from None
 

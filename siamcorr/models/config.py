@@ -7,6 +7,7 @@ types are looked at.
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ def from_mapping(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
+    if get_origin(kind) is UnionType:  # of a table that may be left out; TOML knows no None
+        kind = get_args(kind)[0]
     if is_dataclass(kind):
         if not isinstance(value, dict):
             raise ValueError(f"{where}: must be a table, got {value!r}")

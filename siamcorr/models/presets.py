@@ -101,18 +101,28 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in configs_dir().glob("*.toml"))
 
 
+def preset_path(name: str) -> Path:
+    """The TOML file of a shipped preset, or of any by its path.
+
+    Raises:
+        ValueError: there is none; the nearest is named.
+    """
+    path = Path(name) if name.endswith(".toml") else configs_dir() / f"{name}.toml"
+    if path.is_file():
+        return path
+    names = preset_names()
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+    raise ValueError(f"no preset is called {name}: {hint}")
+
+
 def load_preset(name: str) -> Preset:
     """Read a shipped preset by name, or any preset by the path of its TOML file.
 
     Raises:
         ValueError: no such preset (the nearest is named), or a file that is no preset.
     """
-    path = Path(name) if name.endswith(".toml") else configs_dir() / f"{name}.toml"
-    if not path.is_file():
-        names = preset_names()
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-        raise ValueError(f"no preset is called {name}: {hint}")
+    path = preset_path(name)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

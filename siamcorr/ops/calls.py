@@ -14,9 +14,10 @@ from torch import Tensor
 
 from siamcorr.ops.contract import Method, Padding, check_call
 from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
-from siamcorr.ops.geometry import AnyOp, Geometry, tracing
+from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.opaque import contract_in_graph
 from siamcorr.ops.plan import choose
+from siamcorr.ops.torch_versions import autocast_active, tracing
 
 KEPT = 4096  # calls that are remembered
 
@@ -60,7 +61,7 @@ def correlate(
     graph = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
     if function is None or graph or transformed():
         return contract(search, template, task)
-    if torch.is_autocast_enabled(search.device.type):
+    if autocast_active(search.device.type):
         return contract(search, template, task)
     return function(search, template, task.geometry)
 

@@ -16,11 +16,16 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_legacy_batchedtensor as legacy_batch
 
-from siamcorr.ops.geometry import Geometry, Op, Want, exporting
+from siamcorr.ops.geometry import Geometry, Op, Want
 from siamcorr.ops.methods import METHODS, fft, triton
 from siamcorr.ops.plan import choose
+from siamcorr.ops.torch_versions import (
+    autocast_active,
+    exporting,
+    legacy_batched,
+    transforms_active,
+)
 
 FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tensor]] = {
     (name, op, want): getattr(module, f"{op}_{want}")
@@ -69,7 +74,7 @@ def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
 
 def transformed() -> bool:
     """Whether torch.func or torch.compile is at work, which need the Function's rules."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return torch.compiler.is_compiling() or transforms_active()
 
 
 def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
@@ -84,7 +89,7 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
         return first.new_zeros(getattr(geometry, want))
     if torch.compiler.is_compiling():
         geometry = geometry if method == "conv" else geometry.fixed()
-    elif legacy_batch(first) or legacy_batch(second):  # is_grads_batched; it knows few views
+    elif legacy_batched(first) or legacy_batched(second):  # is_grads_batched; it knows few views
         method = "conv"
     if method == "auto":
         method = choose(want, geometry, dtype, kind)
@@ -93,7 +98,7 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     function = FUNCTIONS[method, geometry.op, want]
     if dtype in HALF and (kind == "cpu" or method in ("gemm", "fft")):
         first, second = first.float(), second.float()
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+    if autocast_active(kind):
         with torch.autocast(kind, enabled=False):
             result = function(first, second, geometry)
     else:
@@ -118,7 +123,8 @@ def gradients(
     results: list[Tensor | None] = []
     for want, wanted in zip(ARGUMENTS[task.want], needed, strict=False):
         first, second = (given[name] for name in ARGUMENTS[want])
-        results.append(call(first, second, task._replace(want=want)) if wanted else None)
+        part = Task(want, task.geometry, task.method)
+        results.append(call(first, second, part) if wanted else None)
     return results
 
 
@@ -156,11 +162,10 @@ class Contraction(torch.autograd.Function):
             if name == "template" and geometry.shared:
                 value = value.expand(count, batch, *value.shape[2:])
             folded.append(value.reshape(-1, *value.shape[2:]))
-        wide = geometry._replace(
-            search=(count * batch, *geometry.search[1:]),
-            template=(count * batch, *geometry.template[1:]),
+        wide = geometry.resized(
+            (count * batch, *geometry.search[1:]), (count * batch, *geometry.template[1:])
         )
-        result = contract(folded[0], folded[1], task._replace(geometry=wide))
+        result = contract(folded[0], folded[1], Task(task.want, wide, task.method))
         result = result.reshape(count, batch, *result.shape[1:])
         if task.want == "template" and geometry.shared:
             result = result.sum(1, keepdim=True)

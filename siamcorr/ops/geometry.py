@@ -9,10 +9,6 @@ from typing import Literal, NamedTuple, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-# Whether the graph leaves for another runtime; torch 2.6 knows no more than that it is compiled.
-exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -59,7 +55,17 @@ class Geometry(NamedTuple):
         """The same in numbers, where torch.compile has symbols: plans and pieces need numbers."""
         search = tuple([operator.index(size) for size in self.search])
         template = tuple([operator.index(size) for size in self.template])
-        return self._replace(search=search, template=template)
+        return self.resized(search, template)
+
+    def resized(
+        self, search: tuple[int, ...], template: tuple[int, ...] | None = None
+    ) -> "Geometry":
+        """The same correlation of other sizes."""  # torch.compile may not know _replace
+        return Geometry(self.op, search, template or self.template, self.dilation)
+
+    def each_channel(self) -> "Geometry":
+        """The depthwise correlation of the same sizes."""
+        return Geometry("depthwise", self.search, self.template, self.dilation)
 
     @property
     def outputs(self) -> int:
@@ -99,11 +105,6 @@ class Geometry(NamedTuple):
         _, _, rows, columns = self.response
         cells = self.template[2] * self.template[3]
         return 2 * batch * self.outputs * channels * cells * rows * columns
-
-
-def tracing() -> bool:
-    """Whether torch.jit.trace runs, where sizes are tensors."""
-    return torch._C._get_tracing_state() is not None
 
 
 def remembered(function: Callable[P, T]) -> Callable[P, T]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from siamcorr.ops.contraction import Task, compute, contract, gradients
-from siamcorr.ops.geometry import Geometry, Op, Want, exporting
+from siamcorr.ops.geometry import Geometry, Op, Want
+from siamcorr.ops.torch_versions import exporting, forward_mode_active, transforms_active
 
 
 def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
@@ -21,10 +22,9 @@ def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
     conv has nothing to plan, and is left open. So is all in a graph that leaves for another
     runtime, and under torch.func and forward-mode derivatives, which know no operators like this.
     """
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if task.method == "conv" or exporting() or forward_mode:
+    if task.method == "conv" or exporting():
         return contract(first, second, task)
-    if torch._C._are_functorch_transforms_active():
+    if forward_mode_active() or transforms_active():
         return contract(first, second, task)
     return contract_opaque(first, second, task)
 
@@ -36,7 +36,12 @@ def contract_opaque(first: Tensor, second: Tensor, task: Task) -> Tensor:
     return result
 
 
-@torch.library.custom_op("siamcorr::contract", mutates_args=())
+# Said in full: which annotations torch reads differs from version to version.
+SCHEMA = """(Tensor first, Tensor second, str want, str op, SymInt[] search, SymInt[] template,
+    SymInt dilation, str method) -> Tensor"""
+
+
+@torch.library.custom_op("siamcorr::contract", mutates_args=(), schema=SCHEMA)
 def _contract(
     first: Tensor,
     second: Tensor,

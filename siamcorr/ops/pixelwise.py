@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from siamcorr.ops.contract import check_batch, check_channels, check_tensors, shapes
+from siamcorr.ops.torch_versions import autocast_active
 
 
 def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> Tensor:
@@ -43,7 +44,7 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
             f"xcorr_pixelwise: the template must have a size ({shapes(search, template)})"
         )
     kind = search.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+    if autocast_active(kind):
         with torch.autocast(kind, enabled=False):  # the dtype that goes in comes out
             return xcorr_pixelwise(search, template, scale=scale)
     if scale != 1.0:

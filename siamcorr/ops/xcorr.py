@@ -185,7 +185,7 @@ def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> T
     """The response to a template that has its padding, dilation, scale and method with it."""
     check_prepared(name, search, ready)
     padded = pad_search(name, search, ready.template, ready.padding, ready.geometry.dilation)
-    geometry = ready.geometry._replace(search=padded.shape)
+    geometry = ready.geometry.resized(padded.shape)
     task = Task("response", geometry, ready.method)
     if ready.spectrum is None or search.shape[0] == 0:
         run = contract_in_graph if torch.compiler.is_compiling() else contract

@@ -18,12 +18,17 @@ class DataConfig:
     scenes, photos: shares of rendered scenes and of warped photographs among the pairs.
     footage: share of pairs of neighbouring frames; unlabelled: the videos that they are of.
     labelled: share of pairs of sequences with boxes; sequences: folders of those.
+    masks: a folder of masks of those sequences' frames, for cut-outs; empty for none.
+    stills: share of pairs of photographs with boxes; boxed: a folder of those.
     negative: share of pairs whose template shows another target.
+    rivals: share of pairs around another thing in the same frame, where one is known.
     shift: of the target from the middle of the search crop, in pixels, either way.
     scale: of the search crop, either way: 0.2 is 0.8 to 1.25.
-    gray: share of pairs without colour.
+    gray: share of pairs without colour. flip: share of pairs that are mirrored.
     clips: rendered for validation. clip_frames: in each.
+    choice: folders of sequences to validate by, too.
     marked: a table of boxes in videos to validate by, too; empty for none. videos: their folder.
+    pictures: files and folders of pictures and videos; crops of them teach features.
     """
 
     folders: tuple[str, ...]
@@ -33,26 +38,56 @@ class DataConfig:
     unlabelled: tuple[str, ...] = ()
     labelled: float = 0.0
     sequences: tuple[str, ...] = ()
+    masks: str = ""
+    stills: float = 0.0
+    boxed: str = ""
     negative: float = 0.1
+    rivals: float = 0.0
     shift: float = 64.0
     scale: float = 0.2
     gray: float = 0.1
+    flip: float = 0.0
     clips: int = 12
     clip_frames: int = 60
     marked: str = ""
     videos: str = ""
+    choice: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
     scene: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
-        shares = (self.scenes, self.photos, self.footage, self.labelled)
+        shares = (self.scenes, self.photos, self.footage, self.labelled, self.stills)
         if min(shares) < 0 or sum(shares) <= 0:
-            raise ValueError("scenes, photos, footage and labelled must be >= 0, and not all 0")
+            names = "scenes, photos, footage, labelled and stills"
+            raise ValueError(f"{names} must be >= 0, and not all 0")
         if self.shift < 0:
             raise ValueError(f"shift must be >= 0, got {self.shift}")
         if not 0 <= self.negative < 1 or not 0 <= self.gray <= 1 or not 0 <= self.scale < 1:
             raise ValueError("negative, gray and scale must be in 0..1")
-        if self.clips < 1 or self.clip_frames < 2:
-            raise ValueError("clips must be >= 1 and clip_frames >= 2")
+        if not 0 <= self.flip <= 1 or not 0 <= self.rivals <= 1:
+            raise ValueError("flip and rivals must be in 0..1")
+        if self.clips < 0 or self.clip_frames < 2:
+            raise ValueError("clips must be >= 0 and clip_frames >= 2")
+        if not (self.clips or self.marked or self.choice):
+            raise ValueError("clips must be >= 1 where neither marked nor choice is given")
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """A published network that teaches.
+
+    model: its preset. weights: its file; empty looks for it as `siamcorr track` does.
+    features: weight of the error of the features. maps: weight of its scores and boxes as targets.
+    """
+
+    model: str
+    weights: str = ""
+    features: float = 1.0
+    maps: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.maps) < 0:
+            raise ValueError("features and maps must be >= 0")
 
 
 @dataclass(frozen=True)
@@ -60,12 +95,15 @@ class TrainConfig:
     """How a run goes.
 
     model: a preset. output: folder for checkpoints and logs.
+    learns: "pairs", or "features": the backbone learns the teacher's features of any crop.
+    teacher: the network that teaches, if any does. marks: weight of what people marked.
     initial: weights of the whole network, to go on from, or ImageNet's of its backbone; empty for
     random ones.
     pairs: an epoch has so many. batch: over all processes together.
     optimizer: "adamw" or "sgd". rate: the highest learning rate; backbone_rate: the backbone's
     share of it. warmup: steps up to it; from there it falls as half a cosine.
     unfreeze: the epoch from which the backbone learns, too; counted from 0.
+    norms: whether its batch norms learn with it; they keep their statistics otherwise.
     clip: the gradient's norm at most. average: of the moving average of weights (EMA).
     workers: processes that make pairs, for each process that trains.
     """
@@ -73,6 +111,9 @@ class TrainConfig:
     model: str
     output: str
     data: DataConfig
+    learns: str = "pairs"
+    teacher: TeacherConfig | None = None
+    marks: float = 1.0
     initial: str = ""
     epochs: int = 10
     pairs: int = 10000
@@ -83,6 +124,7 @@ class TrainConfig:
     weight_decay: float = 1e-4
     warmup: int = 200
     unfreeze: int = 6
+    norms: bool = False
     clip: float = 5.0
     average: float = 0.998
     workers: int = 1
@@ -91,6 +133,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch) < 1 or self.pairs < self.batch:
             raise ValueError("epochs and batch must be >= 1, and pairs >= batch")
+        if self.learns not in ("pairs", "features"):
+            raise ValueError(f'learns must be "pairs" or "features", got {self.learns!r}')
+        if self.learns == "features" and self.teacher is None:
+            raise ValueError('learns = "features" needs a teacher')
+        if self.marks < 0:
+            raise ValueError(f"marks must be >= 0, got {self.marks}")
         if self.optimizer not in ("adamw", "sgd"):
             raise ValueError(f'optimizer must be "adamw" or "sgd", got {self.optimizer!r}')
         if self.rate <= 0 or self.backbone_rate < 0 or self.clip <= 0:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-LOSSES = ("total", "score", "box", "quality")
+LOSSES = ("total", "score", "box", "quality", "features", "taught")
 
 
 def read_log(path: str | Path) -> dict[str, list[float]]:
@@ -45,6 +45,8 @@ def plot_logs(logs: Sequence[dict[str, list[float]]], path: str | Path) -> None:
     for number, log in enumerate(logs):
         epochs = [start + epoch for epoch in log["epoch"]]
         for name, color in zip(LOSSES, colors, strict=False):
+            if name not in log:
+                continue
             left.plot(epochs, log[name], color=color, label=name if number == 0 else None)
         right.plot(epochs, log["overlap"], color=colors[-1], marker=".")
         if number:

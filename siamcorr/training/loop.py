@@ -6,42 +6,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from siamcorr.data.library import one_thread
-from siamcorr.layers.heads.lite import LiteHead
-from siamcorr.models import SiameseNetwork, for_inference
+from siamcorr.models import SiameseNetwork
 from siamcorr.training.config import TrainConfig
-from siamcorr.training.losses import Losses, anchor_free_losses
+from siamcorr.training.crops import CropDataset
+from siamcorr.training.objectives import FeatureObjective, PairObjective
 from siamcorr.training.optimizing import learning_rate, make_optimizer, moving_average
-from siamcorr.training.pairs import Pair, PairDataset, collate
+from siamcorr.training.pairs import PairDataset, collate
 from siamcorr.training.processes import Processes
-
-
-class PairLosses(nn.Module):
-    """Network and losses as one module, so that many processes can share its gradients."""
-
-    def __init__(self, network: SiameseNetwork) -> None:
-        super().__init__()
-        self.network = network
-        self.frozen: list[SiameseNetwork] = []  # in a list, so that it is no submodule
-        if not any(p.requires_grad for p in network.backbone.parameters()):
-            self.frozen = [for_inference(network)]
-
-    def forward(self, pair: Pair) -> Losses:
-        """The losses of a batch of pairs."""
-        preset, head = self.network.preset, self.network.head
-        assert isinstance(head, LiteHead)
-        with torch.set_grad_enabled(not self.frozen):
-            backbone = self.frozen[0] if self.frozen else self.network
-            template, search = (backbone.features(image) for image in (pair.template, pair.search))
-        maps = head.maps(search, head.template(template))
-        return anchor_free_losses(
-            maps, pair.box, pair.present, preset.recipe.stride, preset.crop.search_size
-        )
 
 
 class Trainer:
@@ -52,6 +29,7 @@ class Trainer:
         dataset: the pairs of all processes; the run's share is taken from it.
         config: see `TrainConfig`.
         processes: this one among the others.
+        objective: what is minimised; marked pairs alone if not given.
 
     Raises:
         ValueError: the batch cannot be shared out evenly, or there are no losses for the head.
@@ -60,23 +38,23 @@ class Trainer:
     def __init__(
         self,
         network: SiameseNetwork,
-        dataset: PairDataset,
+        dataset: PairDataset | CropDataset,
         config: TrainConfig,
         processes: Processes,
+        objective: PairObjective | FeatureObjective | None = None,
     ) -> None:
         if config.batch % processes.count:
             raise ValueError(
                 f"batch must be a multiple of the {processes.count} processes, got {config.batch}"
             )
-        if not isinstance(network.head, LiteHead):
-            raise ValueError(f"{network.preset.name}: its head is not trained, only LiteHead is")
+        self.objective = objective or PairObjective(network)
         self.network, self.dataset = network, dataset
         self.config, self.processes = config, processes
         self.epoch = 0
         self.best = -1.0
         average = partial(moving_average, config.average)
         self.average = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-        self.optimizer = make_optimizer(network, config)
+        self.optimizer = make_optimizer(self.objective, config)
         self.steps = config.pairs // config.batch
         self.schedule = LambdaLR(
             self.optimizer, lambda step: learning_rate(step, config, self.steps * config.epochs)
@@ -90,37 +68,41 @@ class Trainer:
         for parameter in self.network.backbone.parameters():
             parameter.requires_grad_(learns)
         self.network.train()
-        self.network.backbone.eval()  # its norms keep what ImageNet taught them
-        module = self.processes.wrapped(PairLosses(self.network))
-        for pair in self._loader():
-            yield self._step(module, self._brought(pair))
+        if not (learns and self.config.norms):
+            self.network.backbone.eval()  # its norms keep what they were taught before
+        if isinstance(self.objective, PairObjective):
+            self.objective.freeze()
+        module = self.processes.wrapped(self.objective)
+        for batch in self._loader():
+            yield self._step(module, self._to_device(batch))
         self.epoch += 1
 
-    def _step(self, module: nn.Module, pair: Pair) -> dict[str, float]:
+    def _step(self, module: nn.Module, batch: Any) -> dict[str, float]:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.network.device.type, enabled=self.scaler.is_enabled()):
-            losses: Losses = module(pair)
-        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+            losses: dict[str, Tensor] = module(batch)
+        self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        norm = nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         rate = self.schedule.get_last_lr()[0]
         self.schedule.step()
         self.average.update_parameters(self.network)
-        values = {"total": losses.total, "norm": norm, **losses._asdict()}
-        return {"rate": float(rate)} | {name: float(v.detach()) for name, v in values.items()}
+        return {"rate": float(rate), "norm": float(norm)} | {
+            name: float(value.detach()) for name, value in losses.items()
+        }
 
-    def _brought(self, pair: Pair) -> Pair:
-        """On the device; images as floats, channels last."""
-        device = self.network.device
-        template, search = (
-            image.to(device).float().contiguous(memory_format=torch.channels_last)
-            for image in (pair.template, pair.search)
-        )
-        return Pair(template, search, pair.box.to(device), pair.present.to(device))
+    def _to_device(self, batch: Any) -> Any:
+        """A tensor, or a named tuple of them; images become floats, channels last."""
+        if not isinstance(batch, Tensor):
+            return type(batch)(*(self._to_device(part) for part in batch))
+        moved = batch.to(self.network.device)
+        if moved.dtype == torch.uint8:
+            moved = moved.float().contiguous(memory_format=torch.channels_last)
+        return moved
 
-    def _loader(self) -> DataLoader[Pair]:
+    def _loader(self) -> DataLoader[Any]:
         """This process's share of the epoch's pairs, in an order that all agree on."""
         config, processes = self.config, self.processes
         order = torch.randperm(
@@ -136,7 +118,7 @@ class Trainer:
             batch_size=config.batch // processes.count,
             sampler=share,
             num_workers=config.workers,
-            collate_fn=collate,
+            collate_fn=collate if isinstance(self.dataset, PairDataset) else None,
             worker_init_fn=one_thread,
         )
 
@@ -147,6 +129,7 @@ class Trainer:
             "best": self.best,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "imitation": self._imitation(),
             "kind": self.config.optimizer,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -167,6 +150,8 @@ class Trainer:
                 raise ValueError(f"its optimizer is {kind}")
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
+            if self.objective.imitation is not None:
+                self.objective.imitation.load_state_dict(state["imitation"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             if state["scaler"]:  # empty where the run was on a CPU until now
@@ -176,6 +161,11 @@ class Trainer:
             raise
         except Exception as error:  # an unpickler before arbitrary bytes raises almost anything
             raise ValueError(f"{path}: is no checkpoint of this run ({error})") from None
+
+    def _imitation(self) -> dict[str, Tensor]:
+        """What learns beside the network and is thrown away after training."""
+        module = self.objective.imitation
+        return {} if module is None else module.state_dict()
 
     @property
     def averaged(self) -> SiameseNetwork:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, distributed
 
 from siamcorr.layers.heads.lite import LiteMaps
+from siamcorr.training.points import boxes_at, cell_points
 
 CENTER = 0.5  # of the box's sides: cells within this middle part are targets
 
@@ -68,13 +69,6 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return total / distributed.get_world_size()
 
 
-def cell_points(cells: int, stride: int, size: int) -> Tensor:
-    """Where each cell looks: (2, S, S), x and y in pixels of the search crop."""
-    line = size / 2 + stride * (torch.arange(cells) - cells // 2)
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    return torch.stack([x, y])
-
-
 def cell_labels(points: Tensor, box: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
     """Which cells are targets, and which are not: two (B, S, S) masks."""
     middle = (box[:, :2] + box[:, 2:]) / 2
@@ -87,11 +81,6 @@ def cell_labels(points: Tensor, box: Tensor, present: Tensor) -> tuple[Tensor, T
     positive = ((inside < CENTER) | closest) & there
     negative = ((inside > 1) | ~there) & ~positive
     return positive, negative
-
-
-def boxes_at(points: Tensor, distances: Tensor) -> Tensor:
-    """Distances (B, 4, S, S) at points (2, S, S) -> left, top, right, bottom (B, 4, S, S)."""
-    return torch.cat([points - distances[:, :2], points + distances[:, 2:]], dim=1)
 
 
 def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

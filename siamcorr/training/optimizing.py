@@ -4,18 +4,18 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from siamcorr.models import SiameseNetwork
 from siamcorr.training.config import TrainConfig
 
 
-def make_optimizer(network: SiameseNetwork, config: TrainConfig) -> Optimizer:
-    """For the head, and at a share of its rate for the backbone."""
-    head = [p for name, p in network.named_parameters() if not name.startswith("backbone.")]
+def make_optimizer(objective: nn.Module, config: TrainConfig) -> Optimizer:
+    """For the head and all else, and at a share of its rate for the network's backbone."""
+    known = [*objective.named_parameters()]
+    head = [p for name, p in known if not name.startswith("network.backbone.")]
     backbone = {
-        "params": [*network.backbone.parameters()],
+        "params": [p for name, p in known if name.startswith("network.backbone.")],
         "lr": config.rate * config.backbone_rate,
     }
     groups = [{"params": head, "lr": config.rate}, backbone]

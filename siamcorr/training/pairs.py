@@ -19,6 +19,7 @@ from siamcorr.data.labelled import Labelled
 from siamcorr.data.library import Library
 from siamcorr.data.scenes import Scene
 from siamcorr.data.sequences import find_sequences
+from siamcorr.data.stills import Stills
 from siamcorr.data.synthetic import Box, Image
 from siamcorr.data.warps import photo_pair
 from siamcorr.models import Preset
@@ -69,6 +70,8 @@ class PairDataset(Dataset[Pair]):
             folders = [Path(path).expanduser() for path in config.sequences]
             found = [sequence for folder in folders for sequence in find_sequences(folder)]
             self.sources.append((config.labelled, Labelled(found).pair))
+        if config.stills > 0:
+            self.sources.append((config.stills, Stills(config.boxed).pair))
 
     def __len__(self) -> int:
         return self.count
@@ -80,13 +83,17 @@ class PairDataset(Dataset[Pair]):
         present = rng.random() >= self.config.negative
         template_frame = frames[0] if present else self._frames(rng)[0]
         template, _ = self._cut(*template_frame, rng, self.preset.crop.template_size, jitter=False)
-        search, box = self._cut(*frames[1], rng, self.preset.crop.search_size, jitter=True)
+        search, box, seen = self._search(frames, rng)
         gray = rng.random() < self.config.gray
+        shown, looked = template.image, search.image
+        if self.config.flip > 0 and rng.random() < self.config.flip:
+            shown, looked = shown[:, ::-1], looked[:, ::-1]
+            box = [looked.shape[1] - box[2], box[1], looked.shape[1] - box[0], box[3]]
         return Pair(
-            self._tensor(template.image, rng, gray),
-            self._tensor(search.image, rng, gray),
+            self._tensor(shown, rng, gray),
+            self._tensor(looked, rng, gray),
             torch.tensor(box, dtype=torch.float32),
-            torch.tensor(float(present)),
+            torch.tensor(float(present and seen)),
         )
 
     def _frames(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
@@ -103,22 +110,47 @@ class PairDataset(Dataset[Pair]):
     def _photo(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
         return photo_pair(self.library.photo(rng), rng)
 
+    def _search(
+        self, frames: list[tuple[Image, Box]], rng: np.random.Generator
+    ) -> tuple[Crop, list[float], bool]:
+        """The search crop, the target's box in it, and whether the target is in it at all.
+
+        It is around a rival where there is one and chance says so; but not where the target would
+        be cut in two by the crop's edge, so that nobody could say whether it is there.
+        """
+        size = self.preset.crop.search_size
+        image, box = frames[1]
+        if len(frames) > 2 and rng.random() < self.config.rivals:
+            cut, within = self._cut(image, box, rng, size, jitter=True, around=frames[2][1])
+            left, top, right, bottom = within
+            inside = 0 < (left + right) / 2 < size and 0 < (top + bottom) / 2 < size
+            if inside or left >= size or top >= size or right <= 0 or bottom <= 0:
+                return cut, within, inside
+        return *self._cut(image, box, rng, size, jitter=True), True
+
     def _cut(
-        self, image: Image, box: Box, rng: np.random.Generator, size: int, jitter: bool
+        self,
+        image: Image,
+        box: Box,
+        rng: np.random.Generator,
+        size: int,
+        jitter: bool,
+        around: Box | None = None,
     ) -> tuple[Crop, list[float]]:
-        """A crop around the target, or around a place near it, and the box within the crop."""
+        """A crop around a place near the target, or near something else, and the box within it."""
         crop, config = self.preset.crop, self.config
         x, y, w, h = box
         sides = np.array(context_box(w, h, crop.context, crop.keep_ratio))
         factor = size / crop.template_size
-        center = np.array([x + w / 2, y + h / 2])
+        place = around or box
+        center = np.array([place[0] + place[2] / 2, place[1] + place[3] / 2])
         low = np.log(1 - config.scale) if jitter else -0.05
         factor *= float(np.exp(rng.uniform(low, abs(low))))
         reach = config.shift if jitter else 4.0
         center -= rng.uniform(-reach, reach, size=2) / size * sides * factor
         width, height = (float(side * factor) for side in sides)
-        place = float(center[0]), float(center[1])
-        cut = crop_box(image, place, (width, height), size, mean_color(image))
+        middle = float(center[0]), float(center[1])
+        cut = crop_box(image, middle, (width, height), size, mean_color(image))
         fx, fy = size / cut.width, size / cut.height
         left, top = (x - cut.left) * fx, (y - cut.top) * fy
         return cut, [left, top, left + w * fx, top + h * fy]

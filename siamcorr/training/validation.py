@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamcorr.data.library import Library
 from siamcorr.data.scenes import Scene
+from siamcorr.data.sequences import find_sequences
 from siamcorr.data.synthetic import Box, Image
 from siamcorr.media import open_source
 from siamcorr.models import Network
@@ -64,6 +66,25 @@ def marked_clips(table: str | Path, folder: str | Path) -> list[Clip]:
             raise ValueError(f"{table}: the first frame of {name} is not marked")
         clips.append(Clip(name, frames, [boxes.get(index) for index in range(len(frames))]))
     return clips
+
+
+def sequence_clips(folders: Iterable[str]) -> list[Clip]:
+    """Whole sequences, with the boxes that people drew; "~" is the user's home.
+
+    Raises:
+        OSError: a folder cannot be read.
+        ValueError: there are no sequences in one.
+    """
+    clips = []
+    for folder in folders:
+        for sequence in find_sequences(Path(folder).expanduser()):
+            clips.append(Clip(sequence.name, tuple(sequence), [*map(_known, sequence.boxes)]))
+    return clips
+
+
+def _known(row: NDArray[np.float64]) -> Box | None:
+    x, y, w, h = map(float, row)
+    return (x, y, w, h) if np.isfinite(row).all() else None
 
 
 def mean_overlaps(network: Network, clips: Iterable[Clip]) -> dict[str, float]:

@@ -12,11 +12,17 @@ from training.conftest import write_pictures
 
 from siamcorr.cli import main
 from siamcorr.data.library import Library
-from siamcorr.models import build_model, read_checkpoint
+from siamcorr.models import assemble, build_model, load_preset, read_checkpoint
 from siamcorr.models.lite import LiteBackbone
 from siamcorr.training import validation
 from siamcorr.training.config import DataConfig
-from siamcorr.training.validation import Clip, marked_clips, mean_overlaps, rendered_clips
+from siamcorr.training.validation import (
+    Clip,
+    marked_clips,
+    mean_overlaps,
+    rendered_clips,
+    sequence_clips,
+)
 
 FILES = {"log.csv", "last.pt", "best.safetensors"}
 SMALL = ["epochs=2", "pairs=4", "batch=2", "warmup=1", "unfreeze=1", "workers=0"]
@@ -155,6 +161,63 @@ def test_backbone_starts_from_imagenet(pictures, tmp_path):
     assert not torch.equal(best["head.cls_pred.weight"], state["network"]["head.cls_pred.weight"])
 
 
+# a teacher
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    torch.manual_seed(7)
+    path = tmp_path_factory.mktemp("teacher") / "nanotrack.pth"
+    torch.save(assemble(load_preset("nanotrack-v2")).state_dict(), path)
+    return path
+
+
+def taught_config(folder, pictures, teacher, more=()):
+    path = write_config(folder, pictures)
+    text = path.read_text().replace("clips = 1", f'clips = 1\npictures = ["{pictures}"]')
+    lines = [*more, "[teacher]", 'model = "nanotrack-v2"', f'weights = "{teacher}"', "[data]"]
+    path.write_text(text.replace("[data]", "\n".join(lines)))
+    return path
+
+
+def test_features_first_then_pairs(pictures, teacher, tmp_path):
+    """The second run begins with the first one's weights, and with its adapter."""
+    config = taught_config(tmp_path, pictures, teacher, ['learns = "features"'])
+    assert train(config) == 0
+    out = tmp_path / "out"
+    assert set(contents(out)) == FILES | {"curves.png", "adapter.safetensors"}
+    assert [*rows(out)[0]] == ["epoch", "seconds", "features", "total", "rate", "norm", "overlap"]
+    assert float(rows(out)[0]["overlap"]) == pytest.approx(
+        1 - float(rows(out)[0]["features"]), abs=1e-5
+    )
+    (tmp_path / "second").mkdir()
+    config = taught_config(tmp_path / "second", pictures, teacher)
+    flags = "--set", f"initial={out / 'best.safetensors'}", "--set", "rate=1e-12"
+    assert train(config, "--max-epochs", 1, *flags) == 0
+    state = torch.load(tmp_path / "second" / "out" / "last.pt", weights_only=True)
+    adapter = read_checkpoint(out / "adapter.safetensors").state_dict
+    for key, value in state["imitation"].items():
+        torch.testing.assert_close(value, adapter[key])
+    assert {"features", "taught"} <= set(rows(tmp_path / "second" / "out")[0])
+
+
+def test_chosen_by_sequences(pictures, tmp_path):
+    """Whole ones; a frame that nobody marked does not count."""
+    folder = tmp_path / "choice" / "cup"
+    folder.mkdir(parents=True)
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index:04}.png"), np.full((60, 80, 3), 50, np.uint8))
+    (folder / "groundtruth.txt").write_text("10,10,20,20\nnan,nan,nan,nan\n12,10,20,20\n")
+    (clip,) = sequence_clips([str(tmp_path / "choice")])
+    assert clip.name == "cup"
+    assert clip.boxes == [(10, 10, 20, 20), None, (12, 10, 20, 20)]
+    assert len(clip.frames) == 3
+    config = write_config(tmp_path, pictures)
+    flags = ("--set", "data.clips=0", "--set", f'data.choice=["{tmp_path / "choice"}"]')
+    assert train(config, "--max-epochs", 1, *flags) == 0
+    assert 0 <= float(rows(tmp_path / "out")[0]["overlap"]) <= 1
+
+
 # what a run is chosen by
 
 
@@ -250,6 +313,17 @@ ERRORS = {
         "{config} --set model=siamfc-alexnet --set initial={tmp}/other.pth",
         "siamfc-alexnet: its backbone takes no ImageNet weights",
     ),
+    "no pictures": (
+        "{config} --set learns=features --set teacher.model=nanotrack-v2 "
+        "--set teacher.weights={tmp}/teacher.pth",
+        "pictures: no pictures, no videos",
+    ),
+    "no teacher": ("{config} --set learns=features", 'learns = "features" needs a teacher'),
+    "no such teacher": ("{config} --set teacher.model=nano", "nano"),
+    "teacher of other crops": (
+        "{config} --set teacher.model=dcfnet --set teacher.weights={tmp}/dcfnet.pth",
+        "dcfnet cannot teach siamcorr-lite: its template_size is 125, not 127",
+    ),
     "broken checkpoint": ("{config} --set output={tmp}/run", "last.pt: is no checkpoint of this"),
     "output": ("{config} --set output={config}", "run.toml: File exists"),
     "no threads": ("{config} --threads 0", "--threads must be >= 1, got 0"),
@@ -265,6 +339,8 @@ def test_errors_are_one_line_and_code_2(command, text, pictures, tmp_path, capsy
     (tmp_path / "run" / "last.pt").write_bytes(b"broken")
     (tmp_path / "broken").write_bytes(b"broken")
     torch.save({"features.0.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "other.pth")
+    for name, model in (("teacher", "nanotrack-v2"), ("dcfnet", "dcfnet")):
+        torch.save(assemble(load_preset(model)).state_dict(), tmp_path / f"{name}.pth")
     arguments = command.format(tmp=tmp_path, config=config).split(" ")
     assert main(["train", *arguments]) == 2
     out, err = capsys.readouterr()

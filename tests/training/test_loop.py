@@ -11,9 +11,11 @@ from torch import nn
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import DataConfig, TrainConfig
 from siamcorr.training.loop import Trainer, save
+from siamcorr.training.objectives import PairObjective, measure_features
 from siamcorr.training.optimizing import learning_rate, moving_average
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes
+from siamcorr.training.teacher import Teacher
 
 
 class Recorded(PairDataset):
@@ -91,6 +93,39 @@ def test_killed_and_resumed_is_the_same_as_not_killed(whole, library, tmp_path):
     assert list(run.run_epoch()) == steps[2:]
     assert_same(run.state(), states[2])
     assert run.dataset.asked == whole[4][4:]
+
+
+def taught(library, config):
+    """A trainer whose network has a teacher: all three signals."""
+    torch.manual_seed(9)
+    teacher = assemble(load_preset("nanotrack-v2")).eval()
+    torch.manual_seed(0)
+    network = assemble(load_preset(config.model))
+    dataset = PairDataset(library, network.preset, config.data, config.pairs, config.seed)
+    objective = PairObjective(network, Teacher(teacher, network.preset), features=1.0, maps=1.0)
+    measure_features(objective, dataset)
+    return Trainer(network, dataset, replace(config, norms=True), Processes(), objective)
+
+
+def test_a_taught_run_goes_on_too(library, config, tmp_path):
+    """With its imitation and the backbone's norms."""
+    run = taught(library, config)
+    list(run.run_epoch())
+    save(tmp_path / "last.pt", run.state())
+    assert {*run.state()["imitation"]} == {"adapter.weight", "adapter.bias", "mean", "deviation"}
+    list(run.run_epoch())
+    again = taught(library, config)
+    again.resume(tmp_path / "last.pt")
+    list(again.run_epoch())
+    assert_same(again.state(), run.state())
+
+
+def test_norms_learn_where_they_are_told_to(library, config):
+    run = taught(library, replace(config, unfreeze=0))
+    before = part(snapshot(run), "backbone.", "running_mean")
+    list(run.run_epoch())
+    after = part(run.state(), "backbone.", "running_mean")
+    assert not any(torch.equal(value, after[key]) for key, value in before.items())
 
 
 def test_every_epoch_has_its_own_pairs(whole):

@@ -9,13 +9,8 @@ import torch
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.tracking import box_iou
 from siamcorr.tracking.decoding import point_grid
-from siamcorr.training.losses import (
-    anchor_free_losses,
-    boxes_at,
-    cell_labels,
-    cell_points,
-    overlaps,
-)
+from siamcorr.training.losses import anchor_free_losses, cell_labels, overlaps
+from siamcorr.training.points import boxes_at, cell_points
 
 SIZE, STRIDE = 255, 16
 POINTS = cell_points(17, STRIDE, SIZE)

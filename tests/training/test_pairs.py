@@ -267,3 +267,71 @@ def test_shares_of_each_kind(library, preset, monkeypatch, shares):
     if "labelled" in known:
         names = ("c/one", "c/two", "d/one", "d/two")
         assert known["labelled"][0][0] == [Path(name) for name in names]
+
+
+def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
+    """Half of the pairs; both crops of them."""
+    flipped = dataset(library, preset, replace(STILL, flip=0.5))
+    plain = dataset(library, preset, replace(STILL, flip=1e-9))
+    mirrored = 0
+    for index in range(8):
+        pair, own = flipped[index], plain[index]
+        np.testing.assert_allclose(found(pair.search, GREEN), pair.box, atol=1.5)
+        if not torch.equal(pair.search, own.search):
+            mirrored += 1
+            assert torch.equal(pair.search, own.search.flip(2))
+            assert torch.equal(pair.template, own.template.flip(2))
+    assert 0 < mirrored < 8
+
+
+# rivals
+
+
+@pytest.fixture
+def rivals(monkeypatch, undegraded):
+    """A green target, and a place to look at instead, as far away as the test says."""
+
+    def use(distance):
+        image, box = painted(GREEN)
+        rival = (box[0] - distance, *box[1:])
+        frames = [(image, box), (image, box), (image, rival)]
+        monkeypatch.setattr(PairDataset, "_frames", lambda self, rng: frames)
+
+    return use
+
+
+def test_search_around_a_rival(library, preset, rivals):
+    """It is in the middle of the crop; the target is where it stands, if it is in sight."""
+    rivals(70)
+    data = dataset(library, preset, replace(STILL, rivals=1.0, shift=0.0, scale=0.0))
+    for index in range(4):
+        pair = data[index]
+        scale = (pair.box[2] - pair.box[0]) / BOX[2]
+        assert (pair.box[0] + pair.box[2]) / 2 == pytest.approx(127.5 + 70 * scale, abs=2)
+        np.testing.assert_allclose(found(pair.search, GREEN), pair.box, atol=1.5)
+        assert pair.present == 1
+
+
+def test_a_target_out_of_sight_is_not_there(library, preset, rivals):
+    rivals(190)
+    data = dataset(library, preset, replace(STILL, rivals=1.0, shift=0.0, scale=0.0))
+    pair = data[0]
+    assert pair.box[0] > 255
+    assert pair.present == 0
+
+
+def test_no_crop_cuts_the_target_in_two(library, preset, rivals):
+    """There it is around the target, as ever."""
+    for distance in (90, 100, 110, 120, 130):
+        rivals(distance)
+        data = dataset(library, preset, replace(STILL, rivals=1.0, shift=0.0, scale=0.0))
+        box, present = data[0].box, data[0].present
+        middle = (box[0] + box[2]) / 2
+        assert (present == 1 and 0 < middle < 255) or (present == 0 and box[0] >= 255)
+
+
+def test_share_of_rivals(library, preset, rivals):
+    rivals(70)
+    data = dataset(library, preset, replace(STILL, rivals=0.4, shift=0.0, scale=0.0))
+    around = sum(float(data[index].box[[0, 2]].mean()) > 150 for index in range(100))
+    assert around == pytest.approx(40, abs=15)

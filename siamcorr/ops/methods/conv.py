@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry, exporting
+from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods.turned import own_cells, template_gradient
+from siamcorr.ops.torch_versions import exporting
 
 BUDGET = 64 << 20  # bytes of a response whose channels are still to be summed
 
@@ -36,14 +37,14 @@ def _summed_depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> T
     batch, channels = geometry.search[:2]
     _, _, rows, columns = geometry.response
     step = max(1, BUDGET // max(1, channels * rows * columns * search.element_size()))
-    depthwise = geometry._replace(op="depthwise")
+    depthwise = geometry.each_channel()
     if step >= batch:
         return depthwise_response(search, template, depthwise).sum(1, keepdim=True)
     parts = []
     for start in range(0, batch, step):
         few = search[start : start + step]
         own = template if len(template) == 1 else template[start : start + step]
-        part = depthwise._replace(search=few.shape, template=own.shape)
+        part = depthwise.resized(few.shape, own.shape)
         parts.append(depthwise_response(few, own, part).sum(1, keepdim=True))
     return torch.cat(parts)
 
@@ -56,7 +57,7 @@ def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     """
     if geometry.outputs == 1:
         each = grad.expand(-1, geometry.search[1], -1, -1)
-        return depthwise_search(template, each, geometry._replace(op="depthwise"))
+        return depthwise_search(template, each, geometry.each_channel())
     kernels = _kernels(template, geometry)
     if template.shape[0] == 1:
         return F.conv_transpose2d(grad, kernels, dilation=geometry.dilation)
@@ -128,5 +129,5 @@ def work(geometry: Geometry) -> list[float]:
         return [1.0, flops, elements]
     one, grouped = geometry.outputs == 1, geometry.template[0] > 1
     if one:
-        elements = geometry._replace(op="depthwise").elements
+        elements = geometry.each_channel().elements
     return [1.0, flops * one, flops * (not one), flops * (grouped and not one), elements]

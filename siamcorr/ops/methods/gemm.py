@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry, exporting
+from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods.cutting import Piece, depthwise_pieces, pieces
 from siamcorr.ops.methods.turned import search_gradient, template_gradient
+from siamcorr.ops.torch_versions import exporting
 
 CellSum = Callable[[Tensor, int, int, int], Tensor]
 

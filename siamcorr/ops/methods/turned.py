@@ -21,7 +21,7 @@ def search_gradient(
     rows, columns = geometry.extent[0] - 1, geometry.extent[1] - 1
     padded = F.pad(grad, (columns, columns, rows, rows))
     batch, channels, height, width = padded.shape
-    turned = geometry._replace(search=(batch, channels, height, width))
+    turned = geometry.resized((batch, channels, height, width))
     return response(padded, template.flip(2, 3), turned)
 
 

@@ -1,0 +1,59 @@
+"""Crops to learn features from: any square of any picture, no mark needed."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from siamcorr.data.effects import degrade
+from siamcorr.data.stock import Stock
+from siamcorr.models import Preset
+from siamcorr.tracking.crops import crop_box, mean_color
+from siamcorr.training.config import DataConfig
+
+SMALLEST, LARGEST = 60, 320  # pixels of a crop's side in its picture
+
+
+class CropDataset(Dataset[Tensor]):
+    """Random squares of pictures and of videos' frames, at the size of a template.
+
+    A crop is a function of the seed and its number alone, as a pair is.
+
+    Args:
+        preset: for the size of the crops and the order of colours.
+        config: `pictures` says where from, see `Stock`.
+        count: crops in an epoch.
+        seed: of everything.
+
+    Raises:
+        OSError, ValueError: as `Stock`.
+    """
+
+    def __init__(self, preset: Preset, config: DataConfig, count: int, seed: int) -> None:
+        self.preset, self.config, self.count, self.seed = preset, config, count, seed
+        self.stock = Stock(config.pictures)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Tensor:
+        """The crop of a number: (3, 127, 127) uint8 in the network's colour order."""
+        rng = np.random.default_rng([self.seed, index])
+        picture = self.stock.any(rng)
+        height, width = picture.shape[:2]
+        side = math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST)))
+        side = min(side, 1.5 * min(height, width))
+        center = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+        size = self.preset.crop.template_size
+        crop = crop_box(picture, center, (side, side), size, mean_color(picture)).image
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        if rng.random() < 0.5:
+            crop = degrade(crop, rng, int(rng.integers(2**31)))
+        if rng.random() < self.config.gray:
+            crop = np.repeat(crop.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+        if self.preset.crop.color == "bgr":
+            crop = crop[:, :, ::-1]
+        return torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))

@@ -1,0 +1,196 @@
+"""What a step minimises: a module from a batch to named losses, `total` among them.
+
+Network and losses are one module, so that many processes can share its gradients.
+"""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from siamcorr.layers.heads.lite import LiteHead, LiteMaps
+from siamcorr.models import SiameseNetwork, for_inference
+from siamcorr.training.config import TrainConfig
+from siamcorr.training.crops import CropDataset
+from siamcorr.training.losses import anchor_free_losses, overlaps
+from siamcorr.training.pairs import Pair, PairDataset
+from siamcorr.training.points import boxes_at, cell_points
+from siamcorr.training.teacher import FeatureImitation, TaughtPair, Teacher, load_teacher
+
+MEASURED = 256  # pictures for the mean and the deviation of the teacher's channels
+AGREES = 0.5  # IoU with the mark from which the teacher's best box is believed
+
+
+class Objective(nn.Module):
+    """What both have: the network, a teacher that is no part of it, and the imitation."""
+
+    def __init__(self, network: SiameseNetwork, teacher: Teacher | None) -> None:
+        super().__init__()
+        self.network = network
+        self._teacher = [teacher] if teacher else []  # in a list, so that it is no submodule
+        self.imitation: FeatureImitation | None = None
+
+    def measure(self, images: Tensor) -> None:
+        """Take the teacher's statistics from images (B, 3, h, w), if its features are learnt."""
+        for teacher in self._teacher:
+            if self.imitation is not None:
+                self.imitation.measure(teacher.features(images))
+
+
+class FeatureObjective(Objective):
+    """The backbone learns the teacher's features of any crop; the head waits.
+
+    Args:
+        network: that learns.
+        teacher: that is asked.
+    """
+
+    columns = ("features",)
+
+    def __init__(self, network: SiameseNetwork, teacher: Teacher) -> None:
+        super().__init__(network, teacher)
+        cast("nn.Module", network.head).requires_grad_(False)
+        self.imitation = imitation(network, teacher)
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Crops (B, 3, h, w) to the loss."""
+        taught = self._teacher[0].features(crops)
+        assert self.imitation is not None
+        loss = self.imitation(self.network.features(crops), taught)
+        return {"features": loss, "total": loss}
+
+
+class PairObjective(Objective):
+    """Marks, and what a teacher says of the same pairs.
+
+    Args:
+        network: that learns; its head is a `LiteHead`.
+        teacher: None where marks alone teach.
+        marks: weight of the losses of marked boxes.
+        features: weight of the error of the features.
+        maps: weight of the teacher's scores and boxes.
+
+    Raises:
+        ValueError: there are no losses for the head.
+    """
+
+    def __init__(
+        self,
+        network: SiameseNetwork,
+        teacher: Teacher | None = None,
+        marks: float = 1.0,
+        features: float = 0.0,
+        maps: float = 0.0,
+    ) -> None:
+        super().__init__(network, teacher)
+        if not isinstance(network.head, LiteHead):
+            raise ValueError(f"{network.preset.name}: its head is not trained, only LiteHead is")
+        self.marks = marks
+        self.weights = {"features": features, "maps": maps}
+        self._frozen: list[SiameseNetwork] = []
+        if teacher and features:
+            self.imitation = imitation(network, teacher)
+        self.columns: tuple[str, ...] = ("score", "box", "quality")
+        if teacher:
+            self.columns += ("features",) * bool(features) + ("taught",) * bool(maps)
+
+    def freeze(self) -> None:
+        """The backbone does not learn now: run a fused copy of it instead."""
+        learns = any(p.requires_grad for p in self.network.backbone.parameters())
+        self._frozen = [] if learns else [for_inference(self.network)]
+
+    def forward(self, pair: Pair) -> dict[str, Tensor]:
+        """The losses of a batch of pairs."""
+        preset, head = self.network.preset, self.network.head
+        assert isinstance(head, LiteHead)
+        with torch.set_grad_enabled(not self._frozen):
+            backbone = self._frozen[0] if self._frozen else self.network
+            template, search = (backbone.features(image) for image in (pair.template, pair.search))
+        maps = head.maps(search, head.template(template))
+        stride, size = preset.recipe.stride, preset.crop.search_size
+        marked = anchor_free_losses(maps, pair.box, pair.present, stride, size)
+        losses = marked._asdict()
+        total = self.marks * marked.total
+        for teacher in self._teacher:
+            taught = teacher.pair(pair.search, pair.template, maps.logits.shape[-1])
+            if self.imitation is not None:
+                sides = (template, taught.template), (search, taught.search)
+                losses["features"] = sum(self.imitation(*side) for side in sides) / 2
+                total = total + self.weights["features"] * losses["features"]
+            if self.weights["maps"]:
+                losses["taught"] = taught_losses(maps, taught, pair, stride, size)
+                total = total + self.weights["maps"] * losses["taught"]
+        return losses | {"total": total}
+
+
+def taught_losses(maps: LiteMaps, taught: TaughtPair, pair: Pair, stride: int, size: int) -> Tensor:
+    """The teacher's scores as soft targets, its boxes where it is sure of them.
+
+    Pairs in which the teacher's best box is not the marked one teach nothing; nor do those whose
+    target is not there.
+
+    Reference:
+        Li et al., Generalized Focal Loss, 2020, arXiv:2006.04388, for the score.
+    """
+    points = cell_points(maps.logits.shape[-1], stride, size).to(pair.box)
+    best = taught.score.flatten(1).argmax(dim=1)
+    chosen = taught.boxes.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[:, :, 0]
+    believed = (overlaps(chosen, pair.box)[0] > AGREES) & (pair.present > 0)
+    weight = believed.float()[:, None, None]
+    logits, wanted = maps.logits[:, 0].float(), taught.score
+    error = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    focused = (wanted - logits.sigmoid()).square() * error * weight
+    sure = wanted * weight
+    count = sure.sum().clamp(min=1)
+    own = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1).reshape(-1, 4)
+    theirs = taught.boxes.permute(0, 2, 3, 1).reshape(-1, 4)
+    giou = overlaps(own, theirs)[1]
+    return focused.sum() / count + ((1 - giou) * sure.flatten()).sum() / count
+
+
+def imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
+    """A loss of features for these two, by the number of their channels."""
+    size = network.preset.crop.template_size
+    image = torch.zeros(1, 3, size, size, device=network.device)
+    own = _channels(network, image)
+    return FeatureImitation(own, teacher.features(image).shape[1]).to(network.device)
+
+
+def _channels(network: SiameseNetwork, image: Tensor) -> int:
+    training = network.training
+    with torch.no_grad():
+        features: Any = network.eval().features(image)
+    network.train(training)
+    if not isinstance(features, Tensor):
+        raise ValueError(f"{network.preset.name}: has several levels, and one is taught")
+    return features.shape[1]
+
+
+def make_objective(
+    network: SiameseNetwork, config: TrainConfig
+) -> FeatureObjective | PairObjective:
+    """What a run's file asks for.
+
+    Raises:
+        OSError: the teacher's weights cannot be read.
+        ValueError: the teacher cannot teach this network, or there are no losses for its head.
+    """
+    if config.teacher is None:
+        return PairObjective(network)
+    teacher = load_teacher(config.teacher, network.preset).to(network.device)
+    if config.learns == "features":
+        return FeatureObjective(network, teacher)
+    shares = config.teacher
+    return PairObjective(network, teacher, config.marks, shares.features, shares.maps)
+
+
+def measure_features(
+    objective: FeatureObjective | PairObjective, dataset: PairDataset | CropDataset
+) -> None:
+    """Take the teacher's statistics from the first pictures of the data, the same every time."""
+    if objective.imitation is None:
+        return
+    some = [dataset[index] for index in range(MEASURED)]
+    images = torch.stack([item if isinstance(item, Tensor) else item.template for item in some])
+    objective.measure(images.to(objective.network.device).float())

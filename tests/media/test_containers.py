@@ -1,0 +1,229 @@
+"""Video files by PyAV: codecs, colours, rotation, true times, exact starts, and what is said."""
+
+import re
+from fractions import Fraction
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from siamcorr.data import ClipConfig, render_clip
+from siamcorr.media import SourceError, captures, containers, open_source, sources
+from siamcorr.media.av_video import DecodedVideo
+from siamcorr.media.stored import VideoFile
+
+av = pytest.importorskip("av")
+
+COUNT = 60
+CLIP = [image for image, _ in render_clip(ClipConfig(COUNT, 160, 120, target=40))]
+EVEN = [40 * number for number in range(COUNT)]  # ms
+CHANGING = [sum((20, 40, 80)[step % 3] for step in range(number)) for number in range(COUNT)]
+
+# What is written: file, encoder, layout of pixels, times, options of the encoder.
+FILES = {
+    "av1": ("clip.mp4", "libsvtav1", "yuv420p", EVEN, {"preset": "12"}),
+    "av1 10-bit, changing": ("clip.mkv", "libsvtav1", "yuv420p10le", CHANGING, {"preset": "12"}),
+    "hevc 10-bit": ("clip.mp4", "libx265", "yuv420p10le", EVEN, {"g": "20"}),
+    "vp9, changing": ("clip.webm", "libvpx-vp9", "yuv420p", CHANGING, {"g": "20"}),
+    "h264, changing": ("clip.mp4", "libx264", "yuv420p", CHANGING, {"g": "20", "bf": "0"}),
+    "open groups": (
+        "clip.mp4",
+        "libx264",
+        "yuv420p",
+        EVEN,
+        {"g": "20", "x264-params": "open-gop=1"},
+    ),
+    "refreshed": (
+        "clip.mp4",
+        "libx264",
+        "yuv420p",
+        EVEN,
+        {"x264-params": "intra-refresh=1:keyint=20"},
+    ),
+    "interlaced": ("clip.mp4", "libx264", "yuv420p", EVEN, {"g": "20", "flags": "+ildct+ilme"}),
+    "b frames in avi": (
+        "clip.avi",
+        "mpeg4",
+        "yuv420p",
+        EVEN,
+        {"g": "15", "bf": "2", "qscale": "3"},
+    ),
+    "mjpeg": ("clip.avi", "mjpeg", "yuvj420p", EVEN, {}),
+    "alpha": ("clip.mov", "qtrle", "argb", EVEN, {}),
+    "transport stream": ("clip.ts", "libx264", "yuv420p", EVEN, {"g": "20"}),
+    "bare h264": ("clip.h264", "libx264", "yuv420p", EVEN, {"g": "20"}),
+}
+SOUGHT = {"av1", "av1 10-bit, changing", "hevc 10-bit", "vp9, changing", "h264, changing", "mjpeg"}
+ROUGH = 12  # levels of grey that a lossy picture may be off, in the mean
+
+
+def write(path, encoder, layout="yuv420p", times=EVEN, options=None, turned=0):
+    if encoder not in av.codecs_available:
+        pytest.skip(f"this PyAV does not write {encoder}")
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(encoder, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, layout
+        if turned:
+            stream.set_display_rotation(turned)
+        packets = []
+        for number, image in enumerate(CLIP):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            packets += stream.encode(frame)
+        for packet in packets + stream.encode(None):
+            if times is not EVEN:  # no frame leans on a later one: what comes first is shown first
+                packet.pts = packet.dts = times[packet.pts]
+                packet.time_base = Fraction(1, 1000)
+            file.mux(packet)
+    return path
+
+
+@pytest.fixture(params=FILES)
+def video(request, tmp_path):
+    name, encoder, layout, times, options = FILES[request.param]
+    path = write(tmp_path / name, encoder, layout, times, options)
+    return SimpleNamespace(path=path, times=times, sought=request.param in SOUGHT)
+
+
+def off(image, expected):
+    return np.abs(image.astype(int) - expected).mean()
+
+
+def test_every_frame_at_its_time(video):
+    source = open_source(video.path)
+    assert isinstance(source, DecodedVideo)
+    assert source.frame_count == COUNT
+    frames = list(source)
+    source.close()
+    assert [frame.index for frame in frames] == list(range(COUNT))
+    assert [round(frame.time * 1000) for frame in frames] == video.times
+    for frame, image in zip(frames, CLIP, strict=True):
+        assert frame.image.dtype == np.uint8
+        assert off(frame.image, image) < ROUGH
+
+
+def test_start_gives_what_a_decode_from_the_first_frame_gives(video):
+    everything = list(open_source(video.path))
+    for start in (1, 33, 40, 41, 59):
+        source = open_source(video.path, start)
+        assert source.frame_count == COUNT - start
+        for frame, same in zip(source, everything[start:], strict=True):
+            assert (frame.index, frame.time) == (same.index, same.time)
+            np.testing.assert_array_equal(frame.image, same.image)
+    with pytest.raises(SourceError, match=f"has no frame {COUNT}$"):
+        open_source(video.path, COUNT)
+
+
+def test_far_starts_are_sought(video):
+    """Not decoded from the first frame on; where a seek cannot be trusted they are."""
+    container = containers.Container(video.path, "clip")
+    found = containers._sought(container, 50)
+    container.close()
+    assert found is not None or not video.sought
+
+
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_rotation(turned, tmp_path):
+    upright = [frame.image for frame in open_source(write(tmp_path / "0.mp4", "libx264"))]
+    path = write(tmp_path / "turned.mp4", "libx264", turned=turned)
+    capture = cv2.VideoCapture(str(path))
+    by_opencv = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
+    capture.release()
+    frames = list(open_source(path))
+    assert len(frames) == COUNT
+    assert frames[0].image.shape == ((120, 160, 3) if turned == 180 else (160, 120, 3))
+    assert off(frames[0].image, by_opencv) < 1  # which turns, too
+    for frame, image in zip(frames, upright, strict=True):
+        np.testing.assert_array_equal(frame.image, np.rot90(image, turned // 90))
+
+
+def test_colours_are_those_of_opencv(tmp_path):
+    """What a tracker was tuned on does not change with the reader."""
+    path = write(tmp_path / "clip.mp4", "libx264")
+    by_opencv = VideoFile("clip", captures.open_capture(path, "clip"))
+    for frame, same in zip(open_source(path), by_opencv, strict=True):
+        np.testing.assert_array_equal(frame.image, same.image)
+        assert frame.time == pytest.approx(same.time)
+
+
+def test_broken_packets_leave_the_others_their_numbers(tmp_path):
+    path = write(tmp_path / "clip.avi", "mjpeg", "yuvj420p")
+    whole = list(open_source(path))
+    content = bytearray(path.read_bytes())
+    starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", content)]
+    assert len(starts) == COUNT
+    content[starts[7] : starts[8] - 8] = bytes(starts[8] - 8 - starts[7])
+    path.write_bytes(content)
+    frames = list(open_source(path))
+    assert [frame.index for frame in frames] == [n for n in range(COUNT) if n != 7]
+    for frame in frames:
+        np.testing.assert_array_equal(frame.image, whole[frame.index].image)
+
+
+def test_sound_alone(tmp_path):
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w", format="mp4") as file:
+        stream = file.add_stream("aac", rate=44100)
+        sound = np.zeros((1, 4096), np.float32)
+        frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with pytest.raises(SourceError, match=r"song\.m4a: not a video, it holds audio only"):
+        open_source(path)
+
+
+def test_playlist_opens_no_other_file(tmp_path):
+    """Neither by PyAV nor by OpenCV: a file from a stranger names no file of yours."""
+    write(tmp_path / "clip.ts", "libx264")
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text("ffconcat version 1.0\nfile clip.ts\n")
+    with pytest.raises(SourceError, match="not a video"):
+        containers.Container(playlist, "list.mp4")
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.mp4", "ä:|%d.mp4".encode(), b"a\nb.mp4"])
+def test_any_name(name, tmp_path):
+    path = tmp_path / name.decode("utf-8", "surrogateescape")
+    write(tmp_path / "clip.mp4", "libx264").rename(path)
+    assert len(list(open_source(path))) == COUNT
+
+
+# Without PyAV
+
+
+@pytest.fixture
+def _no_av(monkeypatch):
+    def missing(*_):
+        raise ModuleNotFoundError("No module named 'av'", name="av")
+
+    monkeypatch.setattr(sources, "DecodedVideo", missing)
+    monkeypatch.setattr(captures, "find_spec", lambda name: None)
+
+
+@pytest.mark.usefixtures("_no_av")
+def test_opencv_reads_where_there_is_no_pyav(tmp_path):
+    source = open_source(write(tmp_path / "clip.mp4", "libx264"))
+    assert isinstance(source, VideoFile)
+    assert len(list(source)) == COUNT
+
+
+@pytest.mark.usefixtures("_no_av")
+def test_what_to_install_is_said(tmp_path):
+    path = write(tmp_path / "clip.mp4", "libsvtav1", options={"preset": "12"})
+    if cv2.VideoCapture(str(path)).grab():
+        pytest.skip("this OpenCV has a decoder of AV1")
+    with pytest.raises(SourceError, match="av1: no decoder in this OpenCV; pip install '"):
+        open_source(path)
+    path.write_text("no video")
+    with pytest.raises(SourceError, match=r"not a video that OpenCV reads; others need: pip"):
+        open_source(path)
+
+
+@pytest.mark.usefixtures("_no_av")
+def test_opencv_gets_no_name_that_would_end_the_process(tmp_path):
+    path = tmp_path / b"\xff.mp4".decode("utf-8", "surrogateescape")
+    write(tmp_path / "clip.mp4", "libx264").rename(path)
+    with pytest.raises(ValueError, match="OpenCV takes names in UTF-8 only"):
+        open_source(path)

@@ -1,0 +1,151 @@
+"""Objectives: what is learnt from whom, and what a teacher that is wrong teaches."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from siamcorr.layers.heads.lite import LiteMaps
+from siamcorr.models import assemble, load_preset
+from siamcorr.training.objectives import (
+    FeatureObjective,
+    PairObjective,
+    make_objective,
+    measure_features,
+    taught_losses,
+)
+from siamcorr.training.pairs import Pair
+from siamcorr.training.points import cell_points
+from siamcorr.training.teacher import TaughtPair, Teacher
+
+STUDENT = load_preset("siamcorr-lite")
+BOX = torch.tensor([[96.0, 96.0, 160.0, 160.0]])
+
+
+def student():
+    torch.manual_seed(0)
+    return assemble(STUDENT)
+
+
+def teacher():
+    torch.manual_seed(1)
+    return Teacher(assemble(load_preset("nanotrack-v2")).eval(), STUDENT)
+
+
+def pair(batch=2, present=1.0):
+    generator = torch.Generator().manual_seed(0)
+    template, search = (
+        255 * torch.rand(batch, 3, size, size, generator=generator) for size in (127, 255)
+    )
+    return Pair(template, search, BOX.expand(batch, 4), torch.full((batch,), present))
+
+
+def maps_of(box, logit=0.0):
+    """Student's maps in which every cell predicts the same box."""
+    points = cell_points(17, 16, 255)
+    left, top, right, bottom = box[0]
+    sides = [points[0] - left, points[1] - top, right - points[0], bottom - points[1]]
+    logits = torch.full((1, 1, 17, 17), logit, requires_grad=True)
+    return LiteMaps(logits, torch.stack(sides)[None], torch.zeros(1, 1, 17, 17))
+
+
+def said(box, score):
+    boxes = box[0][None, :, None, None].expand(1, 4, 17, 17)
+    nothing = torch.zeros(1)
+    return TaughtPair(nothing, nothing, score, boxes)
+
+
+def peak(height=0.9):
+    score = torch.zeros(1, 17, 17)
+    score[0, 8, 8] = height
+    return score
+
+
+def test_score_and_box_of_the_teacher_cost_nothing_once_learnt():
+    score = peak()
+    maps = maps_of(BOX)
+    learnt = LiteMaps(score.clamp(1e-6, 1).logit()[:, None], *maps[1:])
+    same = taught_losses(learnt, said(BOX, score), pair(1), 16, 255)
+    assert same.item() == pytest.approx(0, abs=1e-5)
+    shifted = taught_losses(
+        learnt, said(BOX + torch.tensor([4.0, 0.0, 4.0, 0.0]), score), pair(1), 16, 255
+    )
+    assert shifted.item() == pytest.approx(0.9 * (1 - 60 / 68), abs=1e-3)
+    assert taught_losses(maps, said(BOX, score), pair(1), 16, 255) > 0.1
+
+
+@pytest.mark.parametrize("case", ["elsewhere", "absent"])
+def test_a_teacher_who_is_wrong_teaches_nothing(case):
+    box = BOX + 80 if case == "elsewhere" else BOX
+    shown = pair(1, present=0.0 if case == "absent" else 1.0)
+    assert taught_losses(maps_of(BOX), said(box, peak()), shown, 16, 255) == 0
+
+
+def test_total_is_the_weighted_sum():
+    objective = PairObjective(student(), teacher(), marks=0.5, features=2.0, maps=3.0)
+    losses = objective(pair())
+    marked = losses["score"] + 2 * losses["box"] + 0.5 * losses["quality"]
+    wanted = 0.5 * marked + 2 * losses["features"] + 3 * losses["taught"]
+    torch.testing.assert_close(losses["total"], wanted)
+    assert {*objective.columns} | {"total"} == {*losses}
+
+
+def test_without_a_teacher_there_are_marks_alone():
+    objective = PairObjective(student())
+    assert objective.imitation is None
+    assert {*objective(pair())} == {"score", "box", "quality", "total"}
+
+
+def test_features_leave_the_head_alone():
+    objective = FeatureObjective(student(), teacher())
+    losses = objective(pair().template)
+    losses["total"].backward()
+    assert all(p.grad is None for p in objective.network.head.parameters())
+    assert all(p.grad is not None for p in objective.network.backbone.parameters())
+    assert all(p.grad is not None for p in objective.imitation.parameters())
+
+
+def test_a_frozen_backbone_gets_no_gradient_and_says_the_same():
+    network = student()
+    network.backbone.requires_grad_(False)
+    network.eval()
+    objective = PairObjective(network)
+    plain = objective(pair())["total"]
+    objective.freeze()
+    frozen = objective(pair())["total"]
+    torch.testing.assert_close(frozen, plain, rtol=1e-3, atol=1e-4)
+    frozen.backward()
+    assert all(p.grad is None for p in network.backbone.parameters())
+
+
+def test_the_teacher_is_no_part_of_what_is_learnt():
+    objective = PairObjective(student(), teacher(), features=1.0, maps=1.0)
+    own = sum(p.numel() for p in objective.network.parameters())
+    own += sum(p.numel() for p in objective.imitation.parameters())
+    assert sum(p.numel() for p in objective.parameters()) == own
+
+
+def test_only_our_head_is_trained(config):
+    network = assemble(load_preset("nanotrack-v2"))
+    with pytest.raises(ValueError, match=r"^nanotrack-v2: its head is not trained"):
+        make_objective(network, config)
+
+
+def test_statistics_are_the_same_every_time(library):
+    class Ones:
+        def __getitem__(self, index):
+            return torch.full((3, 127, 127), index % 256, dtype=torch.uint8)
+
+    objectives = [FeatureObjective(student(), teacher()) for _ in range(2)]
+    for objective in objectives:
+        measure_features(objective, Ones())
+    first, second = (objective.imitation for objective in objectives)
+    assert torch.equal(first.mean, second.mean)
+    assert (first.deviation > 0).all()
+    assert first.mean.abs().sum() > 0
+
+
+@pytest.mark.parametrize("change", [{"learns": "features"}, {"learns": "all"}, {"marks": -1.0}])
+def test_runs_that_make_no_sense(change, config):
+    with pytest.raises(ValueError, match=r"teacher|learns must be|marks must be"):
+        replace(config, **change)
