@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check train-data
+.PHONY: demo test check fuzz train-data
 
 demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
 
 test: .venv/.installed
 	$(BIN)/python -m pytest
+
+# So many inputs for each of the tests of broken input.
+FUZZ ?= 1000
+fuzz: .venv/.installed
+	SIAMCORR_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz
 
 check: .venv/.installed
 	$(BIN)/ruff check .

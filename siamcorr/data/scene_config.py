@@ -34,3 +34,14 @@ class SceneConfig:
     printed: float = 0.0
     held: float = 0.0
     walls: float = 0.0
+
+    def __post_init__(self) -> None:
+        chances = (self.occlusion, self.photo_targets, self.printed, self.held, self.walls)
+        if not all(0 <= chance <= 1 for chance in chances):
+            raise ValueError("occlusion, photo_targets, printed, held and walls must be in 0..1")
+        if not 0 <= self.distractors <= 100 or not 0 <= self.turn <= 360:
+            raise ValueError("distractors must be in 0..100 and turn in 0..360")
+        if not (1 <= self.zoom <= 10 and 1 <= self.stretch <= 10 and 0 <= self.speed <= 100):
+            raise ValueError("zoom and stretch must be in 1..10 and speed in 0..100")
+        if not (0 <= self.tilt < 0.5 and 0 <= self.bend < 0.5):
+            raise ValueError("tilt and bend must be in 0..0.5")

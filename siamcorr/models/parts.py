@@ -70,7 +70,11 @@ def assemble(preset: Preset) -> SiameseNetwork:
         backbone = BACKBONES[config.backbone](config)
     except (TypeError, ValueError):
         raise ValueError(f"{preset.name}: no levels {config.levels} in {config.backbone}") from None
-    neck = AdjustAllLayer(backbone.channels, config.neck) if config.neck else None
     channels = config.neck or backbone.channels
-    head = HEADS[config.head](channels, len(preset.recipe.anchors.ratios))
+    try:
+        neck = AdjustAllLayer(backbone.channels, config.neck) if config.neck else None
+        head = HEADS[config.head](channels, len(preset.recipe.anchors.ratios))
+    except (TypeError, ValueError, IndexError, RuntimeError):
+        text = f"{config.head} does not fit {config.backbone} with channels {channels}"
+        raise ValueError(f"{preset.name}: {text}") from None
     return SiameseNetwork(preset, backbone, head, neck)

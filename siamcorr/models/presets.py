@@ -1,12 +1,15 @@
 """Presets: a network, its tracking recipe and its known weights, one TOML file each."""
 
-import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from siamcorr.models.config import from_mapping
+from siamcorr.models.config import from_mapping, read_toml, shorten
 from siamcorr.models.recipe import RecipeConfig
+
+MOST_PIXELS = 4096  # a side of a crop
+MOST_CHANNELS = 4096
+OWN_NAMES = frozenset({"backbone", "neck", "mean", "preset"})  # of the network beside its head
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class NetworkConfig:
     levels: tuple[int, ...] = ()
     neck: tuple[int, ...] = ()
     template_crop: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.head_key.isidentifier() or self.head_key in OWN_NAMES:
+            raise ValueError(f"head_key must be a name of its own, got {self.head_key!r}")
+        if not all(0 <= number <= MOST_CHANNELS for number in (*self.levels, *self.neck)):
+            raise ValueError(f"levels and neck must be numbers in 0..{MOST_CHANNELS}")
+        if not 0 <= self.template_crop <= MOST_PIXELS:
+            raise ValueError(f"template_crop must be in 0..{MOST_PIXELS}, got {self.template_crop}")
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,10 @@ class CropConfig:
     def __post_init__(self) -> None:
         if not 0 < self.template_size <= self.search_size:
             raise ValueError("template_size must be positive and at most search_size")
-        if self.context < 0:
-            raise ValueError(f"context must be >= 0, got {self.context}")
+        if self.search_size > MOST_PIXELS:
+            raise ValueError(f"search_size must be <= {MOST_PIXELS}, got {self.search_size}")
+        if not 0 <= self.context <= 100:
+            raise ValueError(f"context must be >= 0 and at most 100, got {self.context}")
         if self.color not in ("rgb", "bgr"):
             raise ValueError(f'color must be "rgb" or "bgr", got {self.color!r}')
         if len(self.mean) not in (0, 3):
@@ -111,9 +124,9 @@ def preset_path(name: str) -> Path:
     if path.is_file():
         return path
     names = preset_names()
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name[:80], names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
-    raise ValueError(f"no preset is called {name}: {hint}")
+    raise ValueError(f"no preset is called {shorten(name)}: {hint}")
 
 
 def load_preset(name: str) -> Preset:
@@ -123,8 +136,4 @@ def load_preset(name: str) -> Preset:
         ValueError: no such preset (the nearest is named), or a file that is no preset.
     """
     path = preset_path(name)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    return from_mapping(Preset, table, path.name)
+    return from_mapping(Preset, read_toml(path), path.name)

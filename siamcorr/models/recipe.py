@@ -21,6 +21,8 @@ class AnchorConfig:
     def __post_init__(self) -> None:
         if self.size < 1 or self.scale <= 0 or not self.ratios or min(self.ratios) <= 0:
             raise ValueError("size, scale and ratios must be positive")
+        if max(self.size, self.scale, *self.ratios) > 1e4 or len(self.ratios) > 100:
+            raise ValueError("size, scale and ratios must be at most 10000, and 100 ratios")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ScaleConfig:
             raise ValueError("count must be odd, upsample at least 1")
         if self.step <= 1 or not 0 < self.penalty <= 1:
             raise ValueError("step must be > 1, penalty in 0..1")
+        if self.count > 99 or self.upsample > 64 or self.step > 10:
+            raise ValueError("count must be at most 99, upsample 64, step 10")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class LongTermConfig:
     def __post_init__(self) -> None:
         if self.search_size < 0 or not 0 <= self.below <= self.above <= 1:
             raise ValueError("search_size must be >= 0, and 0 <= below <= above <= 1")
+        if self.search_size > 4096:
+            raise ValueError(f"search_size must be <= 4096, got {self.search_size}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class RecipeConfig:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if self.stride < 1 or self.penalty < 0:
             raise ValueError("stride must be >= 1 and penalty >= 0")
+        if self.stride > 1024 or self.penalty > 1000:
+            raise ValueError("stride must be <= 1024 and penalty <= 1000")
         shares = (self.window, self.learning_rate, self.update_rate, self.found_above)
         if not all(0 <= share <= 1 for share in (*shares, self.lost_below)):
             raise ValueError(

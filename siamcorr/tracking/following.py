@@ -5,7 +5,6 @@ What `Tracker` does for one target and `MultiTracker` for many. Nothing here is 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from siamcorr.models import Template
 from siamcorr.models.recipe import RecipeConfig
@@ -14,7 +13,7 @@ from siamcorr.tracking.crops import Color, mean_color
 from siamcorr.tracking.decoding import Map
 from siamcorr.tracking.forward import Matcher
 from siamcorr.tracking.recipes import Step
-from siamcorr.tracking.recovery import Memory, Sight, followed, remembered, search
+from siamcorr.tracking.recovery import Memory, Sight, remembered, watched
 from siamcorr.tracking.target import Target
 
 
@@ -24,8 +23,8 @@ class TrackResult:
 
     box_xywh: in frame pixels.
     score: the network's confidence in the box, 0..1.
-    lost: the score is below what the preset takes for a target in sight; with `recover`, the
-        target is not seen for certain, and the box is that of its last sight.
+    lost: the score is below what the preset takes for a target in sight; with `recover`, or what
+        is followed does not look like the target.
     response: (S, S) scores over the search crop, if asked for.
     region: box_xywh of what the response covers, in frame pixels.
     """
@@ -53,13 +52,8 @@ class Followed:
     memory: Memory | None = None
 
     @property
-    def place(self) -> Target:
-        """Where the next frame looks for it."""
-        return self.target if self.memory is None else self.memory.spots[0]
-
-    @property
     def searching(self) -> bool:
-        """Whether it is lost, so that the next frame is searched for it."""
+        """Whether it is lost, so that frames are searched for it."""
         return self.memory is not None and self.memory.searching
 
 
@@ -78,18 +72,8 @@ def begun(matcher: Matcher, frame: Image, box_xywh: Sequence[float], recover: bo
 
 def moved(one: Followed, step: Step, frame: Image, config: RecipeConfig) -> Followed:
     """It was looked for in its place, and this is where the maps move it."""
-    if one.memory is None:
-        return replace(one, target=step.target)
-    memory = followed(one.memory, step, frame, one.fill, config)
-    return replace(one, target=memory.target, memory=memory)
-
-
-def searched(one: Followed, matcher: Matcher, frame: Image) -> tuple[Followed, Sight]:
-    """It is lost: look for it all over the frame."""
-    assert one.memory is not None
-    predict = partial(matcher.predict, template=one.template)
-    memory, sight = search(one.memory, matcher.recipe, frame, one.fill, predict)
-    return replace(one, target=memory.target, memory=memory), sight
+    memory = one.memory and watched(one.memory, step, frame, one.fill, config)
+    return replace(one, target=step.target, memory=memory)
 
 
 def renewed(one: Followed, matcher: Matcher, frame: Image) -> Followed:

@@ -15,17 +15,19 @@ from siamcorr.tracking.following import (
     moved,
     renewed,
     result_of,
-    searched,
 )
 from siamcorr.tracking.forward import Matcher
 from siamcorr.tracking.recovery import Sight, check_recoverable
+from siamcorr.tracking.searching import budget, search, stack
 
 
 class MultiTracker:
     """Follow any number of targets; they come and go while others are followed.
 
     The boxes are those of as many single `Tracker`s, but all crops of a frame go through the
-    network together; those that search for a lost target go on their own.
+    network together. Targets that are lost share the search: a frame looks at a bounded number of
+    places for all of them, so that with many lost it takes longer until one is found, and no frame
+    takes much longer.
 
     Args:
         model: what `Tracker` takes.
@@ -105,13 +107,14 @@ class MultiTracker:
         """
         self._check(frame)
         config = self.recipe.config
-        lost = [number for number, one in self._followed.items() if one.searching]
         sights = self._look(frame)
         for number, sight in sights.items():
             self._followed[number] = moved(self._followed[number], sight.step, frame, config)
-        for number in lost:
-            one, sights[number] = searched(self._followed[number], self.matcher, frame)
-            self._followed[number] = one
+        lost = {number: one for number, one in self._followed.items() if one.searching}
+        if lost:
+            after, found = search(lost, self.matcher, frame, budget(len(self._followed)))
+            self._followed |= after
+            sights |= found
         results = {
             number: result_of(one, sights[number], config, response)
             for number, one in self._followed.items()
@@ -120,11 +123,10 @@ class MultiTracker:
         return results
 
     def _look(self, frame: Image) -> dict[int, Sight]:
-        """Look for those that are in sight, or were so a moment ago, each in its place."""
+        """Look for each in its place."""
         crops = {
-            number: self.recipe.search_crops(frame, one.place, one.fill)
+            number: self.recipe.search_crops(frame, one.target, one.fill)
             for number, one in self._followed.items()
-            if not one.searching
         }
         groups = defaultdict(list)  # one forward for each size of crop; mostly there is one
         for number, cut in crops.items():
@@ -141,7 +143,7 @@ class MultiTracker:
         sights = {}
         for index, number in enumerate(numbers):
             rows = slice(index * count, (index + 1) * count)
-            place = self._followed[number].place
+            place = self._followed[number].target
             step = self.recipe.follow(logits[rows], boxes[rows], crops[number], place)
             sights[number] = Sight(step, crops[number])
         return sights
@@ -150,10 +152,8 @@ class MultiTracker:
         """The templates of these targets as one batch, each as often as it has crops."""
         if numbers not in self._stacked:
             self._stacked.clear()
-            parts = zip(*(self._followed[number].template for number in numbers), strict=True)
-            self._stacked[numbers] = tuple(
-                torch.cat(part).repeat_interleave(count, dim=0) for part in parts
-            )
+            templates = (self._followed[number].template for number in numbers)
+            self._stacked[numbers] = stack(templates, count)
         return self._stacked[numbers]
 
     def _renew(self, frame: Image) -> None:

@@ -13,10 +13,10 @@ from siamcorr.tracking.following import (
     moved,
     renewed,
     result_of,
-    searched,
 )
 from siamcorr.tracking.forward import Matcher
 from siamcorr.tracking.recovery import Sight, check_recoverable
+from siamcorr.tracking.searching import budget, search
 
 
 class Tracker:
@@ -75,13 +75,13 @@ class Tracker:
         """
         one = self._begun()
         check_frame(frame, one.target.frame_size)
+        crops = self.recipe.search_crops(frame, one.target, one.fill)
+        maps = self.matcher.predict(crops, one.template)
+        sight = Sight(self.recipe.follow(*maps, crops, one.target), crops)
+        one = moved(one, sight.step, frame, self.recipe.config)
         if one.searching:
-            one, sight = searched(one, self.matcher, frame)
-        else:
-            crops = self.recipe.search_crops(frame, one.place, one.fill)
-            maps = self.matcher.predict(crops, one.template)
-            step = self.recipe.follow(*maps, crops, one.place)
-            one, sight = moved(one, step, frame, self.recipe.config), Sight(step, crops)
+            after, found = search({0: one}, self.matcher, frame, budget(1))
+            one, sight = after[0], found.get(0, sight)
         self._one = renewed(one, self.matcher, frame)
         return result_of(one, sight, self.recipe.config, response)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from siamcorr.data.scene_config import SceneConfig
-from siamcorr.models.config import from_mapping
+from siamcorr.models.config import from_mapping, read_toml
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class DataConfig:
             raise ValueError(f"shift must be >= 0, got {self.shift}")
         if not 0 <= self.negative < 1 or not 0 <= self.gray <= 1 or not 0 <= self.scale < 1:
             raise ValueError("negative, gray and scale must be in 0..1")
+        if self.clips > 10_000 or self.clip_frames > 10_000:
+            raise ValueError("clips and clip_frames must be at most 10000")
+        if self.shift > 4096:
+            raise ValueError(f"shift must be at most 4096, got {self.shift}")
         if not 0 <= self.flip <= 1 or not 0 <= self.rivals <= 1:
             raise ValueError("flip and rivals must be in 0..1")
         if self.clips < 0 or self.clip_frames < 2:
@@ -144,6 +148,8 @@ class TrainConfig:
             raise ValueError("rate and clip must be > 0, backbone_rate >= 0")
         if not 0 <= self.average < 1 or self.workers < 0 or self.warmup < 0:
             raise ValueError("average must be in 0..1, workers and warmup >= 0")
+        if self.batch > 1 << 16 or self.workers > 256:
+            raise ValueError("batch must be at most 65536, workers 256")
 
 
 def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
@@ -154,12 +160,12 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
         ValueError: it is no such file, or a change names no key.
     """
     path = Path(path)
+    table = read_toml(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
         for change in changes:
             _set(table, change)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ValueError("--set: a value nested too deep") from None
     return from_mapping(TrainConfig, table, path.name)
 
 
@@ -174,5 +180,5 @@ def _set(table: dict[str, Any], change: str) -> None:
             raise ValueError(f"--set {change}: {part} is no table")
     try:
         table[key] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # no TOML, or a number of thousands of digits
         table[key] = text.strip()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import cv2
@@ -15,6 +16,11 @@ Message = dict[str, Any]
 
 BASELINE = (0xC0, 0xC1)  # start of a frame whose pixels come in one pass
 WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD8))
+SCAN, END = 0xDA, 0xD9
+COMPONENTS = 4  # of colour at most, each of which may have a scan
+# Tables, scans, the restart interval, applications' own and comments.
+KNOWN = frozenset({*BASELINE, 0xC4, 0xDB, SCAN, 0xDD, *range(0xE0, 0xF0), 0xFE})
+SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # where the pixels of a scan end
 
 
 def decode_frame(data: bytes, limits: Limits) -> Image:
@@ -35,7 +41,7 @@ def decode_frame(data: bytes, limits: Limits) -> Image:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
-    if image is None:
+    if image is None or sorted(image.shape[:2]) != sorted((width, height)):  # it may be turned
         raise ValueError(f"frame: must be a JPEG, got {len(data)} bytes that cannot be decoded")
     return rgb(image)
 
@@ -43,30 +49,40 @@ def decode_frame(data: bytes, limits: Limits) -> Image:
 def jpeg_size(data: bytes) -> tuple[int, int]:
     """Width and height that a JPEG's header announces, in pixels.
 
+    All segments are walked, as a decoder walks them, and only those are let through that every
+    decoder reads alike: what one skips may be another's header.
+
     Raises:
-        ValueError: no JPEG, one that is cut off, or one in many passes, which can keep a decoder
-            busy for minutes.
+        ValueError: no JPEG, one that is cut off, one with two headers or with segments of another
+            kind, or one in many passes, which can keep a decoder busy for minutes.
     """
     if data[:3] != b"\xff\xd8\xff" or data[-2:] != b"\xff\xd9":
         raise ValueError(f"frame: must be a whole JPEG, got {len(data)} bytes of something else")
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
+    place, scans, size = 2, 0, (0, 0)
+    while place + 2 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
         length = int.from_bytes(data[place + 2 : place + 4])
-        if marker in BASELINE:
-            height = int.from_bytes(data[place + 5 : place + 7])
-            width = int.from_bytes(data[place + 7 : place + 9])
-            if width and height:
-                return width, height
+        if marker == END:
+            if place + 2 == len(data) and all(size):
+                return size
             break
         if marker == 0xFF:
             place += 1
         elif marker in WITHOUT_LENGTH:
             place += 2
-        elif (0xC2 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or length < 2:
+        elif marker not in KNOWN or length < 2 or (marker in BASELINE and any(size)):
             break
         else:
+            if marker in BASELINE:
+                height = int.from_bytes(data[place + 5 : place + 7])
+                size = int.from_bytes(data[place + 7 : place + 9]), height
             place += 2 + length
+            if marker == SCAN:
+                scans += 1
+                found = SEGMENT.search(data, place)
+                if scans > COMPONENTS or found is None:
+                    break
+                place = found.start()
     raise ValueError("frame: must be a baseline JPEG with a size, got another header")
 
 

@@ -16,7 +16,6 @@ from siamcorr.layers import Prediction
 from siamcorr.models import SiameseNetwork, for_inference, load_preset
 from siamcorr.tracking import box_iou
 from siamcorr.tracking.recipes import BoxRecipe
-from siamcorr.tracking.recovery import AGREEING
 from siamcorr.tracking.target import Target
 
 PRESET = load_preset("siamrpnpp-resnet50-lt")
@@ -197,8 +196,6 @@ def test_a_target_that_comes_back_far_away_is_found(alone):
     assert not any(lost[-2:])
     assert not any(lost[: GONE - 1])
     assert all(lost[GONE - 1 : BACK])
-    assert len({result.box_xywh for result in results[GONE - 1 : BACK]}) == 1
-    assert box_iou(results[BACK - 2].box_xywh, (26, 20, 48, 48)) > 0.5
     assert box_iou(results[-1].box_xywh, (201 - FRAMES, 120, 48, 48)) > 0.5
 
 
@@ -207,9 +204,7 @@ def test_a_look_alike_is_not_taken(lite, like):
     """Though what is in sight scores more than enough, and for long enough."""
     results = tracked(lite, like, STARTS[0])
     assert all(result.lost for result in results[GONE - 1 :])
-    assert box_iou(results[-1].box_xywh, (26, 20, 48, 48)) > 0.5
-    scores = [result.score for result in results[BACK:]]
-    assert any(score >= lite.preset.recipe.found_above for score in scores)
+    assert box_iou(results[-1].box_xywh, (201 - FRAMES, 120, 48, 48)) == 0
 
 
 def test_many_targets_of_which_one_is_lost_are_as_many_single_trackers(lite, alone):
