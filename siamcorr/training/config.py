@@ -101,8 +101,7 @@ class TrainConfig:
     model: a preset. output: folder for checkpoints and logs.
     learns: "pairs", or "features": the backbone learns the teacher's features of any crop.
     teacher: the network that teaches, if any does. marks: weight of what people marked.
-    initial: weights of the whole network, to go on from, or ImageNet's of its backbone; empty for
-    random ones.
+    initial: weights of the network, to go on from; empty for random ones.
     pairs: an epoch has so many. batch: over all processes together.
     optimizer: "adamw" or "sgd". rate: the highest learning rate; backbone_rate: the backbone's
     share of it. warmup: steps up to it; from there it falls as half a cosine.

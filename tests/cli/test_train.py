@@ -12,8 +12,7 @@ from training.conftest import write_pictures
 
 from siamcorr.cli import main
 from siamcorr.data.library import Library
-from siamcorr.models import assemble, build_model, load_preset, read_checkpoint
-from siamcorr.models.lite import LiteBackbone
+from siamcorr.models import assemble, load_preset, read_checkpoint
 from siamcorr.training import validation
 from siamcorr.training.config import DataConfig
 from siamcorr.training.validation import (
@@ -136,29 +135,6 @@ def test_two_calls_do_what_one_does(done, pictures, tmp_path):
     for key, value in last["network"].items():
         assert torch.equal(value, whole["network"][key]), key
     assert last["best"] == whole["best"]
-
-
-def imagenet(backbone: LiteBackbone):
-    state = backbone.state_dict()
-    return {**state, "classifier.weight": torch.zeros(1), "features.18.0.weight": torch.zeros(1)}
-
-
-def test_backbone_starts_from_imagenet(pictures, tmp_path):
-    """In the first epoch it is as it was loaded; the best weights are the moving average."""
-    torch.manual_seed(3)
-    backbone = LiteBackbone()
-    weights = tmp_path / "imagenet.pth"
-    torch.save(imagenet(backbone), weights)
-    config = write_config(tmp_path, pictures)
-    assert train(config, "--max-epochs", 1, "--set", f"initial={weights}") == 0
-    state = torch.load(tmp_path / "out" / "last.pt", weights_only=True)
-    for key, value in backbone.state_dict().items():
-        if key != "features.0.0.weight":  # which is divided by the deviation
-            assert torch.equal(state["network"][f"backbone.{key}"], value), key
-    best = build_model("siamcorr-lite", tmp_path / "out" / "best.safetensors").state_dict()
-    for key, value in best.items():
-        assert torch.equal(value, state["average"][f"module.{key}"]), key
-    assert not torch.equal(best["head.cls_pred.weight"], state["network"]["head.cls_pred.weight"])
 
 
 # a teacher
@@ -306,12 +282,11 @@ ERRORS = {
     "no scale": ("{config} --set data.scale=1", "negative, gray and scale must be in 0..1"),
     "no model": ("{config} --set model=siamcorr-light", "did you mean siamcorr-lite?"),
     "no such head": ("{config} --set model=nanotrack-v2", "nanotrack-v2: its head is not trained"),
-    "no ImageNet": ("{config} --set initial={tmp}/gone.pth", "gone.pth: No such file"),
-    "broken ImageNet": ("{config} --set initial={tmp}/broken", "broken: not a checkpoint"),
-    "other ImageNet": ("{config} --set initial={tmp}/other.pth", "other.pth: no weights of this"),
-    "other backbone": (
-        "{config} --set model=siamfc-alexnet --set initial={tmp}/other.pth",
-        "siamfc-alexnet: its backbone takes no ImageNet weights",
+    "no initial": ("{config} --set initial={tmp}/gone.pth", "gone.pth: No such file"),
+    "broken initial": ("{config} --set initial={tmp}/broken", "broken: not a checkpoint"),
+    "other initial": (
+        "{config} --set initial={tmp}/other.pth",
+        "other.pth: no weights of siamcorr-",
     ),
     "no pictures": (
         "{config} --set learns=features --set teacher.model=nanotrack-v2 "
