@@ -115,9 +115,8 @@ def test_compile_same_choice():
 
     torch.compiler.reset()
     compiled = torch.compile(add_choices, fullgraph=True, backend="eager")
-    assert (
-        compiled(torch.zeros(())).tolist() == choices() == [names.index(name) for name, _ in KNOWN]
-    )
+    expected = [names.index(name) for name, _ in KNOWN]
+    assert compiled(torch.zeros(())).tolist() == choices() == expected
 
 
 # costs
