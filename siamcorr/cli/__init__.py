@@ -24,7 +24,7 @@ from siamcorr.cli import (
     web,
 )
 from siamcorr.models import keep_freed_memory
-from siamcorr.ops.methods import native
+from siamcorr.ops import kernels
 
 COMMANDS = (
     track,
@@ -44,8 +44,8 @@ COMMANDS = (
 
 
 def _version() -> str:
-    kernels = native.VARIANT or "none"
-    return f"siamcorr {__version__} (torch {torch.__version__}, native kernels: {kernels})"
+    variant = kernels.VARIANT or "none"
+    return f"siamcorr {__version__} (torch {torch.__version__}, native kernels: {variant})"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from siamcorr.layers.heads import (
     UpChannelHead,
 )
 from siamcorr.layers.matrix import MatrixCorrelation, MatrixEncoding
+from siamcorr.layers.native import NativeDepthwiseConv2d, use_native
 from siamcorr.layers.necks import (
     AdjustAllLayer,
     AdjustLayer,
@@ -65,6 +66,7 @@ __all__ = [
     "MatrixHead",
     "MultiLevelAnchorHead",
     "MultiLevelBoxHead",
+    "NativeDepthwiseConv2d",
     "PixelwiseCorrelation",
     "PixelwiseDepthwiseHead",
     "PixelwiseHead",
@@ -86,5 +88,6 @@ __all__ = [
     "make_block",
     "receptive_fields",
     "same_pad",
+    "use_native",
     "use_winograd",
 ]

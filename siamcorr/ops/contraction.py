@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from siamcorr.ops import kernels
 from siamcorr.ops.geometry import Geometry, Op, Want
-from siamcorr.ops.methods import METHODS, fft, native, triton
+from siamcorr.ops.methods import METHODS, fft, triton
 from siamcorr.ops.plan import choose
 from siamcorr.ops.torch_versions import (
     autocast_active,
@@ -38,7 +39,7 @@ FUNCTIONS: dict[tuple[str, Op, Want], Callable[[Tensor, Tensor, Geometry], Tenso
 def usable(device_type: str) -> list[str]:
     """The methods worth trying on a type of device: triton's interpreter is for tests alone."""
     gpu = device_type == "cuda" and triton.available(device_type)
-    there = {"triton": gpu, "native": native.available(device_type)}
+    there = {"triton": gpu, "native": kernels.available(device_type)}
     return [name for name in METHODS if there.get(name, True)]
 
 
@@ -93,11 +94,11 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
     elif legacy_batched(first) or legacy_batched(second):  # is_grads_batched; it knows few views
         method = "conv"
     if method == "auto":
-        method = choose(want, geometry, dtype, kind, seen=native.sees(first, second))
+        method = choose(want, geometry, dtype, kind, seen=kernels.sees(first, second))
     if method == "triton" and exporting():  # other runtimes have no kernels of ours
         method = "conv"
-    if method == "native" and native.available("cpu"):  # nor has a trace
-        method = "native" if kind != "meta" and native.sees(first, second) else "conv"
+    if method == "native" and kernels.available("cpu"):  # nor has a trace
+        method = "native" if kind != "meta" and kernels.sees(first, second) else "conv"
     function = FUNCTIONS[method, geometry.op, want]
     if dtype in HALF and method != "native" and (kind == "cpu" or method in ("gemm", "fft")):
         first, second = first.float(), second.float()

@@ -5,9 +5,9 @@ from typing import get_args
 
 import torch
 
+from siamcorr.ops import kernels
 from siamcorr.ops.contract import Padding, check_call
 from siamcorr.ops.geometry import AnyOp, Want
-from siamcorr.ops.methods import native
 from siamcorr.ops.plan import choose, predict
 
 
@@ -69,4 +69,4 @@ def explain(
         listing = ", ".join(f"{name} {cost * 1e3:.3g} ms" for name, cost in costs.items())
         print(f"  {title}: {chosen} (predicted: {listing})")
     if kind == "cpu":
-        print(f"  native kernels: {native.VARIANT or 'none'}")
+        print(f"  native kernels: {kernels.VARIANT or 'none'}")

@@ -15,8 +15,9 @@ from typing import Literal, cast
 
 import torch
 
+from siamcorr.ops import kernels
 from siamcorr.ops.geometry import Geometry, Want, remembered
-from siamcorr.ops.methods import METHODS, fft, native, triton
+from siamcorr.ops.methods import METHODS, fft, triton
 
 Choice = Literal["conv", "gemm", "fft", "native", "triton"]
 
@@ -48,7 +49,7 @@ def predict(
     for method, constants in prices.items():
         if method == "triton" and not triton.available(device):
             continue
-        if method == "native" and not native.available(device):
+        if method == "native" and not kernels.available(device):
             continue
         counts = work(method, geometry, prepared)
         terms = zip(constants[f"{geometry.op} {want}"], counts, strict=True)
@@ -73,7 +74,7 @@ def choose(
         dtype: of the tensors.
         device: its type: "cpu", "cuda".
         prepared: whether the template was made ready before.
-        seen: whether `native` can see the tensors, see `siamcorr.ops.methods.native.sees`.
+        seen: whether `native` can see the tensors, see `siamcorr.ops.kernels.sees`.
     """
     seconds = predict(want, geometry, dtype, device, prepared)
     if not seen:

@@ -14,23 +14,23 @@ from pairs import all_ops, gradients, pair, relative
 from torch import Tensor
 
 from siamcorr import xcorr_depthwise
-from siamcorr.ops import calls
+from siamcorr.ops import calls, kernels
 from siamcorr.ops.contraction import ARGUMENTS, FUNCTIONS
 from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods import native
 
-pytestmark = pytest.mark.skipif(native.VARIANT is None, reason="there are no C++ kernels here")
+pytestmark = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
 
-VARIANTS = native._module.variants() if native._module else []
+VARIANTS = kernels.module.variants() if kernels.module else []
 WORST = {torch.float64: 1e-14, torch.float32: 2e-6, torch.float16: 6e-4, torch.bfloat16: 4e-3}
 
 
 @pytest.fixture(params=VARIANTS)
 def variant(request):
     """Every set of kernels that this processor can run, one after the other."""
-    native._module.choose(request.param)
+    kernels.module.choose(request.param)
     yield request.param
-    native._module.choose(native.VARIANT)
+    kernels.module.choose(kernels.VARIANT)
 
 
 def random_geometry(dice: random.Random, largest: int) -> Geometry:
@@ -84,7 +84,7 @@ def test_reference_fuzzed(variant, seed):
     """All contractions, dtypes, layouts and sizes against F.conv2d in float64."""
     dice = random.Random(seed)
     for _ in range(60):
-        geometry, dtype = random_geometry(dice, 17), dice.choice(native.DTYPES)
+        geometry, dtype = random_geometry(dice, 17), dice.choice(kernels.DTYPES)
         tensors = given(geometry, dtype, seed)
         for want in ARGUMENTS:
             pair_ = [tensors[name] for name in ARGUMENTS[want]]
@@ -242,7 +242,7 @@ GUARD = """
 import ctypes, mmap, random, sys, torch
 sys.path.insert(0, "tests")
 sys.path.insert(0, "tests/ops")
-from test_native import ARGUMENTS, FUNCTIONS, given, native, random_geometry, relative
+from test_native import ARGUMENTS, FUNCTIONS, given, kernels, random_geometry, relative
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long]
@@ -258,11 +258,11 @@ def guarded(tensor, at_end):
     return torch.frombuffer(memory, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)
 def laid(tensor, order):
     return tensor.permute(order).contiguous()
-for name in native._module.variants():
-    native._module.choose(name)
+for name in kernels.module.variants():
+    kernels.module.choose(name)
     dice = random.Random(1)
     for n in range(60):
-        geometry, dtype = random_geometry(dice, 9), dice.choice(native.DTYPES)
+        geometry, dtype = random_geometry(dice, 9), dice.choice(kernels.DTYPES)
         tensors, at_end = given(geometry, dtype, n), n % 2 == 0
         for want in ARGUMENTS:
             pair = [tensors[name] for name in ARGUMENTS[want]]

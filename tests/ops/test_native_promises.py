@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from siamcorr import explain
+from siamcorr.ops import kernels
 from siamcorr.ops.contraction import usable
 from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods import native
 from siamcorr.ops.plan import choose
 
-pytestmark = pytest.mark.skipif(native.VARIANT is None, reason="there are no C++ kernels here")
+pytestmark = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
 
 
 # gradcheck
@@ -108,7 +109,7 @@ def test_errors_wrong_sizes():
     for first, second in ((x[:1], z), (x[..., :-1], z), (x, z[:, :2]), (x, z.double())):
         with pytest.raises(ValueError, match=r'^method "native": response of'):
             native.depthwise_response(first, second, geometry)
-    module = native._module
+    module = kernels.module
     for job in (b"", bytes(248), bytes(8)):
         with pytest.raises(ValueError, match=r"^run: "):
             module.run(job, x.data_ptr(), z.data_ptr(), 0, x.data_ptr(), 1)
@@ -117,7 +118,7 @@ def test_errors_wrong_sizes():
 @all_ops
 def test_errors_without_kernels(monkeypatch, op):
     """As SIAMCORR_NATIVE=0 leaves it: the planner knows of no such method."""
-    monkeypatch.setattr(native, "_module", None)
+    monkeypatch.setattr(kernels, "module", None)
     x, z = pair(op)
     assert "native" not in usable("cpu")
     geometry = Geometry("depthwise", (8, 256, 29, 29), (8, 256, 5, 5))
@@ -129,8 +130,8 @@ def test_errors_without_kernels(monkeypatch, op):
 def test_left_out():
     """SIAMCORR_NATIVE=0: everything works in Python."""
     script = (
-        "import torch, siamcorr; from siamcorr.ops.methods import native\n"
-        "assert native.VARIANT is None\n"
+        "import torch, siamcorr; from siamcorr.ops import kernels\n"
+        "assert kernels.VARIANT is None\n"
         "print(siamcorr.xcorr_depthwise(torch.ones(1, 2, 5, 5), torch.ones(1, 2, 3, 3)).sum())"
     )
     environment = {**os.environ, "SIAMCORR_NATIVE": "0"}
@@ -150,4 +151,4 @@ def test_offered_where_the_kernels_see():
 
 def test_explain_names_the_variant(capsys):
     explain((8, 256, 29, 29), (8, 256, 5, 5))
-    assert f"native kernels: {native.VARIANT}" in capsys.readouterr().out
+    assert f"native kernels: {kernels.VARIANT}" in capsys.readouterr().out

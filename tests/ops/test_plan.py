@@ -9,12 +9,11 @@ from pairs import all_ops, pair
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from siamcorr import explain
-from siamcorr.ops import calls, contraction
+from siamcorr.ops import calls, contraction, kernels
 from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods import native
 from siamcorr.ops.plan import COSTS, choose, predict, work
 
-NATIVE = native.available("cpu")
+NATIVE = kernels.available("cpu")
 WANTS = ["response", "search", "template"]
 
 
