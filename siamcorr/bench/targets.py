@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from siamcorr.bench.measure import check_count
@@ -33,7 +32,7 @@ def time_targets(
         ValueError: too few frames, or frames smaller than a target.
     """
     _check(frames, counts, warm)
-    trackers = {count: MultiTracker(network) for count in counts}
+    trackers = {count: MultiTracker(network, optimize=False) for count in counts}
     for count, tracker in trackers.items():
         _add(tracker, frames[0], count)
     seconds: dict[int, list[float]] = {count: [] for count in counts}
@@ -72,7 +71,7 @@ def time_lost(
                 for number, box in enumerate(_boxes(frame, count)):
                     seeing.renew(number, frame, box)
             seconds[count][0].append(_time_update(seeing, frame))
-            seconds[count][1].append(_time_update(searching, np.zeros_like(frame)))
+            seconds[count][1].append(_time_update(searching, frame * 0))
     return {count: (seen[warm:], lost[warm:]) for count, (seen, lost) in seconds.items()}
 
 
@@ -99,7 +98,7 @@ def _add(tracker: MultiTracker, frame: Image, count: int) -> None:
 
 
 def _begin(network: SiameseNetwork, frame: Image, count: int) -> MultiTracker:
-    tracker = MultiTracker(network, recover=True)
+    tracker = MultiTracker(network, recover=True, optimize=False)
     _add(tracker, frame, count)
     return tracker
 

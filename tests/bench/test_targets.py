@@ -15,7 +15,7 @@ class Tracker:
     now = 0.0
     seen: tuple[list, list] = ([], [])
 
-    def __init__(self, network):
+    def __init__(self, network, *, optimize):
         self.boxes = []
 
     def add(self, frame, box):
