@@ -27,7 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command and its options."""
     parser = subparsers.add_parser("track", help="follow targets through a video or a camera")
     add = parser.add_argument
-    add("source", metavar="SOURCE", help="video file, image folder, camera index or stream URL")
+    add("source", metavar="SOURCE", help="video file, folder, camera index, stream URL or -")
     add(
         "--box",
         action="append",
