@@ -7,7 +7,7 @@ from siamcorr.bench.profile import STAGES, profile_tracker
 from siamcorr.bench.report import plot, table
 from siamcorr.bench.run import Row, run_case
 from siamcorr.bench.summary import LayerRow, SearchSide, TemplateSide, summarize, summary_table
-from siamcorr.bench.targets import time_targets
+from siamcorr.bench.targets import time_lost, time_targets
 
 __all__ = [
     "STAGES",
@@ -27,5 +27,6 @@ __all__ = [
     "summarize",
     "summary_table",
     "table",
+    "time_lost",
     "time_targets",
 ]

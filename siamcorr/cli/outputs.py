@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
+from siamcorr.media.sinks import CRF
 from siamcorr.viewer import Session, View
 
 LONGEST = 5.0  # seconds that a live video stands still where nothing came
@@ -63,6 +64,7 @@ def open_outputs(
     fps: float,
     size: tuple[int, int],
     audio: tuple[str, float] | None = None,
+    crf: int = CRF,
 ) -> Outputs:
     """Open what has a name; the stack closes it.
 
@@ -73,13 +75,14 @@ def open_outputs(
         fps: of the video.
         size: (width, height) of the source's frames, in pixels.
         audio: the file whose sound the video keeps, and the second where it begins.
+        crf: quality of the video, see `VideoSink`.
 
     Raises:
         OSError: it cannot be written.
         ValueError: a suffix that is not known.
     """
     sound, start = audio or (None, 0.0)
-    sink = VideoSink(video, fps, audio_from=sound, start=start) if video else None
+    sink = VideoSink(video, fps, audio_from=sound, start=start, crf=crf) if video else None
     if sink:
         stack.enter_context(sink)
     rows = stack.enter_context(open_table(table, size)) if table else None

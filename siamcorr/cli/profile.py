@@ -5,11 +5,12 @@ import statistics
 
 import torch
 
-from siamcorr.bench import STAGES, profile_tracker, time_targets
+from siamcorr.bench import STAGES, profile_tracker, time_lost, time_targets
 from siamcorr.cli.checks import use_threads
 from siamcorr.cli.device import choose_device
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import SiameseNetwork, build_model, for_inference, preset_names
+from siamcorr.tracking.boxes import Image
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,6 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
     add("--frames", type=int, default=60, metavar="N", help="of a rendered clip (default: 60)")
     add("--targets", type=int, nargs="+", metavar="N", help="instead: what N targets cost, each")
+    add("--lost", action="store_true", help="and what they cost while they are searched for")
     add("--fuse", action=argparse.BooleanOptionalAction, default=True, help="fold the norms")
     add("--compile", action="store_true", help="by torch.compile")
     parser.set_defaults(run=run)
@@ -32,12 +34,16 @@ def run(args: argparse.Namespace) -> int:
     use_threads(args)
     if args.targets is not None and min(args.targets) < 1:
         raise ValueError(f"--targets must be >= 1, got {min(args.targets)}")
+    if args.lost and not args.targets:
+        raise ValueError("--lost needs --targets N: how many are lost")
     if args.compile and not args.fuse:
         raise ValueError("--compile works on the fused network: leave --no-fuse away")
     network = build_model(args.model, args.weights).to(choose_device(args.device))
     if args.fuse:
         network = for_inference(network, compiled=args.compile)
-    if args.targets:
+    if args.lost:
+        _print_lost(network, args.targets, args.frames)
+    elif args.targets:
         _print_targets(network, args.targets, args.frames)
     else:
         _print_stages(network, args.frames)
@@ -46,13 +52,26 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_targets(network: SiameseNetwork, counts: list[int], frames: int) -> None:
     """Medians for each number of targets, all from one run."""
-    clip = [image for image, _ in render_clip(ClipConfig(frames=frames, width=640, height=480))]
-    laps = time_targets(network, clip, sorted({1, *counts}))
+    laps = time_targets(network, _clip(frames), sorted({1, *counts}))
     one = statistics.median(laps[1])
     print(f"{_title(network)}, a frame of 640x480")
     for count, seconds in laps.items():
         median = statistics.median(seconds)
         print(f"  {count:4} targets {median * 1e3:8.2f} ms, {median / one:5.2f} times one target's")
+
+
+def _print_lost(network: SiameseNetwork, counts: list[int], frames: int) -> None:
+    """Medians for each number of targets in sight, and lost; all from one run."""
+    laps = time_lost(network, _clip(frames), sorted({*counts}))
+    print(f"{_title(network)}, a frame of 640x480")
+    for count, both in laps.items():
+        seen, lost = (statistics.median(seconds) * 1e3 for seconds in both)
+        ratio = f"{lost / seen:5.2f} times"
+        print(f"  {count:4} targets {seen:8.2f} ms in sight, {lost:8.2f} ms lost, {ratio}")
+
+
+def _clip(frames: int) -> list[Image]:
+    return [image for image, _ in render_clip(ClipConfig(frames=frames, width=640, height=480))]
 
 
 def _print_stages(network: SiameseNetwork, frames: int) -> None:

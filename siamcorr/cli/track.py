@@ -15,7 +15,9 @@ from siamcorr.cli.outputs import open_outputs, refuse_overwriting
 from siamcorr.cli.reel import Reel, cut_reel
 from siamcorr.cli.stop import StopRequest
 from siamcorr.cli.trackers import DEFAULT, load_network
-from siamcorr.media import Frame, SourceError, Window, display_available, open_source
+from siamcorr.media import Frame, SourceError, VideoSink, Window, display_available, open_source
+from siamcorr.media.av_writer import BEST, WORST
+from siamcorr.media.sinks import CRF
 from siamcorr.models import Network, find_weights, load_preset
 from siamcorr.tracking import Box, MultiTracker, check_box
 from siamcorr.viewer import Session, View
@@ -25,7 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command and its options."""
     parser = subparsers.add_parser("track", help="follow targets through a video or a camera")
     add = parser.add_argument
-    add("source", metavar="SOURCE", help="video file, image folder, camera index or stream URL")
+    add("source", metavar="SOURCE", help="video file, folder, camera index, stream URL or -")
     add(
         "--box",
         action="append",
@@ -41,6 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     recover = "look for a lost target everywhere (default: if the model knows when it is lost)"
     add("--recover", action=argparse.BooleanOptionalAction, help=recover)
     add("--output", metavar="OUT.mp4", help="write the video with the boxes drawn")
+    add("--crf", type=int, default=CRF, metavar="N", help=f"its quality, 1..51 (default: {CRF})")
     add("--boxes", metavar="OUT", help="table: .csv, .jsonl, .json (COCO) or .txt (MOT challenge)")
     add("--show", action=argparse.BooleanOptionalAction, help="default: where there is a display")
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         _mark(args, session, reel, view)
         plain = args.speed == 1 and not source.live and Path(args.source).is_file()
         audio = (args.source, reel.first.time) if plain else None
-        outputs = open_outputs(stack, args.output, args.boxes, reel.fps, reel.size, audio)
+        outputs = open_outputs(stack, args.output, args.boxes, reel.fps, reel.size, audio, args.crf)
         outputs = replace(outputs, view=view, shrink=reel.shrink, live=source.live)
         if view is None and args.show is None:
             print("siamcorr: no display, going on without a window", file=sys.stderr)
@@ -84,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
             count += 1
             if stop.asked or not go_on:
                 break
-    if outputs.video and outputs.video.notice and "has no sound" not in outputs.video.notice:
-        print(f"siamcorr: {outputs.video.notice}", file=sys.stderr)
+    _print_notices(outputs.video)
     _report(args, reel, count, stop.asked or not go_on)
     return 130 if stop.asked else 0
 
@@ -94,6 +96,8 @@ def _check(args: argparse.Namespace) -> None:
     check_counts(args, "max_frames", "every", "resize")
     if not 0 < args.speed <= 100:
         raise ValueError(f"--speed must lie in 0..100, got {args.speed}")
+    if not BEST <= args.crf <= WORST:
+        raise ValueError(f"--crf must lie in {BEST}..{WORST}, got {args.crf}")
 
 
 def _network(args: argparse.Namespace) -> Network:
@@ -131,6 +135,14 @@ def _followed(session: Session, reel: Reel, response: bool) -> Iterator[Frame]:
             bar.set_postfix(score=scores, refresh=False)
             bar.update()
             yield frame
+
+
+def _print_notices(video: VideoSink | None) -> None:
+    """What the video is without, where the person could have it."""
+    if video and video.fallback:
+        print(f"siamcorr: {video.fallback}", file=sys.stderr)
+    if video and video.notice and "has no sound" not in video.notice:
+        print(f"siamcorr: {video.notice}", file=sys.stderr)
 
 
 def _report(args: argparse.Namespace, reel: Reel, count: int, stopped: bool) -> None:

@@ -75,6 +75,8 @@ def _command(
     streams = f"-map 0:v:0 -map 1:a:0 -map_chapters -1 -c:v copy -c:a {codec} -copypriorss:a 0"
     inputs = ["-i", _url(video), *section.split(), "-i", _url(source)]
     form = ["-abort_on", "empty_output_stream", "-f", CONTAINERS[video.suffix.lower()]]
+    if video.suffix.lower() != ".mkv":  # what a browser shows while it is still being loaded
+        form = ["-movflags", "+faststart", *form]
     return [*inputs, *streams.split(), *form, _url(partial)]
 
 

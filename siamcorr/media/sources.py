@@ -19,6 +19,7 @@ from siamcorr.media.captures import open_capture, plausible
 from siamcorr.media.frames import Frame, SourceError
 from siamcorr.media.live import LiveSource
 from siamcorr.media.reconnecting import Patience
+from siamcorr.media.standard_input import open_standard_input
 from siamcorr.media.stored import ImageFolder, VideoFile
 
 STREAM, CAMERA = Patience(), Patience(total=8.0)
@@ -56,7 +57,8 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
     a file.
 
     Args:
-        source: a video file, a folder of images, a camera index ("0") or a stream URL.
+        source: a video file, a folder of images, a camera index ("0"), a stream URL, or "-" for
+            a video from standard input, which is read to its end first.
         start: frames to leave out at the beginning.
         patience: with a live source that breaks off; `STREAM` or `CAMERA` if not given.
 
@@ -66,6 +68,8 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
     text = str(source)
     if start < 0:
         raise SourceError(f"start must be >= 0, got {start}")
+    if text == "-":
+        return open_standard_input(lambda name, path: _open_file(name, path, start))
     if Path(text).is_dir():
         return ImageFolder(Path(text), start)
     camera = text.isdecimal() and not Path(text).exists()
@@ -88,6 +92,8 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
 
 def _open_file(name: str, path: Path, start: int) -> Source:
     """A video file: by PyAV, and by OpenCV where that is not installed or cannot read it."""
+    if path.is_fifo():  # opening it would wait for whoever writes, for ever if nobody does
+        raise SourceError(f"{name}: is a pipe; send it into standard input, with - as the source")
     with path.open("rb"):
         pass  # what the system has against it is said in its words
     try:

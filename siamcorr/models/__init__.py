@@ -15,6 +15,7 @@ from siamcorr.models.inference import for_inference
 from siamcorr.models.parts import assemble
 from siamcorr.models.presets import Preset, load_preset, preset_names
 from siamcorr.models.siamese import Network, SiameseNetwork, Template
+from siamcorr.models.speed import fast_copy
 
 __all__ = [
     "Checkpoint",
@@ -27,6 +28,7 @@ __all__ = [
     "cache_dir",
     "convert",
     "download",
+    "fast_copy",
     "find_weights",
     "for_inference",
     "keep_freed_memory",

@@ -15,8 +15,8 @@ def keep_freed_memory() -> bool:
     and the system clears every page of the next ones: a fifth of a frame's time on the CPU with
     one target, a half with many.
 
-    It holds for the whole process, whose memory then stays at its highest. So no other function
-    of the library does it; a program may, at its start, and siamcorr's commands do.
+    It holds for the whole process, whose memory then stays at its highest. siamcorr's commands do
+    it at their start, and so does the first tracker that is made, unless `optimize=False`.
 
     Returns:
         Whether the C library knows how: glibc does, so that on Linux the answer is mostly yes.

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siamcorr.models import Network, Template
+from siamcorr.models import Network, Template, fast_copy
 from siamcorr.tracking.boxes import Image
 from siamcorr.tracking.crops import Color, Crop
 from siamcorr.tracking.decoding import Map
@@ -19,10 +19,13 @@ class Matcher:
     """A network, and the recipe for what it is shown and how its maps are read; for any target.
 
     Args:
-        model: what `siamcorr.Tracker` takes; it is set to eval mode, if it knows modes.
+        model: what `siamcorr.Tracker` takes.
+        optimize: run a fused copy of an ordinary network; else it is set to eval mode.
     """
 
-    def __init__(self, model: Network) -> None:
+    def __init__(self, model: Network, optimize: bool = True) -> None:
+        if optimize:
+            model = fast_copy(model)
         if isinstance(model, nn.Module):
             model.eval()
         self.model, self.recipe = model, recipe_of(model.preset)

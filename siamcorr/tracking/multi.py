@@ -32,6 +32,7 @@ class MultiTracker:
     Args:
         model: what `Tracker` takes.
         recover: search the frame for targets that are lost, as `Tracker` does.
+        optimize: run a fused copy of an ordinary network, as `Tracker` does.
 
     Raises:
         ValueError: recover, and the preset does not say what score is a loss.
@@ -46,8 +47,8 @@ class MultiTracker:
         True
     """
 
-    def __init__(self, model: Network, *, recover: bool = False) -> None:
-        self.matcher = Matcher(model)
+    def __init__(self, model: Network, *, recover: bool = False, optimize: bool = True) -> None:
+        self.matcher = Matcher(model, optimize)
         self.model, self.recipe = model, self.matcher.recipe
         self.recover = recover
         if recover:

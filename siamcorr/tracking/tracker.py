@@ -22,15 +22,18 @@ from siamcorr.tracking.searching import budget, search
 class Tracker:
     """Follow one target with a Siamese network.
 
-    Frames are (H, W, 3) uint8 RGB, boxes (x, y, w, h) in float pixels, 0-based. The network is
-    set to eval mode and otherwise left alone: many trackers may share it. How its maps are read
-    is the recipe's, by the network's preset.
+    Frames are (H, W, 3) uint8 RGB, boxes (x, y, w, h) in float pixels, 0-based. How the network's
+    maps are read is the recipe's, by its preset. Many trackers may share one from
+    `for_inference`; of an ordinary one each makes a copy. From the first tracker on the process
+    keeps the memory that it frees, see `siamcorr.models.keep_freed_memory`.
 
     Args:
-        model: see `siamcorr.models.build_model`, and `for_inference` for a faster one; it runs on
-            the device where its weights are.
+        model: see `siamcorr.models.build_model`; it runs on the device where its weights are.
         recover: search the frame for a target that is lost, see `siamcorr.tracking.recovery`;
             else it is looked for where the last box is, as benchmarks of short-term trackers ask.
+        optimize: run a fused copy of an ordinary network, see `siamcorr.models.for_inference`.
+            The network itself stays as it is: no gradient comes from the copy, and weights that
+            are changed later do not reach it. False runs the network itself, in eval mode.
 
     Raises:
         ValueError: recover, and the preset does not say what score is a loss.
@@ -45,8 +48,8 @@ class Tracker:
         4
     """
 
-    def __init__(self, model: Network, *, recover: bool = False) -> None:
-        self.matcher = Matcher(model)
+    def __init__(self, model: Network, *, recover: bool = False, optimize: bool = True) -> None:
+        self.matcher = Matcher(model, optimize)
         self.model, self.recipe = model, self.matcher.recipe
         self.recover = recover
         if recover:

@@ -96,7 +96,7 @@ def mean_overlaps(network: Network, clips: Iterable[Clip]) -> dict[str, float]:
 
 
 def _mean_overlap(network: Network, clip: Clip) -> float:
-    tracker = Tracker(network)
+    tracker = Tracker(network, optimize=False)
     start = clip.boxes[0]
     if start is None:
         raise ValueError(f"{clip.name}: the first frame has no box")

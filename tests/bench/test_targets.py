@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siamcorr import build_model
-from siamcorr.bench import targets, time_targets
+from siamcorr.bench import targets, time_lost, time_targets
 
 FRAMES = [np.full((120, 160, 3), value, np.uint8) for value in range(6)]
 
@@ -15,7 +15,7 @@ class Tracker:
     now = 0.0
     seen: tuple[list, list] = ([], [])
 
-    def __init__(self, network):
+    def __init__(self, network, *, optimize):
         self.boxes = []
 
     def add(self, frame, box):
@@ -64,3 +64,36 @@ def test_a_real_tracker():
 def test_errors(frames, counts, text):
     with pytest.raises(ValueError, match=text):
         time_targets(None, frames, counts)
+
+
+TEXTURED = [
+    np.random.default_rng(seed).integers(0, 255, (120, 160, 3), np.uint8) for seed in range(16)
+]
+
+
+def test_in_sight_none_is_searched_for_and_lost_all_are(monkeypatch):
+    """Whatever the network says, here one with random weights."""
+    seen, real = [], targets.MultiTracker
+
+    class Watched(real):
+        def update(self, frame):
+            results = super().update(frame)
+            searching = sum(one.searching for one in self._followed.values())
+            seen.append((bool(frame.any()), len(results), searching))
+            return results
+
+    monkeypatch.setattr(targets, "MultiTracker", Watched)
+    laps = time_lost(build_model("nanotrack-v2"), TEXTURED, [3, 2], warm=1)
+    assert {count: tuple(map(len, both)) for count, both in laps.items()} == {3: (9, 9), 2: (9, 9)}
+    assert all(lap > 0 for both in laps.values() for part in both for lap in part)
+    assert {row for row in seen if row[0]} == {(True, 3, 0), (True, 2, 0)}
+    counted = [row for row in seen if not row[0]][-18:]
+    assert counted == [(False, 3, 3), (False, 2, 2)] * 9
+
+
+def test_errors_of_the_lost():
+    network = build_model("nanotrack-v2")
+    with pytest.raises(ValueError, match="10 frames at least, got 6"):
+        time_lost(network, FRAMES, [1])
+    with pytest.raises(ValueError, match="lost_below > 0, siamfc-alexnet has none"):
+        time_lost(build_model("siamfc-alexnet"), TEXTURED, [1])

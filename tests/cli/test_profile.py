@@ -107,3 +107,20 @@ def test_targets(monkeypatch, capsys):
     ]
     assert main(["profile", "nanotrack-v2", "--targets", "0"]) == 2
     assert capsys.readouterr().err == "siamcorr: --targets must be >= 1, got 0\n"
+
+
+def test_lost(monkeypatch, capsys):
+    def time_lost(network, frames, counts):
+        assert (frames[0].shape, len(frames)) == ((480, 640, 3), 15)
+        return {count: ([0.001 * count, 0.9, 0.001], [0.002 * count] * 3) for count in counts}
+
+    monkeypatch.setattr(profile, "time_lost", time_lost)
+    assert run("--targets", "32", "8", "--lost", "--frames", "15") == 0
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.endswith("threads, a frame of 640x480")
+    assert rows == [
+        "     8 targets     8.00 ms in sight,    16.00 ms lost,  2.00 times",
+        "    32 targets    32.00 ms in sight,    64.00 ms lost,  2.00 times",
+    ]
+    assert run("--lost") == 2
+    assert capsys.readouterr().err == "siamcorr: --lost needs --targets N: how many are lost\n"

@@ -1,9 +1,11 @@
 """`siamcorr track`: what is told of its files, and that each is what its name says."""
 
+from pathlib import Path
+
 import pytest
 from cli.conftest import BOX, run, said
 
-from siamcorr.media import VideoSink, audio, open_source
+from siamcorr.media import VideoSink, audio, open_source, sinks
 
 
 def test_video_that_ends_early_is_told(clip, random_weights, tmp_path, capsys):
@@ -55,3 +57,40 @@ def test_a_silent_source_in_an_avi_is_no_loss(clip, random_weights, tmp_path, ca
     given = ["--box", BOX, "--weights", random_weights, "--no-show"]
     assert run(clip, *given, "--output", tmp_path / "out.avi") == 0
     assert said(capsys.readouterr().err) == []
+
+
+def test_the_quality_of_the_video(clip, random_weights, tmp_path, capsys):
+    given = ["--box", BOX, "--weights", random_weights, "--no-show"]
+    sizes = []
+    for crf in (5, 45):
+        path = tmp_path / f"{crf}.mp4"
+        assert run(clip, *given, "--output", path, "--crf", crf) == 0
+        sizes.append(path.stat().st_size)
+    assert sizes[0] > 2 * sizes[1]
+    capsys.readouterr()
+    path = tmp_path / "none.mp4"
+    assert run(clip, *given, "--output", path, "--crf", 52) == 2
+    assert capsys.readouterr().err == "siamcorr: --crf must lie in 1..51, got 52\n"
+    assert not path.exists()
+
+
+def test_a_video_that_browsers_do_not_play_is_told(
+    clip, random_weights, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(sinks, "can_write_h264", lambda: False)
+    given = ["--box", BOX, "--weights", random_weights, "--no-show"]
+    path = tmp_path / "out.mp4"
+    assert run(clip, *given, "--output", path) == 0
+    (line,) = said(capsys.readouterr().err)
+    assert line.startswith(f"siamcorr: {path}: MPEG-4 Part 2, which browsers do not play; ")
+    assert run(clip, *given, "--output", tmp_path / "out.avi") == 0
+    assert said(capsys.readouterr().err) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_one_line(clip, random_weights, tmp_path, capsys):
+    path = tmp_path / "out.mp4"
+    path.symlink_to("/dev/full")
+    given = ["--box", BOX, "--weights", random_weights, "--no-show", "--output", path]
+    assert run(clip, *given) == 2
+    assert said(capsys.readouterr().err) == [f"siamcorr: {path}: No space left on device"]

@@ -83,7 +83,7 @@ def test_one_forward_a_frame(model, monkeypatch):
 def test_many_go_in_parts(name, count, batches, monkeypatch):
     """On the CPU; where a pyramid or a template is parted, each crop still meets its own."""
     model, boxes = build_model(name, pretrained=name == "siamcorr-lite"), (BOXES * 12)[:count]
-    tracker, calls = MultiTracker(model), []
+    tracker, calls = MultiTracker(model, optimize=False), []
     numbers = [tracker.add(FRAMES[0], box) for box in boxes]
     search = model.search
     monkeypatch.setattr(model, "search", lambda x, z: calls.append(len(x)) or search(x, z))
@@ -99,7 +99,7 @@ def test_lost_targets_search_wider(model, monkeypatch):
     long_term = replace(model.preset.recipe.long_term, search_size=383, below=0.5)
     recipe = replace(model.preset.recipe, long_term=long_term)
     monkeypatch.setattr(model, "preset", replace(model.preset, recipe=recipe))
-    tracker = MultiTracker(model)
+    tracker = MultiTracker(model, optimize=False)
     numbers = [tracker.add(FRAMES[0], box) for box in BOXES]
     one = tracker._followed[numbers[1]]
     tracker._followed[numbers[1]] = replace(one, target=replace(one.target, lost=True))

@@ -21,7 +21,7 @@ class PerfectTracker(Tracker):
     truth: tuple[float, float, float, float]
 
     def __init__(self, model):
-        super().__init__(model)
+        super().__init__(model, optimize=False)
         self.matcher.tensor = partial(self.seen, self.matcher.tensor)
 
     def seen(self, tensor, crops):
