@@ -35,6 +35,7 @@ from siamcorr.layers.necks import (
     fuse_levels,
 )
 from siamcorr.layers.padding import same_pad
+from siamcorr.layers.pointwise import PointwiseConv2d, use_pointwise
 from siamcorr.layers.receptive_field import Field, receptive_fields
 from siamcorr.layers.search_space import BLOCKS, FactorizedReduce, Identity, Zero, make_block
 from siamcorr.layers.separable import DepthwiseConv2d, SeparableConv2d
@@ -70,6 +71,7 @@ __all__ = [
     "PixelwiseCorrelation",
     "PixelwiseDepthwiseHead",
     "PixelwiseHead",
+    "PointwiseConv2d",
     "Prediction",
     "ReLUConvBN",
     "SepConv",
@@ -89,5 +91,6 @@ __all__ = [
     "receptive_fields",
     "same_pad",
     "use_native",
+    "use_pointwise",
     "use_winograd",
 ]

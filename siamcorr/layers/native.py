@@ -26,14 +26,14 @@ ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.Hardswish: "hardswish",
 }
 FUNCTIONS = {"relu": F.relu, "relu6": F.relu6, "hardswish": F.hardswish}
-CELLS = 50  # of an image for each of the filter: of larger images, reading is all that counts
+LARGEST = 2**19  # numbers: what lies in memory, and in no cache, F.conv2d reads faster
 KEPT = 64  # shapes that a layer remembers
 
 
 class NativeDepthwiseConv2d(nn.Module):
     """A depthwise convolution that was an nn.Conv2d or `DepthwiseConv2d`, for inference.
 
-    Equal to it to rounding. Large images, for which F.conv2d is the faster, go to that, and so does
+    Equal to it to rounding. Large batches, for which F.conv2d is faster, go to that, and so does
     what the kernels cannot do: gradients, autocast, a trace, an export, another device.
 
     Shapes: as the convolution has them, (B, C, H, W) -> (B, C, H', W'); the memory order of the
@@ -114,9 +114,8 @@ class NativeDepthwiseConv2d(nn.Module):
 
     def _fits(self, features: Tensor) -> bool:
         """Whether the kernels take features and gain; F.conv2d says what is wrong otherwise."""
-        height, width = features.shape[2:]
         return (
-            height * width <= CELLS * self.weight.shape[2] * self.weight.shape[3]
+            features.numel() <= LARGEST
             and kernels.available(self.weight.device.type)
             and features.shape[1] == len(self.weight)
             and features.dtype == self.weight.dtype

@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from siamcorr.layers import fuse, use_native, use_winograd
+from siamcorr.layers import fuse, use_native, use_pointwise, use_winograd
 from siamcorr.models.siamese import SiameseNetwork
 
 # Convolutions over few channels at full resolution lose by it, all others gain.
@@ -21,10 +21,10 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
     """A copy with norms folded in, channels last where it helps, and no gradients.
 
     On the CPU wide 3x3 convolutions are computed by Winograd's minimal filtering, which takes
-    four times the memory for their weights, depthwise ones and the activation behind them by our
-    C++ kernels where those were built, and the first layers of small backbones take a large
-    batch in parts. Its maps equal the network's to 1e-5; it can be neither trained nor saved
-    under the published keys.
+    four times the memory for their weights, 1x1 ones as matrix products, depthwise ones and the
+    activation behind them by our C++ kernels where those were built, and the first layers of
+    small backbones take a large batch in parts. Its maps equal the network's to 1e-5; it can be
+    neither trained nor saved under the published keys.
 
     Args:
         network: any; it is not changed.
@@ -50,7 +50,7 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
     if backbone not in CHANNELS_FIRST:
         fast = fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if network.device.type == "cpu" and not compiled:
-        fast = use_native(fast)
+        fast = use_pointwise(use_native(fast))
     if compiled:
         for part in (fast.backbone, fast.neck, cast("nn.Module", fast.head)):
             if part is not None:

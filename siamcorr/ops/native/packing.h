@@ -29,7 +29,11 @@ template <>
 
 template <class E, class T>
 INLINE void copy_row(const E* from, int64_t step, T* to, int64_t count) {
-    if (step == 1)
+    if (step == 1 && sizeof(E) == sizeof(T) && count >= LANES<T>) {
+        const T* cells = (const T*)from;
+        for (int64_t c = 0; c < count - LANES<T>; c += LANES<T>) store(to + c, load(cells + c));
+        store(to + count - LANES<T>, load(cells + count - LANES<T>));  // over the one before it
+    } else if (step == 1)
         for (int64_t c = 0; c < count; c++) to[c] = widen(from[c]);
     else
         for (int64_t c = 0; c < count; c++) to[c] = widen(from[c * step]);
@@ -100,21 +104,13 @@ void pack_vectors(const Job& job, const E* z, T* to) {
     }
 }
 
-// Neighbouring channels of a plane, `lanes` of them: cell after cell, padded with zeros.
-template <class E, class T>
-void pack_channels(const E* from, int64_t rows, int64_t columns, int64_t row_step,
-                   int64_t column_step, int64_t lane_step, int64_t lanes, T* to) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++, to += LANES<T>) {
-            copy_row(from + r * row_step + c * column_step, lane_step, to, lanes);
-            for (int64_t l = lanes; l < LANES<T>; l++) to[l] = 0;
-        }
-}
-
 // The sums of a plane as they are stored: with bias and activation, in the tensor's own type.
 template <class E, class T>
 void write_row(const T* from, E* to, int64_t count, T bias, int64_t activation) {
-    for (int64_t c = 0; c < count; c++) narrow(activate(from[c] + bias, activation), to + c);
+    int64_t c = 0;
+    for (; c + LANES<T> <= count; c += LANES<T>)
+        store_as<T>(activate(load(from + c) + bias, activation), to + c);
+    for (; c < count; c++) narrow(activate(from[c] + bias, activation), to + c);
 }
 
 }  // namespace

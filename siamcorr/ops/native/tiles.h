@@ -122,28 +122,4 @@ constexpr ProductsTile<T> PRODUCTS_TILES[3][4] = {
      products_tile<T, 3, 4>},
 };
 
-// J neighbouring response cells of as many channels as a vector has lanes.
-template <class T, int J>
-void channels_tile(const T* x, int64_t j_step, int64_t u_step, int64_t v_step, const T* z,
-                   int64_t z_u, int64_t z_v, int64_t h, int64_t w, T* to) {
-    Vec<T> sums[J] = {};
-    for (int64_t u = 0; u < h; u++)
-        for (int64_t v = 0; v < w; v++) {
-            Vec<T> factor = load(z + u * z_u + v * z_v);
-            const T* cell = x + u * u_step + v * v_step;
-#pragma GCC unroll 8
-            for (int j = 0; j < J; j++) sums[j] += load(cell + j * j_step) * factor;
-        }
-#pragma GCC unroll 8
-    for (int j = 0; j < J; j++) store(to + j * LANES<T>, sums[j]);
-}
-
-template <class T>
-using ChannelsTile = void (*)(const T*, int64_t, int64_t, int64_t, const T*, int64_t, int64_t,
-                              int64_t, int64_t, T*);
-template <class T>
-constexpr ChannelsTile<T> CHANNELS_TILES[8] = {
-    channels_tile<T, 1>, channels_tile<T, 2>, channels_tile<T, 3>, channels_tile<T, 4>,
-    channels_tile<T, 5>, channels_tile<T, 6>, channels_tile<T, 7>, channels_tile<T, 8>};
-
 }  // namespace

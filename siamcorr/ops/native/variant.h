@@ -2,6 +2,7 @@
 //
 // Included once by each of the variants' files, which says VECTOR_BYTES, MOST_H and MOST_R.
 #pragma once
+#include "channels.h"
 #include "planes.h"
 
 namespace {
@@ -20,24 +21,21 @@ INLINE int64_t stretches(const Job& job) {
     return job.channels_last || possible < 2 ? 1 : least(wanted, possible);
 }
 
-template <class T>
-int64_t channel_blocks(const Job& job) {
-    return (job.count[2] + LANES<T> - 1) / LANES<T>;
-}
+// A channels_last response is cut into bands of rows, and these into groups of channels where
+// there are few.
+INLINE int64_t row_bands(const Job& job) { return job.out_size[0] < 16 ? 1 : job.out_size[0] / 8; }
 
-// Bands of rows that a channels_last response is cut into.
 template <class T>
-int64_t row_bands(const Job& job) {
-    int64_t tasks = job.count[0] * job.count[1] * channel_blocks<T>(job);
-    int64_t wanted = tasks ? (MANY + tasks - 1) / tasks : 1;
-    int64_t possible = job.out_size[0] / 8;
-    return possible < 1 ? 1 : least(wanted, possible);
+int64_t channel_groups(const Job& job) {
+    int64_t bands = job.count[0] * job.count[1] * row_bands(job);
+    int64_t blocks = (job.count[2] + MOST_K * LANES<T> - 1) / (MOST_K * LANES<T>);
+    return bands ? least((MANY + bands - 1) / bands, blocks) : 1;
 }
 
 template <class T>
 int64_t typed_tasks(const Job& job) {
     if (!job.channels_last) return job.planes() * stretches(job);
-    return job.count[0] * job.count[1] * channel_blocks<T>(job) * row_bands<T>(job);
+    return job.count[0] * job.count[1] * row_bands(job) * channel_groups<T>(job);
 }
 
 template <class T>
@@ -47,29 +45,42 @@ int64_t typed_scratch(const Job& job) {
 }
 
 template <class E, class T>
+void run_channels(const Job& job, const E* x, const E* z, const E* bias, E* out, int64_t task,
+                  T* scratch) {
+    constexpr int64_t most = MOST_K * LANES<T>;
+    int64_t groups = channel_groups<T>(job), bands = row_bands(job), rows = job.out_size[0];
+    int64_t group = task % groups, band = task / groups % bands, n = task / groups / bands;
+    int64_t n0 = n / job.count[1], n1 = n % job.count[1], C = job.count[2];
+    int64_t blocks = (C + most - 1) / most;
+    channels_band<E, T>(job, x + n0 * job.x_step[0] + n1 * job.x_step[1],
+                        z + n0 * job.z_step[0] + n1 * job.z_step[1],
+                        group * blocks / groups * most,
+                        least((group + 1) * blocks / groups * most, C), band * rows / bands,
+                        (band + 1) * rows / bands, out + n * job.out_cells() * C, bias, scratch);
+}
+
+template <class E, class T>
+void run_plane(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
+               int64_t task, T* scratch) {
+    int64_t cuts = stretches(job), cut = task % cuts, plane = task / cuts;
+    int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
+    int64_t n0 = plane / job.count[2] / job.count[1];
+    auto function = by_products(job, LANES<T>) ? products_plane<E, T> : columns_plane<E, T>;
+    function(job, x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2],
+             z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2],
+             cut * job.count[3] / cuts, (cut + 1) * job.count[3] / cuts,
+             out + plane * job.out_cells(), cuts > 1 ? parts + task * job.out_cells() : nullptr,
+             bias ? widen(bias[n2]) : T(0), scratch);
+}
+
+template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
-    int64_t cuts = job.channels_last ? row_bands<T>(job) : stretches(job);
-    int64_t across = job.channels_last ? channel_blocks<T>(job) : job.count[2];
-    for (int64_t task = first; task < last; task++) {
-        int64_t cut = task % cuts, plane = task / cuts;
-        int64_t n2 = plane % across, n1 = plane / across % job.count[1];
-        int64_t n0 = plane / across / job.count[1];
-        if (job.channels_last) n2 *= LANES<T>;
-        const E* from = x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2];
-        const E* cells = z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2];
-        if (job.channels_last) {
-            E* to = out + (n0 * job.count[1] + n1) * job.out_cells() * job.count[2] + n2;
-            int64_t lanes = least(LANES<T>, job.count[2] - n2), rows = job.out_size[0];
-            channels_band<E, T>(job, from, cells, lanes, cut * rows / cuts,
-                                (cut + 1) * rows / cuts, to, bias ? bias + n2 : nullptr, scratch);
-            continue;
-        }
-        auto function = by_products(job, LANES<T>) ? products_plane<E, T> : columns_plane<E, T>;
-        T* part = cuts > 1 ? parts + task * job.out_cells() : nullptr;
-        function(job, from, cells, cut * job.count[3] / cuts, (cut + 1) * job.count[3] / cuts,
-                 out + plane * job.out_cells(), part, bias ? widen(bias[n2]) : T(0), scratch);
-    }
+    for (int64_t task = first; task < last; task++)
+        if (job.channels_last)
+            run_channels<E, T>(job, x, z, bias, out, task, scratch);
+        else
+            run_plane<E, T>(job, x, z, bias, out, parts, task, scratch);
 }
 
 template <class E, class T>

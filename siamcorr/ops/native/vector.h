@@ -83,16 +83,29 @@ INLINE void narrow(float value, Half* to) {
     to->bits = (uint16_t)(sign | (rest >= 0x47800000 ? large : rest < 0x38800000 ? small : normal));
 }
 
-template <class T>
-INLINE T activate(T value, int64_t kind) {
+// Of a number, or of each of a vector. What is no number stays none: it compares as false.
+template <class V>
+INLINE V activate(V value, int64_t kind) {
+    V zero = {}, six = zero + 6;
     if (kind == NONE) return value;
     if (kind == HARDSWISH) {
-        T gate = value + 3;
-        gate = gate < 0 ? 0 : gate;  // as a comparison: what is no number stays none
-        return value * (gate > 6 ? 6 : gate) / 6;
+        V gate = value + 3;
+        gate = gate < zero ? zero : gate;
+        return value * (gate > six ? six : gate) / 6;
     }
-    value = value < 0 ? 0 : value;
-    return kind == RELU6 && value > 6 ? 6 : value;
+    value = value < zero ? zero : value;
+    return kind == RELU6 ? (value > six ? six : value) : value;
+}
+
+// A vector in the type that its tensor has; the first `lanes` of it.
+template <class T, class E>
+INLINE void store_as(Vec<T> value, E* to, int64_t lanes = LANES<T>) {
+    T each[LANES<T>];
+    store(each, value);
+    if (lanes == LANES<T>)
+        for (int64_t l = 0; l < LANES<T>; l++) narrow(each[l], to + l);
+    else
+        for (int64_t l = 0; l < lanes; l++) narrow(each[l], to + l);
 }
 
 INLINE int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
