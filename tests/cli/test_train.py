@@ -241,7 +241,7 @@ def test_marks_that_do_not_fit(content, text, tmp_path):
 class FakeTracker:
     """Finds whatever stands in the frame."""
 
-    def __init__(self, network):
+    def __init__(self, network, optimize=True):
         self.started = None
 
     def init(self, frame, box):
