@@ -40,12 +40,16 @@ class Stock:
 
     def any(self, rng: np.random.Generator) -> NDArray[Any]:
         """A picture by chance: (H, W, 3) uint8 RGB."""
+        frames = self.shot(rng)
+        picture: NDArray[Any] = frames[rng.integers(len(frames)) if len(frames) > 1 else 0]
+        return picture
+
+    def shot(self, rng: np.random.Generator) -> NDArray[Any]:
+        """A video, or a single picture, by chance: (N, H, W, 3) uint8 RGB."""
         number = int(rng.integers(VIDEO * len(self.videos) + len(self.images)))
         if number < VIDEO * len(self.videos):
-            frames = self.videos[number // VIDEO]
-            picture: NDArray[Any] = frames[rng.integers(len(frames))]
-            return picture
-        return self.images[number - VIDEO * len(self.videos)]
+            return self.videos[number // VIDEO]
+        return self.images[number - VIDEO * len(self.videos)][None]
 
 
 def find_pictures(places: Sequence[str]) -> set[Path]:

@@ -20,6 +20,7 @@ class DataConfig:
     labelled: share of pairs of sequences with boxes; sequences: folders of those.
     masks: a folder of masks of those sequences' frames, for cut-outs; empty for none.
     stills: share of pairs of photographs with boxes; boxed: a folder of those.
+    anything: share of pairs of any part of `pictures`; only the teacher says what is right in them.
     negative: share of pairs whose template shows another target.
     rivals: share of pairs around another thing in the same frame, where one is known.
     shift: of the target from the middle of the search crop, in pixels, either way.
@@ -28,7 +29,8 @@ class DataConfig:
     clips: rendered for validation. clip_frames: in each.
     choice: folders of sequences to validate by, too.
     marked: a table of boxes in videos to validate by, too; empty for none. videos: their folder.
-    pictures: files and folders of pictures and videos; crops of them teach features.
+    pictures: files and folders of pictures and videos; crops of them teach features, and pairs of
+    anything are of them.
     """
 
     folders: tuple[str, ...]
@@ -41,6 +43,7 @@ class DataConfig:
     masks: str = ""
     stills: float = 0.0
     boxed: str = ""
+    anything: float = 0.0
     negative: float = 0.1
     rivals: float = 0.0
     shift: float = 64.0
@@ -56,9 +59,10 @@ class DataConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
-        shares = (self.scenes, self.photos, self.footage, self.labelled, self.stills)
+        marked = (self.scenes, self.photos, self.footage, self.labelled, self.stills)
+        shares = (*marked, self.anything)
         if min(shares) < 0 or sum(shares) <= 0:
-            names = "scenes, photos, footage, labelled and stills"
+            names = "scenes, photos, footage, labelled, stills and anything"
             raise ValueError(f"{names} must be >= 0, and not all 0")
         if self.shift < 0:
             raise ValueError(f"shift must be >= 0, got {self.shift}")
@@ -82,12 +86,14 @@ class TeacherConfig:
 
     model: its preset. weights: its file; empty looks for it as `siamcorr track` does.
     features: weight of the error of the features. maps: weight of its scores and boxes as targets.
+    always: its maps count in every pair; otherwise in those alone in which it finds what is marked.
     """
 
     model: str
     weights: str = ""
     features: float = 1.0
     maps: float = 1.0
+    always: bool = False
 
     def __post_init__(self) -> None:
         if min(self.features, self.maps) < 0:

@@ -26,7 +26,7 @@ class Losses(NamedTuple):
 
 
 def anchor_free_losses(
-    maps: LiteMaps, box: Tensor, present: Tensor, stride: int, size: int
+    maps: LiteMaps, box: Tensor, present: Tensor, marked: Tensor, stride: int, size: int
 ) -> Losses:
     """Focal loss of the score, generalised IoU of the boxes, cross-entropy of their quality.
 
@@ -37,6 +37,7 @@ def anchor_free_losses(
         maps: from `LiteHead.maps`.
         box: (B, 4) left, top, right, bottom in pixels of the search crop.
         present: (B,) 1 where the target is there at all.
+        marked: (B,) 1 where box and present are known; the others count for nothing.
         stride: pixels from cell to cell.
         size: of the search crop.
 
@@ -45,7 +46,8 @@ def anchor_free_losses(
         arXiv:1902.09630; Tian et al., FCOS, 2019, arXiv:1904.01355.
     """
     points = cell_points(maps.logits.shape[-1], stride, size).to(box)
-    positive, negative = cell_labels(points, box, present)
+    known = marked[:, None, None] > 0
+    positive, negative = (labels & known for labels in cell_labels(points, box, present))
     logits = maps.logits[:, 0].float()
     count = mean_over_processes(positive.sum()).clamp(min=1)
     score = _focal(logits, positive)[positive | negative].sum() / count

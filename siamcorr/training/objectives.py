@@ -70,6 +70,7 @@ class PairObjective(Objective):
         marks: weight of the losses of marked boxes.
         features: weight of the error of the features.
         maps: weight of the teacher's scores and boxes.
+        always: they count in every pair, not only where the teacher finds what is marked.
 
     Raises:
         ValueError: there are no losses for the head.
@@ -82,11 +83,12 @@ class PairObjective(Objective):
         marks: float = 1.0,
         features: float = 0.0,
         maps: float = 0.0,
+        always: bool = False,
     ) -> None:
         super().__init__(network, teacher)
         if not isinstance(network.head, LiteHead):
             raise ValueError(f"{network.preset.name}: its head is not trained, only LiteHead is")
-        self.marks = marks
+        self.marks, self.always = marks, always
         self.weights = {"features": features, "maps": maps}
         self._frozen: list[SiameseNetwork] = []
         if teacher and features:
@@ -109,7 +111,7 @@ class PairObjective(Objective):
             template, search = (backbone.features(image) for image in (pair.template, pair.search))
         maps = head.maps(search, head.template(template))
         stride, size = preset.recipe.stride, preset.crop.search_size
-        marked = anchor_free_losses(maps, pair.box, pair.present, stride, size)
+        marked = anchor_free_losses(maps, pair.box, pair.present, pair.marked, stride, size)
         losses = marked._asdict()
         total = self.marks * marked.total
         for teacher in self._teacher:
@@ -119,25 +121,36 @@ class PairObjective(Objective):
                 losses["features"] = sum(self.imitation(*side) for side in sides) / 2
                 total = total + self.weights["features"] * losses["features"]
             if self.weights["maps"]:
-                losses["taught"] = taught_losses(maps, taught, pair, stride, size)
+                believed = torch.ones_like(pair.present) if self.always else agrees(taught, pair)
+                losses["taught"] = taught_losses(maps, taught, believed, stride, size)
                 total = total + self.weights["maps"] * losses["taught"]
         return losses | {"total": total}
 
 
-def taught_losses(maps: LiteMaps, taught: TaughtPair, pair: Pair, stride: int, size: int) -> Tensor:
-    """The teacher's scores as soft targets, its boxes where it is sure of them.
+def agrees(taught: TaughtPair, pair: Pair) -> Tensor:
+    """Which pairs' targets are there, and are what the teacher finds: (B,) of 1 and 0."""
+    best = taught.score.flatten(1).argmax(dim=1)
+    chosen = taught.boxes.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[:, :, 0]
+    return ((overlaps(chosen, pair.box)[0] > AGREES) & (pair.present > 0)).float()
 
-    Pairs in which the teacher's best box is not the marked one teach nothing; nor do those whose
-    target is not there.
+
+def taught_losses(
+    maps: LiteMaps, taught: TaughtPair, believed: Tensor, stride: int, size: int
+) -> Tensor:
+    """The teacher's scores as soft targets; its boxes, and how well they are met, where it is sure.
+
+    Args:
+        maps: from `LiteHead.maps`.
+        taught: from `Teacher.pair`.
+        believed: (B,) the weight of each pair.
+        stride: pixels from cell to cell.
+        size: of the search crop.
 
     Reference:
         Li et al., Generalized Focal Loss, 2020, arXiv:2006.04388, for the score.
     """
-    points = cell_points(maps.logits.shape[-1], stride, size).to(pair.box)
-    best = taught.score.flatten(1).argmax(dim=1)
-    chosen = taught.boxes.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[:, :, 0]
-    believed = (overlaps(chosen, pair.box)[0] > AGREES) & (pair.present > 0)
-    weight = believed.float()[:, None, None]
+    points = cell_points(maps.logits.shape[-1], stride, size).to(taught.boxes)
+    weight = believed[:, None, None]
     logits, wanted = maps.logits[:, 0].float(), taught.score
     error = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     focused = (wanted - logits.sigmoid()).square() * error * weight
@@ -145,8 +158,12 @@ def taught_losses(maps: LiteMaps, taught: TaughtPair, pair: Pair, stride: int, s
     count = sure.sum().clamp(min=1)
     own = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1).reshape(-1, 4)
     theirs = taught.boxes.permute(0, 2, 3, 1).reshape(-1, 4)
-    giou = overlaps(own, theirs)[1]
-    return focused.sum() / count + ((1 - giou) * sure.flatten()).sum() / count
+    iou, giou = overlaps(own, theirs)
+    quality = F.binary_cross_entropy_with_logits(
+        maps.quality.float().flatten(), iou.detach(), reduction="none"
+    )
+    met = (1 - giou + quality / 2) * sure.flatten()
+    return focused.sum() / count + met.sum() / count
 
 
 def imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
@@ -182,7 +199,8 @@ def make_objective(
     if config.learns == "features":
         return FeatureObjective(network, teacher)
     shares = config.teacher
-    return PairObjective(network, teacher, config.marks, shares.features, shares.maps)
+    weights = config.marks, shares.features, shares.maps
+    return PairObjective(network, teacher, *weights, always=shares.always)
 
 
 def measure_features(

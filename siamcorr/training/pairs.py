@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from siamcorr.data.anything import Anything
 from siamcorr.data.effects import degrade
 from siamcorr.data.footage import Footage
 from siamcorr.data.labelled import Labelled
@@ -35,12 +36,14 @@ class Pair(NamedTuple):
     template: (3, 127, 127) uint8, in the network's colour order. search: (3, 255, 255).
     box: (4,) left, top, right, bottom of the target in the search crop, in pixels.
     present: 1, or 0 where the template shows another target.
+    marked: 1, or 0 where box and present are chance, and only a teacher knows what is right.
     """
 
     template: Tensor
     search: Tensor
     box: Tensor
     present: Tensor
+    marked: Tensor
 
 
 class PairDataset(Dataset[Pair]):
@@ -72,6 +75,9 @@ class PairDataset(Dataset[Pair]):
             self.sources.append((config.labelled, Labelled(found).pair))
         if config.stills > 0:
             self.sources.append((config.stills, Stills(config.boxed).pair))
+        self.unmarked = Anything(config.pictures).pair if config.anything > 0 else None
+        if self.unmarked is not None:
+            self.sources.append((config.anything, self.unmarked))
 
     def __len__(self) -> int:
         return self.count
@@ -79,9 +85,10 @@ class PairDataset(Dataset[Pair]):
     def __getitem__(self, index: int) -> Pair:
         """The pair of a number; numbers beyond the length go on into later epochs."""
         rng = np.random.default_rng([self.seed, index])
-        frames = self._frames(rng)
+        source = self._source(rng)
+        frames = source(rng)
         present = rng.random() >= self.config.negative
-        template_frame = frames[0] if present else self._frames(rng)[0]
+        template_frame = frames[0] if present else self._source(rng)(rng)[0]
         template, _ = self._cut(*template_frame, rng, self.preset.crop.template_size, jitter=False)
         search, box, seen = self._search(frames, rng)
         gray = rng.random() < self.config.gray
@@ -94,13 +101,13 @@ class PairDataset(Dataset[Pair]):
             self._tensor(looked, rng, gray),
             torch.tensor(box, dtype=torch.float32),
             torch.tensor(float(present and seen)),
+            torch.tensor(float(source is not self.unmarked)),
         )
 
-    def _frames(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
-        """Two frames of one target, that of the template and that of the search."""
+    def _source(self, rng: np.random.Generator) -> Source:
+        """What gives two frames of one target, that of the template and that of the search."""
         shares = np.array([share for share, _ in self.sources])
-        source = self.sources[rng.choice(len(shares), p=shares / shares.sum())][1]
-        return source(rng)
+        return self.sources[rng.choice(len(shares), p=shares / shares.sum())][1]
 
     def _scene(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
         scene = Scene(self.library, rng, self.config.scene)

@@ -30,8 +30,9 @@ def random_maps(batch=2, cells=17):
     return LiteMaps(*(part.requires_grad_() for part in (logits, distances, quality)))
 
 
-def losses(maps, box, present):
-    return anchor_free_losses(maps, box, present, STRIDE, SIZE)
+def losses(maps, box, present, marked=None):
+    marked = torch.ones_like(present) if marked is None else marked
+    return anchor_free_losses(maps, box, present, marked, STRIDE, SIZE)
 
 
 @pytest.mark.parametrize(("cells", "stride", "size"), [(17, 16, 255), (16, 16, 255), (25, 8, 287)])

@@ -1,5 +1,6 @@
 """Objectives: what is learnt from whom, and what a teacher that is wrong teaches."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from siamcorr.models import assemble, load_preset
 from siamcorr.training.objectives import (
     FeatureObjective,
     PairObjective,
+    agrees,
     make_objective,
     measure_features,
     taught_losses,
@@ -22,6 +24,9 @@ STUDENT = load_preset("siamcorr-lite")
 BOX = torch.tensor([[96.0, 96.0, 160.0, 160.0]])
 
 
+ONE = torch.ones(1)
+
+
 def student():
     torch.manual_seed(0)
     return assemble(STUDENT)
@@ -32,12 +37,13 @@ def teacher():
     return Teacher(assemble(load_preset("nanotrack-v2")).eval(), STUDENT)
 
 
-def pair(batch=2, present=1.0):
+def pair(batch=2, present=1.0, marked=1.0):
     generator = torch.Generator().manual_seed(0)
     template, search = (
         255 * torch.rand(batch, 3, size, size, generator=generator) for size in (127, 255)
     )
-    return Pair(template, search, BOX.expand(batch, 4), torch.full((batch,), present))
+    box = BOX.expand(batch, 4)
+    return Pair(template, search, box, *(torch.full((batch,), v) for v in (present, marked)))
 
 
 def maps_of(box, logit=0.0):
@@ -64,21 +70,38 @@ def peak(height=0.9):
 def test_score_and_box_of_the_teacher_cost_nothing_once_learnt():
     score = peak()
     maps = maps_of(BOX)
-    learnt = LiteMaps(score.clamp(1e-6, 1).logit()[:, None], *maps[1:])
-    same = taught_losses(learnt, said(BOX, score), pair(1), 16, 255)
+    sure = torch.full((1, 1, 17, 17), 20.0)
+    learnt = LiteMaps(score.clamp(1e-6, 1).logit()[:, None], maps.boxes, sure)
+    same = taught_losses(learnt, said(BOX, score), ONE, 16, 255)
     assert same.item() == pytest.approx(0, abs=1e-5)
-    shifted = taught_losses(
-        learnt, said(BOX + torch.tensor([4.0, 0.0, 4.0, 0.0]), score), pair(1), 16, 255
-    )
-    assert shifted.item() == pytest.approx(0.9 * (1 - 60 / 68), abs=1e-3)
-    assert taught_losses(maps, said(BOX, score), pair(1), 16, 255) > 0.1
+    beside = said(BOX + torch.tensor([4.0, 0.0, 4.0, 0.0]), score)
+    doubtful = learnt._replace(quality=torch.zeros(1, 1, 17, 17))
+    shifted = taught_losses(doubtful, beside, ONE, 16, 255)
+    assert shifted.item() == pytest.approx(0.9 * (1 - 60 / 68 + math.log(2) / 2), abs=1e-3)
+    assert taught_losses(maps, said(BOX, score), ONE, 16, 255) > 0.1
+    assert taught_losses(maps, said(BOX, score), 0 * ONE, 16, 255) == 0
 
 
 @pytest.mark.parametrize("case", ["elsewhere", "absent"])
 def test_a_teacher_who_is_wrong_teaches_nothing(case):
     box = BOX + 80 if case == "elsewhere" else BOX
     shown = pair(1, present=0.0 if case == "absent" else 1.0)
-    assert taught_losses(maps_of(BOX), said(box, peak()), shown, 16, 255) == 0
+    assert agrees(said(box, peak()), shown) == 0
+    assert agrees(said(BOX, peak()), pair(1)) == 1
+
+
+def test_a_teacher_who_is_always_believed():
+    """Pairs that nobody marked cost nothing but what the teacher says of them."""
+    torch.manual_seed(2)
+    network, shown = student(), pair(present=0.0, marked=0.0)
+    losses = [
+        PairObjective(network, teacher(), maps=1.0, always=always)(shown)
+        for always in (False, True)
+    ]
+    assert losses[0]["taught"] == 0
+    assert losses[1]["taught"] > 0
+    assert all(losses[1][name] == 0 for name in ("score", "box", "quality"))
+    torch.testing.assert_close(losses[1]["total"], losses[1]["taught"])
 
 
 def test_total_is_the_weighted_sum():

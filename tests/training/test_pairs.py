@@ -62,12 +62,12 @@ def frames(monkeypatch, undegraded):
     """Instead of scenes, a green rectangle; whoever asks again gets a red one."""
     asked = []
 
-    def both(self, rng):
+    def both(rng):
         asked.append(rng)
         again = len(asked) > 1 and asked[-2] is rng
         return [painted(RED if again else GREEN)] * 2
 
-    monkeypatch.setattr(PairDataset, "_frames", both)
+    monkeypatch.setattr(PairDataset, "_source", lambda self, rng: both)
 
 
 @pytest.mark.parametrize("name", ["siamcorr-lite", "dcfnet"])
@@ -81,7 +81,7 @@ def test_shapes(library, name):
     assert (pair.box.shape, pair.box.dtype) == ((4,), torch.float32)
     assert (pair.present.shape, pair.present.dtype) == ((), torch.float32)
     batch = collate([pair, pair, pair])
-    assert [part.shape[0] for part in batch] == [3] * 4
+    assert [part.shape[0] for part in batch] == [3] * 5
     assert isinstance(batch, pairs.Pair)
 
 
@@ -139,7 +139,8 @@ def test_box_is_where_the_target_of_a_scene_is(tmp_path, preset, undegraded):
     compared = 0
     for index in range(30):
         pair = made[index]
-        views = made._frames(np.random.default_rng([0, index]))  # those that the pair is cut from
+        rng = np.random.default_rng([0, index])
+        views = made._source(rng)(rng)  # those that the pair is cut from
         for (_, (x, y, w, h)), image in zip(views, (pair.template, pair.search), strict=True):
             if not (x >= 0 and y >= 0 and x + w <= 480 and y + h <= 360):
                 continue
@@ -252,7 +253,7 @@ def test_shares_of_each_kind(library, preset, monkeypatch, shares):
     made = dataset(library, preset, config)
     found, known = [], {}
     for index in range(300):
-        (kind, detail), (same, later) = made._frames(np.random.default_rng(index))
+        (kind, detail), (same, later) = made._source(rng := np.random.default_rng(index))(rng)
         assert kind == same
         found.append(kind)
         known.setdefault(kind, []).append((detail, later))
@@ -267,6 +268,17 @@ def test_shares_of_each_kind(library, preset, monkeypatch, shares):
     if "labelled" in known:
         names = ("c/one", "c/two", "d/one", "d/two")
         assert known["labelled"][0][0] == [Path(name) for name in names]
+
+
+def test_pairs_of_anything_are_not_marked(library, preset, tmp_path):
+    path = tmp_path / "pictures" / "one.png"
+    path.parent.mkdir()
+    cv2.imwrite(str(path), photograph(0, 320, 240))
+    config = replace(STILL, photos=1.0, scenes=0.0, anything=1.0, pictures=(str(path.parent),))
+    made = dataset(library, preset, config, count=200)
+    marked = [float(made[index].marked) for index in range(200)]
+    assert {*marked} == {0.0, 1.0}
+    assert np.mean(marked) == pytest.approx(0.5, abs=0.1)
 
 
 def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
@@ -295,7 +307,7 @@ def rivals(monkeypatch, undegraded):
         image, box = painted(GREEN)
         rival = (box[0] - distance, *box[1:])
         frames = [(image, box), (image, box), (image, rival)]
-        monkeypatch.setattr(PairDataset, "_frames", lambda self, rng: frames)
+        monkeypatch.setattr(PairDataset, "_source", lambda self, rng: lambda rng: frames)
 
     return use
 

@@ -50,7 +50,7 @@ class Noise:
         x, y = (16 * torch.randint(-3, 4, (2,), generator=generator)).tolist()
         side = 40.0 + 20 * index  # unequal, so that processes have unequally many positive cells
         box = torch.tensor([80.0 + x, 90.0 + y, 80.0 + x + side, 90.0 + y + side])
-        return Pair(template, search, box, torch.tensor(1.0))
+        return Pair(template, search, box, torch.tensor(1.0), torch.tensor(1.0))
 
 
 def network() -> SiameseNetwork:
