@@ -23,7 +23,6 @@ from siamcorr.ops.methods import METHODS, fft, triton
 from siamcorr.ops.plan import choose
 from siamcorr.ops.torch_versions import (
     autocast_active,
-    exporting,
     legacy_batched,
     transforms_active,
 )
@@ -95,9 +94,7 @@ def compute(first: Tensor, second: Tensor, task: Task) -> Tensor:
         method = "conv"
     if method == "auto":
         method = choose(want, geometry, dtype, kind, seen=kernels.sees(first, second))
-    if method == "triton" and exporting():  # other runtimes have no kernels of ours
-        method = "conv"
-    if method == "native" and kernels.available("cpu"):  # nor has a trace
+    if method == "native" and kernels.available("cpu"):  # a trace has no kernels of ours
         method = "native" if kind != "meta" and kernels.sees(first, second) else "conv"
     function = FUNCTIONS[method, geometry.op, want]
     if dtype in HALF and method != "native" and (kind == "cpu" or method in ("gemm", "fft")):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from siamcorr.ops.contraction import Task, compute, contract, gradients
+from siamcorr.ops.exported import contract_for_export
 from siamcorr.ops.geometry import Geometry, Op, Want
 from siamcorr.ops.torch_versions import exporting, forward_mode_active, transforms_active
 
@@ -19,12 +20,12 @@ from siamcorr.ops.torch_versions import exporting, forward_mode_active, transfor
 def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """What `contract` does, in a graph that torch.compile makes.
 
-    conv has nothing to plan, and is left open. So is all in a graph that leaves for another
-    runtime, and under torch.func and forward-mode derivatives, which know no operators like this.
+    conv has nothing to plan, and is left open. So is all under torch.func and forward-mode
+    derivatives, which know no operators like this.
     """
-    if task.method == "conv" or exporting():
-        return contract(first, second, task)
-    if forward_mode_active() or transforms_active():
+    if exporting():
+        return contract_for_export(first, second, task)
+    if task.method == "conv" or forward_mode_active() or transforms_active():
         return contract(first, second, task)
     return contract_opaque(first, second, task)
 

@@ -1,4 +1,4 @@
-"""Export: the conv form with static groups, the gemm form as what every runtime knows."""
+"""Export: conv as Conv with static groups, all else as what every runtime knows."""
 
 from collections import Counter
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive, xcorr_pixelwise
+from siamcorr.ops.exported import exported_as
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -20,6 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 GEMM_NODES = {"MatMul", "Reshape", "Transpose", "Slice", "Gather", "Add", "Pad"}
+GEMM_NODES |= {"Concat", "Unsqueeze"}
 
 CASES = [
     (xcorr_depthwise, {"method": "conv"}, (2, 4, 3, 2), {"Conv", "Reshape"}, 8),
@@ -72,7 +74,51 @@ def test_onnx(op, options, shape, nodes, groups):
 
 
 @pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
-def test_onnx_of_what_is_chosen(op):
-    """Whatever "auto" takes for a small template, other runtimes know it."""
-    kinds = {node.op_type for node in exported(op, {}, (2, 4, 3, 2)).node}
-    assert kinds <= GEMM_NODES | {"Conv"}
+def test_auto(op):
+    """No Conv, whose weight would be no constant, unless it is asked for."""
+    shape = (2, 4, 3, 2)
+    assert {node.op_type for node in exported(op, {}, shape).node} <= GEMM_NODES
+    with exported_as("conv"):
+        assert "Conv" in {node.op_type for node in exported(op, {}, shape).node}
+        assert {node.op_type for node in exported(op, {"method": "fft"}, shape).node} <= GEMM_NODES
+    with (
+        pytest.raises(ValueError, match="one of auto, matmul, conv, got 'gemm'"),
+        exported_as("gemm"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("correlation", ["matmul", "conv"])
+@pytest.mark.parametrize(
+    ("op", "channels", "options"),
+    [
+        (xcorr_batched, 4, {}),
+        (xcorr_batched, 12, {"dilation": 2, "padding": 1}),
+        (xcorr_depthwise, 4, {"dilation": 2, "padding": 1}),
+    ],
+)
+def test_values_as_without_export(op, channels, options, correlation):
+    """Also for one template for all, and in half precision, which is summed in float32."""
+    generator = torch.Generator().manual_seed(0)
+    search = torch.randn(3, 4, 9, 8, generator=generator)
+    for batch in (1, 3):
+        template = torch.randn(batch, channels, 3, 2, generator=generator)
+        for dtype in (torch.float32, torch.float16):
+            inputs = search.to(dtype), template.to(dtype)
+            with exported_as(correlation):
+                program = torch.export.export(Net(op, options), inputs, strict=False)
+            expected = op(*inputs, **options)
+            found = program.module()(*inputs)
+            assert found.dtype == dtype
+            torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_any_batch():
+    """The graph of two pairs serves five."""
+    batch = torch.export.Dim("batch")
+    for op, channels in ((xcorr_batched, 8), (xcorr_depthwise, 4)):
+        inputs = torch.rand(2, 4, 9, 8), torch.rand(2, channels, 3, 2)
+        shapes = {"search": {0: batch}, "template": {0: batch}}
+        program = torch.export.export(Net(op, {}), inputs, dynamic_shapes=shapes, strict=False)
+        more = torch.rand(5, 4, 9, 8), torch.rand(5, channels, 3, 2)
+        torch.testing.assert_close(program.module()(*more), op(*more))

@@ -9,7 +9,6 @@ template cell leaves the response; a few template rows at a time keep that, and 
 """
 
 from collections.abc import Callable
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,6 @@ from torch import Tensor
 from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods.cutting import Piece, depthwise_pieces, pieces
 from siamcorr.ops.methods.turned import search_gradient, template_gradient
-from siamcorr.ops.torch_versions import exporting
 
 CellSum = Callable[[Tensor, int, int, int], Tensor]
 
@@ -107,14 +105,8 @@ def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tens
 def shifted_sum(stack: Tensor, shift: int, axis: int, step: int, size: int) -> Tensor:
     """Sum over k of stack[k on shift, k*step : k*step + size on axis]; shift goes away.
 
-    One strided view whose last dimension walks along the diagonal; slices and additions when
-    the graph is exported, because that is what other runtimes know.
+    One strided view whose last dimension walks along the diagonal.
     """
-    if exporting():
-        count = stack.shape[shift]
-        behind = axis - (shift < axis)
-        terms = (stack.select(shift, k).narrow(behind, k * step, size) for k in range(count))
-        return reduce(torch.add, terms)
     sizes, strides = list(stack.shape), list(stack.stride())
     sizes[axis] = size
     sizes.append(sizes.pop(shift))

@@ -1,0 +1,83 @@
+"""Correlation in a graph that leaves for another runtime: only what every runtime knows.
+
+Written as a convolution, its weight would be the template, which is no constant of the graph; many
+runtimes refuse that. So unless a convolution is asked for, slices, matrix products and sums are
+left behind. Sizes may be symbols: nothing is cut into pieces, and the batch may change.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from siamcorr.ops.contraction import HALF, Task, contract
+from siamcorr.ops.geometry import Geometry
+
+Correlation = Literal["auto", "matmul", "conv"]
+
+_asked: list[Correlation] = ["auto"]
+
+
+@contextmanager
+def exported_as(correlation: Correlation) -> Iterator[None]:
+    """Say what the operators with method "auto" become in the graphs exported meanwhile.
+
+    Args:
+        correlation: "conv" is Conv, with the template as its weight; "matmul" is MatMul, with
+            slices and sums; "auto" is what every runtime takes, today "matmul".
+
+    Raises:
+        ValueError: another word.
+    """
+    if correlation not in get_args(Correlation):
+        known = ", ".join(get_args(Correlation))
+        raise ValueError(f"correlation must be one of {known}, got {correlation!r}")
+    _asked.append(correlation)
+    try:
+        yield
+    finally:
+        _asked.pop()
+
+
+def contract_for_export(search: Tensor, template: Tensor, task: Task) -> Tensor:
+    """The response, by plain operators; half precision is summed in float32."""
+    if task.method == "conv" or (task.method == "auto" and _asked[-1] == "conv"):
+        return contract(search, template, task._replace(method="conv"))
+    response = _batched if task.geometry.op == "batched" else _depthwise
+    dtype = search.dtype
+    if dtype in HALF:
+        search, template = search.float(), template.float()
+    return response(search, template, task.geometry).to(dtype)
+
+
+def _batched(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, O*C, h, w) -> (B, O, H', W'): `methods.gemm` in one piece."""
+    (_, _, height, width), (count, _, h, w) = geometry.search, geometry.template
+    _, outputs, rows, columns = geometry.response
+    cells = template.reshape(count, outputs, geometry.search[1], h * w)
+    matrix = cells.transpose(2, 3).flatten(1, 2)  # (B or 1, O*h*w, C)
+    d = geometry.dilation
+    y = (matrix @ search.flatten(2)).reshape(-1, outputs * h, w, height, width)
+    y = _shifted_sum([y[:, :, v] for v in range(w)], 3, d, columns)  # (B, O*h, H, W')
+    y = y.reshape(-1, outputs, h, height, columns)
+    return _shifted_sum([y[:, :, u] for u in range(h)], 2, d, rows)
+
+
+def _depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """(B, C, H, W) with (B or 1, C, h, w) -> (B, C, H', W'): a product over v, a sum over u."""
+    (_, channels, height, _), (_, _, h, w) = geometry.search, geometry.template
+    _, _, rows, columns = geometry.response
+    d = geometry.dilation
+    beside = torch.stack([search.narrow(3, v * d, columns) for v in range(w)], 2)
+    y = template @ beside.flatten(3)  # (B, C, h, H*W')
+    y = y.reshape(-1, channels, h, height, columns)
+    return _shifted_sum([y[:, :, u] for u in range(h)], 2, d, rows)
+
+
+def _shifted_sum(layers: list[Tensor], axis: int, step: int, size: int) -> Tensor:
+    """Sum over k of layers[k], from k*step on, size cells of its axis."""
+    moved = (layer.narrow(axis, k * step, size) for k, layer in enumerate(layers))
+    return reduce(torch.add, moved)
