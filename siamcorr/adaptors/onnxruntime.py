@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siamcorr.adaptors.onnx import KEY, export_onnx, graph_paths
+from siamcorr.adaptors.onnx import KEY, ExportOptions, export_onnx, graph_paths
 from siamcorr.layers import Prediction
 from siamcorr.models import Preset, Template, build_model, cache_dir, load_preset
 from siamcorr.models.checkpoints import sha256
@@ -47,14 +47,16 @@ class OnnxNetwork:
         Raises:
             ValueError: more than one image, or one of another size.
         """
-        wanted = tuple(self._template.get_inputs()[0].shape)
+        wanted = (1, *self._template.get_inputs()[0].shape[1:])  # of any batch, one is taken
         if image.shape != wanted:
             got = tuple(image.shape)
             raise ValueError(f"OnnxNetwork: its graph takes a template {wanted}, got {got}")
         return tuple(_run(self._template, [image]))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
-        """Look for templates (batch N or 1) in search images (N, 3, H, W), in graph-sized steps.
+        """Look for templates (batch N or 1) in search images (N, 3, H, W).
+
+        A graph of any batch runs once; one of a fixed batch in steps of that.
 
         Raises:
             ValueError: images of a size that was not exported, or a number that does not divide;
@@ -64,7 +66,9 @@ class OnnxNetwork:
         if size not in self._search:
             raise ValueError(f"OnnxNetwork: no graph for {size} pixels, only {[*self._search]}")
         graph = self._search[size]
-        count = int(graph.get_inputs()[0].shape[0])
+        first_side = graph.get_inputs()[0].shape[0]
+        any_batch = not isinstance(first_side, int)  # it has a name instead
+        count = max(1, len(image)) if any_batch else first_side
         if len(image) % count:
             raise ValueError(f"OnnxNetwork: {len(image)} images, its graph takes {count} a target")
         batches = {len(part) for part in template}
@@ -76,6 +80,8 @@ class OnnxNetwork:
         maps = [[torch.empty(0, *out.shape[1:]) for out in graph.get_outputs()]]
         for first in range(0, len(image), count):
             rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
+            if any_batch:
+                rows = [part.expand(count, *part.shape[1:]) for part in template]
             maps.append(_run(graph, [image[first : first + count], *rows]))
         logits, boxes = (torch.cat(parts) for parts in zip(*maps, strict=True))
         return Prediction(logits, boxes)
@@ -97,7 +103,8 @@ def onnx_network(name: str, weights: Path) -> OnnxNetwork:
     path = cache_dir() / f"{preset.name}-{key}.onnx"
     if not graph_paths(path)[0].is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        export_onnx(build_model(name, weights), path)
+        fastest = ExportOptions(correlation="conv")  # which onnxruntime takes
+        export_onnx(build_model(name, weights), path, fastest)
     return OnnxNetwork(path)
 
 

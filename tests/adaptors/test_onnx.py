@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from calibrated import calibrated
 from torch import nn
 
 from siamcorr import MultiTracker, Tracker
@@ -37,29 +38,14 @@ V2 = PRESETS["nanotrack-v2"]
 PRESETS["nanotrack-v2"] = replace(V2, recipe=replace(V2.recipe, long_term=LONG_TERM))
 
 
-def calibrated(preset):
-    """Random weights, and norms that know their features: all four numbers differ from 0 and 1."""
-    torch.manual_seed(0)
-    network = assemble(preset)
-    for norm in network.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.momentum = 1.0
-            nn.init.normal_(norm.weight, 1.0, 0.2)
-            nn.init.normal_(norm.bias, 0.0, 0.2)
-    frames = torch.from_numpy(np.stack([CLIP[0][0], CLIP[5][0]])).permute(0, 3, 1, 2).float()
-    with torch.no_grad():
-        sizes = preset.crop.search_size, preset.crop.template_size
-        network(*(nn.functional.interpolate(frames, size) for size in sizes))
-    return network.eval()
-
-
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
     """For a preset's name: a network, its OUT.onnx, the files written; each exported once."""
 
     @cache
     def export(name):
-        network, path = calibrated(PRESETS[name]), tmp_path_factory.mktemp(name) / "out.onnx"
+        network = calibrated(PRESETS[name], (CLIP[0][0], CLIP[5][0]))
+        path = tmp_path_factory.mktemp(name) / "out.onnx"
         return network, path, export_onnx(network, path)
 
     return export
@@ -262,7 +248,7 @@ def test_checkpoint_is_exported_once(graphs, tmp_path, monkeypatch):
     torch.save(assemble(network.preset).state_dict(), weights[2])
     exported = []
 
-    def export(given, target):
+    def export(given, target, _):
         exported.append(given)
         for file in written:
             shutil.copy(file, target.with_name(file.name.replace("out", target.stem)))

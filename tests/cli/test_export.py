@@ -47,9 +47,35 @@ def test_lists_what_was_written(weights, tmp_path, capsys):
     )
 
 
+def test_options(weights, tmp_path, capsys):
+    """Each reaches the graphs."""
+    import onnx
+
+    out = tmp_path / "net.onnx"
+    options = ["--opset", "17", "--half"]
+    for more in (["--dynamic-batch"], ["--correlation", "conv"]):
+        assert main(["export", "siamfc-alexnet", str(out), *options, *more]) == 0
+        dynamic = onnx.load(tmp_path / "net-search-255.onnx").graph.input[0]
+        sized = bool(dynamic.type.tensor_type.shape.dim[0].dim_value)
+        assert sized == (more != ["--dynamic-batch"])
+    assert capsys.readouterr().err == ""
+    model = onnx.load(tmp_path / "net-search-255.onnx")
+    assert model.opset_import[0].version == 17
+    constants = {entry.name: entry.data_type for entry in model.graph.initializer}
+    weights = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
+    assert sum(name not in constants for name in weights) == 1
+    halves = {constants[name] for name in weights if name in constants}
+    assert halves == {onnx.TensorProto.FLOAT16}
+
+
 @pytest.mark.parametrize(
     ("command", "text"),
     [
+        (
+            "siamfc-alexnet {tmp}/net.onnx --dynamic-batch --correlation conv",
+            "correlation conv: its groups are the batch, which cannot be dynamic",
+        ),
+        ("siamfc-alexnet {tmp}/net.onnx --opset 12", "opset 12: graphs can be written in 13 to "),
         ("nanotrack-v2 {tmp}/net.onnx", "no weights for nanotrack-v2 on this machine: "),
         ("siamfc-alexnet {tmp}/net.pb", "net.pb: the name must end in .onnx"),
         ("nanotrack-v2 {tmp}/net.onnx --weights {tmp}/gone.pth", "gone.pth: No such file"),
