@@ -33,5 +33,7 @@ def test_floors_are_tested():
 def test_newest_are_not_older():
     newest = pinned("constraints.txt")
     for name, floor in promised().items():
-        numbers = [[int(part) for part in re.findall(r"\d+", text)] for text in (newest[name], floor)]
+        numbers = [
+            [int(part) for part in re.findall(r"\d+", text)] for text in (newest[name], floor)
+        ]
         assert numbers[0] >= numbers[1], name

@@ -122,7 +122,7 @@ def gradients(
     given: dict[Want, Tensor] = dict(zip(ARGUMENTS[task.want], kept, strict=True))
     given[task.want] = grad
     results: list[Tensor | None] = []
-    for want, wanted in zip(ARGUMENTS[task.want], needed, strict=False):
+    for want, wanted in zip(ARGUMENTS[task.want], needed, strict=True):
         first, second = (given[name] for name in ARGUMENTS[want])
         part = Task(want, task.geometry, task.method)
         results.append(call(first, second, part) if wanted else None)
@@ -147,7 +147,8 @@ class Contraction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """The other two contractions."""
-        first, second = gradients(contract, ctx.saved_tensors, grad, ctx.task, ctx.needs_input_grad)
+        needed = ctx.needs_input_grad[:2]
+        first, second = gradients(contract, ctx.saved_tensors, grad, ctx.task, needed)
         return first, second, None
 
     @staticmethod
@@ -158,7 +159,8 @@ class Contraction(torch.autograd.Function):
         count, geometry = info.batch_size, task.geometry
         batch = geometry.search[0]
         folded = []
-        for name, value, dim in zip(ARGUMENTS[task.want], (first, second), in_dims, strict=False):
+        arguments = zip(ARGUMENTS[task.want], (first, second), in_dims[:2], strict=True)
+        for name, value, dim in arguments:
             value = value.expand(count, *value.shape) if dim is None else value.movedim(dim, 0)
             if name == "template" and geometry.shared:
                 value = value.expand(count, batch, *value.shape[2:])

@@ -3,8 +3,9 @@
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Literal, NamedTuple, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ Op = Literal["batched", "depthwise"]
 Want = Literal["response", "search", "template"]
 
 
-class Geometry(NamedTuple):
+@dataclass(frozen=True)
+class Geometry:
     """A correlation without its tensors, padding already done.
 
     op: "batched" sums the channels, "depthwise" keeps them. The naive correlation is a batched
@@ -42,13 +44,14 @@ class Geometry(NamedTuple):
         sides: list[int] | None = None,
     ) -> "Geometry":
         """The sizes of an operator's tensors, with what padding adds to search's sides."""
-        sizes, searched = template.shape, search.shape
+        sizes: tuple[int, ...] = template.shape
+        searched: tuple[int, ...] = search.shape
         if op == "naive":  # O templates for all are one batch of O*C channels that is shared
-            sizes = torch.Size((1, sizes[0] * sizes[1], sizes[2], sizes[3]))
+            sizes = 1, sizes[0] * sizes[1], sizes[2], sizes[3]
         if sides:
             left, right, top, bottom = sides
             batch, channels, rows, columns = searched
-            searched = torch.Size((batch, channels, rows + top + bottom, columns + left + right))
+            searched = batch, channels, rows + top + bottom, columns + left + right
         return cls("depthwise" if op == "depthwise" else "batched", searched, sizes, dilation)
 
     def fixed(self) -> "Geometry":

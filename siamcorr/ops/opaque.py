@@ -14,7 +14,12 @@ from torch import Tensor
 from siamcorr.ops.contraction import Task, compute, contract, gradients
 from siamcorr.ops.exported import contract_for_export
 from siamcorr.ops.geometry import Geometry, Op, Want
-from siamcorr.ops.torch_versions import exporting, forward_mode_active, transforms_active
+from siamcorr.ops.torch_versions import (
+    GRAPHS_READ_SYMBOLS,
+    exporting,
+    forward_mode_active,
+    transforms_active,
+)
 
 
 def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
@@ -25,15 +30,19 @@ def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """
     if exporting():
         return contract_for_export(first, second, task)
-    if task.method == "conv" or forward_mode_active() or transforms_active():
+    open_graph = task.method == "conv" and GRAPHS_READ_SYMBOLS
+    if open_graph or forward_mode_active() or transforms_active():
         return contract(first, second, task)
     return contract_opaque(first, second, task)
 
 
 def contract_opaque(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """The operator, with gradients of every order."""
-    want, (op, search, template, dilation), method = task
-    result: Tensor = _contract(first, second, want, op, [*search], [*template], dilation, method)
+    want, geometry, method = task
+    search, template = [*geometry.search], [*geometry.template]
+    result: Tensor = _contract(
+        first, second, want, geometry.op, search, template, geometry.dilation, method
+    )
     return result
 
 

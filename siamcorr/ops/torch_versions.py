@@ -62,13 +62,24 @@ dispatch_modes: Callable[[], int] = (
 )
 
 
+VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
+
+# Whether torch.compile reads a size that changes inside of what an autograd.Function is given.
+GRAPHS_READ_SYMBOLS = VERSION >= (2, 13)
+
+
 def exported_without_dynamo() -> bool:
-    """Whether torch.export makes a graph, as far as torch 2.6 tells: it must not be strict."""
+    """Whether torch.export makes a graph, as far as it tells before 2.13: it must not be strict.
+
+    2.6 has no question for it; in later ones torch.compile answers that it exports.
+    """
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
 
 
 # Whether the graph leaves for another runtime, which knows no operator of ours.
-exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", exported_without_dynamo)
+exporting: Callable[[], bool] = (
+    torch.compiler.is_exporting if VERSION >= (2, 13) else exported_without_dynamo
+)
 
 
 def autocast_active(device_type: str) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -127,8 +128,10 @@ def test_conv_sums_channels_within_its_budget(monkeypatch, budget, shared):
     """Search by search, in unequal parts, and all at once: the same numbers."""
     geometry = Geometry("batched", torch.Size((5, 3, 12, 9)), torch.Size((5, 3, 4, 3)), 1)
     if shared:
-        geometry = geometry._replace(template=torch.Size((1, 3, 4, 3)))
-    x, z = (torch.randn(shape, dtype=torch.float64) for shape in geometry[1:3])
+        geometry = replace(geometry, template=(1, 3, 4, 3))
+    x, z = (
+        torch.randn(shape, dtype=torch.float64) for shape in (geometry.search, geometry.template)
+    )
     expected = conv.batched_response(x, z, geometry)
     sizes = []
     depthwise = conv.depthwise_response

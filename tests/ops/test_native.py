@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,7 @@ def test_same_for_every_number_of_threads(op):
     """To the last bit: how work is cut depends on the sizes alone."""
     before, dice = torch.get_num_threads(), random.Random(7)
     geometries = [Geometry(op, (1, 256, 22, 22), (1, 256, 6, 6))]
-    geometries += [random_geometry(dice, 9)._replace(op=op) for _ in range(20)]
+    geometries += [replace(random_geometry(dice, 9), op=op) for _ in range(20)]
     for geometry in geometries:
         if op == "depthwise" and geometry.outputs > 1:
             continue

@@ -16,6 +16,8 @@ from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods import triton as triton_method
 
 pytest.importorskip("triton", reason="triton is not installed")
+# The interpreter of older triton, with numpy 1.
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion of an array with ndim")
 
 # What is more than a kernel's block of 256 cells, or than 64 template cells, takes several.
 SIZES = {
