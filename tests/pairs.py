@@ -9,6 +9,7 @@ from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
 from siamcorr.ops.contraction import usable
+from siamcorr.ops.torch_versions import VERSION
 
 Op = Callable[..., Tensor]
 OPS = [xcorr_naive, xcorr_batched, xcorr_depthwise]
@@ -59,3 +60,9 @@ def gradients(function, x: Tensor, z: Tensor, **options) -> list[Tensor]:
     grad = torch.randn(response.shape, generator=generator, dtype=torch.float64)
     response.backward(grad.to(response.dtype))
     return [response.detach(), x.grad, z.grad]
+
+
+def skip_before(version: tuple[int, int], why: str) -> None:
+    """Skip a test of what an older torch cannot do, whoever asks it."""
+    if version > VERSION:
+        pytest.skip(f"torch before {'.'.join(map(str, version))}: {why}")

@@ -144,7 +144,7 @@ def _write(
 
     shapes = None
     if options.dynamic_batch:
-        batch = torch.export.Dim("batch")
+        batch = torch.export.Dim("batch", max=1 << 20)
         shapes = (tuple({0: batch} for _ in inputs),)
     with (
         redirect_stdout(StringIO()),  # the exporter talks a lot
@@ -162,6 +162,7 @@ def _write(
             input_names=names[0],
             output_names=names[1],
             dynamic_shapes=shapes,
+            optimize=True,
             verbose=False,
         )
     assert program is not None

@@ -166,7 +166,7 @@ def test_onnx(kind, channels):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     module, x = build(kind, *channels, (2, 4), stride=2).eval(), features().float()
-    program = torch.onnx.export(module, (x,), dynamo=True, verbose=False)
+    program = torch.onnx.export(module, (x,), dynamo=True, optimize=True, verbose=False)
     session = ort.InferenceSession(program.model_proto.SerializeToString())
     (response,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     np.testing.assert_allclose(response, module(x).detach().numpy(), rtol=1e-5, atol=1e-5)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pairs import all_ops, pair
+from pairs import all_ops, pair, skip_before
 from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
@@ -112,6 +112,8 @@ def test_jvp_and_hessian_vector_product(op, method, shared):
 @all_methods
 def test_hessian(method):
     """Forward over reverse, with vmap around both."""
+    if method == "fft":
+        skip_before((2, 9), "MKL refuses the strides of such a transform")
     x, z = pair(xcorr_naive, 1, size=(3, 3), z=(2, 2), channels=1)
     response = lambda x, z: (xcorr_naive(x, z, method=method) ** 3).sum()  # noqa: E731
     expected = torch.autograd.functional.hessian(

@@ -75,7 +75,7 @@ def test_traces_hold_no_kernel(op):
     x, z = pair(op, dtype=torch.float32)
     other = 1 + x, 2 - z
     expected = op(*other, padding=1, method="conv")
-    program = torch.export.export(Model(), (x, z))
+    program = torch.export.export(Model(), (x, z), strict=False)
     assert "siamcorr" not in str(program.graph)
     torch.testing.assert_close(program.module()(*other), expected)
 

@@ -266,6 +266,6 @@ def test_export():
             return xcorr_depthwise(x, z, method="triton")
 
     x, z = torch.rand(2, 3, 6, 7), torch.rand(2, 3, 3, 2)
-    program = torch.export.export(Net(), (x, z))
+    program = torch.export.export(Net(), (x, z), strict=False)
     assert "triton" not in str(program.graph)
     torch.testing.assert_close(program.module()(x, z), xcorr_depthwise(x, z, method="conv"))
