@@ -10,7 +10,7 @@ from siamcorr.ops import (
     xcorr_normalized,
     xcorr_pixelwise,
 )
-from siamcorr.tracking import MultiTracker, Tracker, TrackResult
+from siamcorr.tracking import MultiTracker, Tracker, TrackResult, follow_marks
 
 __version__ = "0.1.0"
 
@@ -20,6 +20,7 @@ __all__ = [
     "Tracker",
     "build_model",
     "explain",
+    "follow_marks",
     "prepare",
     "xcorr_batched",
     "xcorr_depthwise",

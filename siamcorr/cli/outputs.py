@@ -1,5 +1,6 @@
 """Where `siamcorr track` sends what it finds: a table, a video, a window."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.request import url2pathname
 
 from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
 from siamcorr.media.sinks import CRF
+from siamcorr.tracking import TrackResult
 from siamcorr.viewer import Session, View
 
 LONGEST = 5.0  # seconds that a live video stands still where nothing came
@@ -20,6 +22,7 @@ class Outputs:
     shrink: frame pixels to a pixel of the source; tables are in the source's.
     live: in the video a frame stands for those that were left out before it, too, so that it
         plays as fast as things happened.
+    names: of targets that have one, in place of their numbers.
     """
 
     table: TableSink | None = None
@@ -27,25 +30,31 @@ class Outputs:
     view: View | None = None
     shrink: float = 1.0
     live: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)
     clock: dict[str, float] = field(default_factory=dict)
 
     def write(self, frame: Frame, session: Session) -> bool:
         """Pass a frame and its results on to all; False once the person wants to stop."""
         # The window first: a target that is marked in this frame is written with it.
         go_on = self.view.show(session, frame) if self.view else True
-        for number, result in sorted(session.results.items()):
+        self.write_results(frame, session.results)
+        return go_on
+
+    def write_results(self, frame: Frame, results: Mapping[int, TrackResult]) -> None:
+        """Pass a frame and its results on to table and video."""
+        for number, result in sorted(results.items()):
             x, y, w, h = (value / self.shrink for value in result.box_xywh)
             if self.table:
                 row = (frame.index, frame.time, (x, y, w, h), result.score)
-                self.table.write(*row, target=number, lost=result.lost)
+                name = self.names.get(number, "")
+                self.table.write(*row, target=number, lost=result.lost, name=name)
         if self.video:
             image = frame.image
-            for number, result in session.results.items():
-                label = f"{number}  {result.score:.2f}"
+            for number, result in results.items():
+                label = f"{self.names.get(number, number)}  {result.score:.2f}"
                 image = draw_result(image, result.box_xywh, result.score, label, result.lost)
             for _ in range(self._repeats(frame)):
                 self.video.write(image)
-        return go_on
 
     def _repeats(self, frame: Frame) -> int:
         """How often a frame is written: as long as it took to come, up to some seconds."""

@@ -67,8 +67,8 @@ def cut_reel(
     announced = source.frame_count and -(-source.frame_count // every)
     return Reel(
         source,
-        _shrunk(first, shrink),
-        (_shrunk(frame, shrink) for frame in rest),
+        shrunk(first, shrink),
+        (shrunk(frame, shrink) for frame in rest),
         (width, height),
         shrink,
         source.fps / every * speed,
@@ -76,7 +76,8 @@ def cut_reel(
     )
 
 
-def _shrunk(frame: Frame, factor: float) -> Frame:
+def shrunk(frame: Frame, factor: float) -> Frame:
+    """A frame whose sides are a factor of what they were, at most 1."""
     if factor == 1:
         return frame
     size = [max(1, round(side * factor)) for side in frame.image.shape[1::-1]]

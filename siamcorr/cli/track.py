@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
+from siamcorr.cli.marked import follow_marked
+from siamcorr.cli.marks import Mark, parse_mark
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
 from siamcorr.cli.reel import Reel, cut_reel
 from siamcorr.cli.stop import StopRequest
@@ -19,7 +21,7 @@ from siamcorr.media import Frame, SourceError, VideoSink, Window, display_availa
 from siamcorr.media.av_writer import BEST, WORST
 from siamcorr.media.sinks import CRF
 from siamcorr.models import Network, find_weights, load_preset
-from siamcorr.tracking import Box, MultiTracker, check_box
+from siamcorr.tracking import MultiTracker, check_box
 from siamcorr.viewer import Session, View
 
 
@@ -33,7 +35,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="append",
         default=[],
         metavar="X,Y,W,H",
-        help="a target in the first frame, in pixels; once for each target",
+        help="a target in the first frame, in pixels; once for each target. X,Y,W,H@FRAME: in that "
+        "frame of a file, followed both ways; X,Y,W,H@FRAME:NAME: several marks of one target",
     )
     add("--model", metavar="NAME", help="see `siamcorr models` (default: what the weights fit)")
     add("--weights", metavar="FILE", help=".pth or .safetensors (default: where they are kept)")
@@ -59,7 +62,16 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     refuse_overwriting(args.source, args.output, args.boxes)
     # Before the source: a live one would leave us with an old first frame.
+    marks = [parse_mark(text) for text in args.box]
     network = _network(args)
+    knows = network.preset.recipe.lost_below > 0
+    recover = knows if args.recover is None else args.recover
+    if any(mark.frame is not None for mark in marks):
+        with StopRequest() as stop:
+            reel, outputs, count = follow_marked(args, marks, network, recover, stop)
+            _print_notices(outputs.video)
+            _report(args, reel, count, stop.asked)
+            return 130 if stop.asked else 0
     with closing(open_source(args.source, args.start)) as source, ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         reel = cut_reel(
@@ -71,10 +83,8 @@ def run(args: argparse.Namespace) -> int:
             speed=args.speed,
         )
         view = _open_view(args, stack, 0 if source.live else 1 / reel.fps, stop)
-        knows = network.preset.recipe.lost_below > 0
-        recover = knows if args.recover is None else args.recover
         session = Session(MultiTracker(network, recover=recover))
-        _mark(args, session, reel, view)
+        _mark(marks, session, reel, view)
         plain = args.speed == 1 and not source.live and Path(args.source).is_file()
         audio = (args.source, reel.first.time) if plain else None
         outputs = open_outputs(stack, args.output, args.boxes, reel.fps, reel.size, audio, args.crf)
@@ -107,10 +117,10 @@ def _network(args: argparse.Namespace) -> Network:
     return load_network(args.model, weights, device, args.backend, args.compile)
 
 
-def _mark(args: argparse.Namespace, session: Session, reel: Reel, view: View | None) -> None:
+def _mark(marks: list[Mark], session: Session, reel: Reel, view: View | None) -> None:
     """Take the targets that were named, or let the person draw them."""
     width, height = reel.size
-    boxes = [check_box(_parse_box(text), (height, width)) for text in args.box]
+    boxes = [check_box(mark.box_xywh, (height, width)) for mark in marks]
     if not boxes and view is None:
         raise ValueError("no target: give --box X,Y,W,H (there is no window to draw it in)")
     for x, y, w, h in boxes:
@@ -158,14 +168,6 @@ def _report(args: argparse.Namespace, reel: Reel, count: int, stopped: bool) -> 
     if count < reel.total:
         text = f"{source.name}: ended after {count} of {reel.total} announced frames"
         print(f"siamcorr: {text}", file=sys.stderr)
-
-
-def _parse_box(text: str) -> Box:
-    try:
-        x, y, w, h = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--box must be X,Y,W,H in pixels, got {text}") from None
-    return x, y, w, h
 
 
 def _open_view(

@@ -1,5 +1,6 @@
 """Media: frames in, videos and tables out, windows where there is a display."""
 
+from siamcorr.media.anywhere import StoredFrames
 from siamcorr.media.coco import CocoSink
 from siamcorr.media.display import display_available
 from siamcorr.media.frames import Frame, SourceError
@@ -22,6 +23,7 @@ __all__ = [
     "Patience",
     "Source",
     "SourceError",
+    "StoredFrames",
     "TableSink",
     "VideoSink",
     "Window",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamcorr.media.containers import frames_from, packet_times
-from siamcorr.media.frames import FALLBACK_FPS, Frame, SourceError
+from siamcorr.media.frames import FALLBACK_FPS, Frame, NoSuchFrameError, SourceError
 from siamcorr.media.stored import StoredSource
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ class DecodedVideo(StoredSource):
         if first is None:
             self._container.close()
             codec = stream.codec_context.name
-            what = f"has no frame {start}" if start else f"{codec}: no frame can be decoded"
-            raise SourceError(f"{name}: {what}")
+            if start:
+                raise NoSuchFrameError(f"{name}: has no frame {start}")
+            raise SourceError(f"{name}: {codec}: no frame can be decoded")
         self._numbered = chain([first], numbered)
         announced = stream.frames or self._counted(stream)
         self.frame_count: int | None = max(0, announced - start) or None

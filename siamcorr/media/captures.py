@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from siamcorr.media.frames import Frame, SourceError
+from siamcorr.media.frames import Frame, NoSuchFrameError, SourceError
 from siamcorr.media.images import rgb
 
 OPEN_MS, READ_MS = 10_000, 5_000  # how long FFmpeg may wait for a stream
@@ -67,7 +67,7 @@ def open_capture(target: Path | str | int, name: str, start: int = 0) -> cv2.Vid
     codec = _codec(capture) if opened else ""
     capture.release()
     if opened and start:
-        raise SourceError(f"{name}: has no frame {start}")
+        raise NoSuchFrameError(f"{name}: has no frame {start}")
     raise SourceError(f"{name}: {_complaint(target, codec)}")
 
 

@@ -22,8 +22,9 @@ class CocoSink(TableSink):
     """A COCO document: an image a frame, an annotation a row, one category.
 
     Images carry frame_index (from 0) and time (seconds) beside COCO's own keys, annotations
-    score, track_id (the target's number) and lost. The ids of images, annotations and the
-    category count from 1; file_name is a name by number, as for frames yet to be extracted.
+    score, track_id (the target's number), lost and, if it has one, name. The ids of images,
+    annotations and the category count from 1; file_name is a name by number, as for frames yet to
+    be extracted.
 
     Until it is closed the file is no whole document. A full disk does not keep it from being
     closed. Only a killed process leaves it without its images.
@@ -91,7 +92,7 @@ class CocoSink(TableSink):
             "track_id": row.target,
             "lost": row.lost,
         }
-        return json.dumps(values)
+        return json.dumps(values | ({"name": row.name} if row.name else {}))
 
     def close(self) -> None:
         """Finish the document.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import finalize
 
-from siamcorr.media.frames import SourceError
+from siamcorr.media.frames import NoSuchFrameError, SourceError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -141,7 +141,7 @@ def frames_from(path: Path, name: str, start: int) -> tuple[Container, Frames]:
         container.origin = next((frame.pts or 0 for frame in first if frame), 0)
         frames = chain(first, frames)
         if sum(1 for _ in islice(frames, start)) < start:
-            raise SourceError(f"{name}: has no frame {start}")
+            raise NoSuchFrameError(f"{name}: has no frame {start}")
     except SourceError:
         container.close()
         raise

@@ -12,6 +12,10 @@ class SourceError(ValueError):
     """A source that cannot be opened, or that broke while it was read."""
 
 
+class NoSuchFrameError(SourceError):
+    """A source that ends before the frame that was asked for."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """A frame: its index in the source from 0, its time in seconds, its image (H, W, 3) RGB.

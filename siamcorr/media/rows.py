@@ -24,6 +24,12 @@ class Row:
     score: float
     target: int
     lost: bool
+    name: str = ""
+
+    @property
+    def label(self) -> str | int:
+        """What the target is called: its name, or else its number."""
+        return self.name or self.target
 
     @classmethod
     def checked(
@@ -34,6 +40,7 @@ class Row:
         score: float,
         target: int,
         lost: bool,
+        name: str = "",
     ) -> Self:
         """A row of plain Python numbers; those of numpy are made so.
 
@@ -48,7 +55,9 @@ class Row:
         if len(box) != 4 or not all(map(math.isfinite, (time, *box, score))):
             got = f"time {time}, box {box}, score {score}"
             raise ValueError(f"frame {frame}: a row holds finite numbers, four of a box, got {got}")
-        return cls(frame, round(float(time), 4), box, round(float(score), 4), target, bool(lost))
+        return cls(
+            frame, round(float(time), 4), box, round(float(score), 4), target, bool(lost), name
+        )
 
 
 class TableSink(Sink):
@@ -77,6 +86,7 @@ class TableSink(Sink):
         score: float,
         target: int = 0,
         lost: bool = False,
+        name: str = "",
     ) -> None:
         """Append a row.
 
@@ -87,8 +97,9 @@ class TableSink(Sink):
             score: of the box, 0 to 1.
             target: its number, from 0.
             lost: whether the target is out of sight; the box is then a guess.
+            name: of the target, in place of its number where the format takes words.
         """
-        self._put(Row.checked(frame, time, box_xywh, score, target, lost))
+        self._put(Row.checked(frame, time, box_xywh, score, target, lost, name))
 
     def _put(self, row: Row) -> None:
         self._file.append(self._text(row).encode())

@@ -16,7 +16,7 @@ import cv2
 
 from siamcorr.media.av_video import DecodedVideo
 from siamcorr.media.captures import open_capture, plausible
-from siamcorr.media.frames import Frame, SourceError
+from siamcorr.media.frames import Frame, NoSuchFrameError, SourceError
 from siamcorr.media.live import LiveSource
 from siamcorr.media.reconnecting import Patience
 from siamcorr.media.standard_input import open_standard_input
@@ -100,9 +100,9 @@ def _open_file(name: str, path: Path, start: int) -> Source:
         return DecodedVideo(name, path, start)
     except ModuleNotFoundError:
         return VideoFile(name, open_capture(path, name, start), start)
-    except SourceError as error:
-        if "has no frame" in str(error):
-            raise
+    except NoSuchFrameError:
+        raise
+    except SourceError:
         with suppress(SourceError):  # what PyAV said says more
             return VideoFile(name, open_capture(path, name, start), start)
         raise

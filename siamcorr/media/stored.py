@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from siamcorr.media.captures import plausible
-from siamcorr.media.frames import FALLBACK_FPS, Frame, SourceError
+from siamcorr.media.frames import FALLBACK_FPS, Frame, NoSuchFrameError
 from siamcorr.media.images import IMAGE_SUFFIXES, natural_key, read_image, rgb
 from siamcorr.media.reading import ReadingThread
 
@@ -51,7 +51,7 @@ class ImageFolder(StoredSource):
         files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         self.files = sorted(files, key=natural_key)
         if len(self.files) <= start:
-            raise SourceError(f"{folder}: {len(self.files)} images, none at index {start}")
+            raise NoSuchFrameError(f"{folder}: {len(self.files)} images, none at index {start}")
         self.start = start
         self.frame_count: int | None = len(self.files) - start
 

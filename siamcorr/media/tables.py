@@ -15,7 +15,7 @@ class CsvSink(TableSink):
 
     def _text(self, row: Row) -> str:
         box = ",".join(f"{value:.3f}" for value in row.box_xywh)
-        return f"{row.frame},{row.time:.4f},{box},{row.score:.4f},{row.target},{int(row.lost)}\r\n"
+        return f"{row.frame},{row.time:.4f},{box},{row.score:.4f},{row.label},{int(row.lost)}\r\n"
 
 
 class JsonLinesSink(TableSink):
@@ -25,7 +25,7 @@ class JsonLinesSink(TableSink):
         values = {
             "frame": row.frame,
             "time": row.time,
-            "target": row.target,
+            "target": row.label,
             "box": row.box_xywh,
             "score": row.score,
             "lost": row.lost,
