@@ -154,17 +154,22 @@ def _write(
         warnings.simplefilter("ignore")
         for name in ("torch.onnx", "onnxscript"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            side.eval(),
-            inputs,
-            dynamo=True,
-            opset_version=max(WRITTEN, options.opset),
-            input_names=names[0],
-            output_names=names[1],
-            dynamic_shapes=shapes,
-            optimize=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                side.eval(),
+                inputs,
+                dynamo=True,
+                opset_version=max(WRITTEN, options.opset),
+                input_names=names[0],
+                output_names=names[1],
+                dynamic_shapes=shapes,
+                optimize=True,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            text = f"{preset.name}: torch {torch.__version__} cannot write it as ONNX: {reason}"
+            raise ValueError(text) from error
     assert program is not None
     model = program.model_proto
     for node in model.graph.node:  # where in which file of ours each comes from

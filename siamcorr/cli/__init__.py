@@ -78,7 +78,8 @@ def main(argv: list[str] | None = None) -> int:
 def _quiet_opencv() -> None:
     """What OpenCV and FFmpeg print beside their return values, we say in a line of our own."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    silence = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, or 5
+    silence(0)
 
 
 def _one_line(error: Exception) -> str:
