@@ -88,7 +88,7 @@ def same_as_silent(path):
     write(silent)
     found, expected = frames(path).astype(int), frames(silent)
     assert found.shape == expected.shape
-    assert np.abs(found - expected).mean() < 1  # x264 is not the same to the bit in every run
+    assert np.abs(found - expected).mean() < 3  # x264 is not the same to the bit in every run
     assert sorted(path.parent.iterdir()) == sorted((path, silent))
     silent.unlink()
     return True
