@@ -172,8 +172,13 @@ def _write(
             raise ValueError(text) from error
     assert program is not None
     model = program.model_proto
-    for node in model.graph.node:  # where in which file of ours each comes from
-        node.ClearField("metadata_props")
+    weights = {entry.name: entry.dims for entry in model.graph.initializer}
+    for node in model.graph.node:
+        node.ClearField("metadata_props")  # where in which file of ours it comes from
+        sized = any(entry.name == "kernel_shape" for entry in node.attribute)
+        if node.op_type == "Conv" and node.input[1] in weights and not sized:  # OpenCV 4 wants it
+            shape = onnx.helper.make_attribute("kernel_shape", weights[node.input[1]][2:])
+            node.attribute.append(shape)
     if options.opset < WRITTEN:
         lower_opset(model, options.opset)
     written = model.opset_import[0].version

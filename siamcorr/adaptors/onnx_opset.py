@@ -10,20 +10,7 @@ LOWEST = 13
 WRITTEN = 18  # by torch's exporter
 
 # The same in 13 as in 18, for the types and inputs that our graphs have.
-SAME = frozenset(
-    (
-        "Add",
-        "BatchNormalization",
-        "Div",
-        "Mul",
-        "Pad",
-        "Relu",
-        "Reshape",
-        "Sub",
-        "Identity",
-        "Equal",
-    )
-)
+SAME = {"Add", "BatchNormalization", "Div", "Mul", "Pad", "Relu", "Reshape", "Shape", "Sub"}
 # Attributes that came later; without them an operator does what our graphs want of it.
 LATER = {"BatchNormalization": "training_mode", "Reshape": "allowzero"}
 

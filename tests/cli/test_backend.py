@@ -133,7 +133,7 @@ def test_graphs_of_another_model_are_refused(model, code, clip, tmp_path, capsys
     assert (text in capsys.readouterr().err) == (code == 2)
 
 
-def touch(network, path):
+def touch(network, path, options):
     for what in ("template", "search-255"):
         path.with_name(f"{path.stem}-{what}.onnx").touch()
 
