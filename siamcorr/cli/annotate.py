@@ -8,10 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from siamcorr.cli.checks import check_counts
+from siamcorr.cli.trackers import load_network
 from siamcorr.data.annotating import Annotation
+from siamcorr.data.filling import Filling
 from siamcorr.data.marks import ABSENT, Mark, clipped, proposed, shown_frames
 from siamcorr.data.storing import description, frames_stored, store_frames
 from siamcorr.media import (
@@ -23,6 +26,7 @@ from siamcorr.media import (
     open_source,
     read_image,
 )
+from siamcorr.models import Network, find_weights, load_preset
 from siamcorr.tracking.boxes import Image
 from siamcorr.viewer.canvas import lay_lines, wrapped
 from siamcorr.viewer.view import WAIT, Screen
@@ -41,12 +45,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--every", type=int, default=10, metavar="N", help="frames from one to mark to the next")
     add("--start", type=int, default=0, metavar="N", help="begin at this frame, counted from 0")
     add("--frames", type=int, metavar="N", help="take so many frames")
+    follow = "fill between marks by tracking, and ask about frames where it is not sure"
+    add("--follow", metavar="MODEL", help=f"{follow} (default: a straight line)")
+    add("--weights", metavar="FILE", help="of that model (default: where they are kept)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Store the frames, have them marked, and write the ground truth once all are."""
     check_counts(args, "every", "frames")
+    if args.weights and not args.follow:
+        raise ValueError("--weights: for the model of --follow, which is missing")
     path = Path(args.video)
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder")
@@ -55,15 +64,19 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{path}: gives the sequence its name, which cannot begin with a dot")
     if not display_available():
         raise ValueError("annotate: there is no display to draw boxes on")
+    network = args.follow and _network(args.follow, args.weights)
     folder = Path(args.output) / name
     _store(path, args.start, args.frames, folder)
     annotation = Annotation(folder)
+    filling = Filling(network, annotation.frames) if network else None
     with closing(Window()) as window:
         annotate(annotation, window, args.every)
+        if filling and annotation.complete:
+            ask_where_unsure(annotation, window, filling)
     if not annotation.complete:
         print(f"{len(annotation.marks)} frames marked, kept in {annotation.path}; go on any time")
         return 0
-    boxes = annotation.finish()
+    boxes = annotation.finish(filling.boxes(annotation.marks) if filling else None)
     count = int(np.isfinite(boxes[:, 0]).sum())
     print(f"{len(boxes)} frames, {count} with a box, written to {folder}")
     print(f"siamcorr eval TRACKER --data {args.output}")
@@ -88,11 +101,25 @@ def annotate(annotation: Annotation, window: Screen, every: int) -> None:
         position = max(0, position + step)
 
 
-def _ask(annotation: Annotation, window: Screen, frame: int) -> int:
+def ask_where_unsure(annotation: Annotation, window: Screen, filling: Filling) -> None:
+    """Show the frame that the tracker is least sure of, until it is sure of all or q is pressed.
+
+    Args:
+        annotation: gets the marks.
+        window: to show in.
+        filling: between the marks.
+    """
+    while unsure := filling.unsure(annotation.marks):
+        frame, guess = unsure
+        if _ask(annotation, window, frame, guess) != 1:
+            return
+
+
+def _ask(annotation: Annotation, window: Screen, frame: int, guess: Mark | None = None) -> int:
     """Have a frame marked: 1 to go on to the next one, -1 to go back, 0 to leave."""
     image = read_image(annotation.frames[frame])
     size, zoom = image.shape[:2], zoom_of(image)
-    mark = proposed(annotation.marks, frame)
+    mark = guess or proposed(annotation.marks, frame)
     picture = _picture(image, mark, _status(annotation, frame, mark))
     while True:
         done = to_frame(window.show(picture, WAIT), zoom)
@@ -135,6 +162,12 @@ def _status(annotation: Annotation, frame: int, mark: Mark | None) -> str:
     if mark == ABSENT:
         state += ", absent"
     return f"frame {frame} of 0 to {len(annotation.frames) - 1}: {state}"
+
+
+def _network(name: str, weights: str | None) -> Network:
+    """A tracker's network, on the CPU."""
+    file = Path(weights) if weights else find_weights(load_preset(name))
+    return load_network(name, file, torch.device("cpu"), "torch", False)
 
 
 def _store(path: Path, start: int, limit: int | None, folder: Path) -> None:

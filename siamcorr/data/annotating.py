@@ -62,8 +62,12 @@ class Annotation:
         """Whether every frame lies between two marks."""
         return {0, len(self.frames) - 1} <= self.marks.keys()
 
-    def finish(self) -> Rows:
+    def finish(self, boxes: Rows | None = None) -> Rows:
         """Write the ground truth, counted from 0 as everything here, and return its boxes.
+
+        Args:
+            boxes: of all frames, (N, 4), NaN where there is none; None is a straight line from
+                each mark to the next.
 
         absence.label has 1 where there is no box, cover.label 8, which is all of the target,
         where there is one: nobody is asked how much of it is seen.
@@ -74,7 +78,7 @@ class Annotation:
         """
         if not self.complete:
             raise ValueError(f"{self.folder}: first and last frame must be marked")
-        boxes = interpolated(self.marks, len(self.frames))
+        boxes = interpolated(self.marks, len(self.frames)) if boxes is None else boxes
         absent = [bool(gone) for gone in np.isnan(boxes[:, 0])]
         truth = [",".join(f"{value:.4f}" for value in box) for box in np.nan_to_num(boxes)]
         write_together(
