@@ -83,6 +83,7 @@ class RecipeConfig:
     lost_below: a score under it says that the target is lost, 0..1.
     found_above: a score from it on says that a lost target may be there again, lost_below..1; 0
         stands for halfway from lost_below to 1.
+    smallest: pixels of the frame that a side has at least; 10 is pysot's.
     """
 
     kind: str
@@ -93,6 +94,7 @@ class RecipeConfig:
     update_rate: float = 0.0
     lost_below: float = 0.0
     found_above: float = 0.0
+    smallest: float = 10.0
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     scales: ScaleConfig = field(default_factory=ScaleConfig)
     long_term: LongTermConfig = field(default_factory=LongTermConfig)
@@ -109,6 +111,8 @@ class RecipeConfig:
             raise ValueError(
                 "window, learning_rate, update_rate, found_above and lost_below must be in 0..1"
             )
+        if not 1 <= self.smallest <= 1000:
+            raise ValueError(f"smallest must be in 1..1000, got {self.smallest:g}")
         if 0 < self.found_above < self.lost_below:
             raise ValueError(
                 f"found_above must be 0 or at least lost_below, "

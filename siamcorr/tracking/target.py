@@ -8,8 +8,6 @@ import numpy as np
 
 from siamcorr.tracking.boxes import Box
 
-SMALLEST_SIDE = 10.0  # pixels; a box never shrinks below it
-
 Pair = tuple[float, float]
 
 
@@ -40,10 +38,16 @@ class Target:
         (x, y), (w, h) = self.center, self.size
         return x - w / 2, y - h / 2, w, h
 
-    def moved(self, center: Pair, size: Pair) -> Self:
-        """The target elsewhere: its centre in the frame, its sides at most the frame's."""
+    def moved(self, center: Pair, size: Pair, smallest: float) -> Self:
+        """The target elsewhere: its centre in the frame, its sides at most the frame's.
+
+        Args:
+            center: x, y.
+            size: width, height.
+            smallest: pixels that either has at least.
+        """
         height, width = self.frame_size
         x, y = np.clip(center[0], 0, width), np.clip(center[1], 0, height)
-        w = np.clip(size[0], SMALLEST_SIDE, max(SMALLEST_SIDE, width))
-        h = np.clip(size[1], SMALLEST_SIDE, max(SMALLEST_SIDE, height))
+        w = np.clip(size[0], smallest, max(smallest, width))
+        h = np.clip(size[1], smallest, max(smallest, height))
         return replace(self, center=(float(x), float(y)), size=(float(w), float(h)))

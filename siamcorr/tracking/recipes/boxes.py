@@ -64,5 +64,6 @@ class BoxRecipe(Recipe):
             old * (1 - rate) + new / crop.scale * rate
             for old, new in zip(target.size, (best.width, best.height), strict=True)
         )
-        moved = target.moved(crop.to_frame(best.x, best.y), (width, height))
+        place = crop.to_frame(best.x, best.y)
+        moved = target.moved(place, (width, height), self.config.smallest)
         return replace(moved, lost=target.lost and best.score <= long_term.above)

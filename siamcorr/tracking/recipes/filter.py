@@ -38,6 +38,7 @@ class FilterRecipe(ScaleRecipe):
             out / 2 + (place - cells if place > cells / 2 else place) * self.config.stride
             for place in (column, row)
         )
-        moved = target.moved(crops[best].to_frame(x, y), self.resized(target, best))
+        size = self.resized(target, best)
+        moved = target.moved(crops[best].to_frame(x, y), size, self.config.smallest)
         score = np.clip(np.fft.fftshift(response), 0, 1)
         return Step(moved, float(score.max()), score)

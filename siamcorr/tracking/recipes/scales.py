@@ -47,7 +47,7 @@ class ScaleRecipe(Recipe):
         x, y = (middle + (place - (cells - 1) / 2) * step for place in (column, row))
         score = target_score(logits[best])[0]
         size = self.resized(target, best)
-        moved = target.moved(crops[best].to_frame(x, y), size)
+        moved = target.moved(crops[best].to_frame(x, y), size, self.config.smallest)
         return Step(moved, float(score.max()), score)
 
     def scale_steps(self) -> list[float]:
