@@ -101,6 +101,17 @@ def test_box_stays_in_bounds(model):
         assert 10 <= h <= 240
 
 
+def test_a_box_is_held_while_the_score_says_lost(nanotrack):
+    """Over black frames it neither wanders nor grows."""
+    tracker = Tracker(nanotrack)
+    tracker.init(*CLIP[0])
+    before = tracker.update(CLIP[1][0]).box_xywh
+    for _ in range(20):
+        result = tracker.update(np.zeros_like(CLIP[0][0]))
+        assert result.lost
+        assert result.box_xywh == pytest.approx(before)
+
+
 def test_errors(model):
     tracker, frame = Tracker(model), CLIP[0][0]
     with pytest.raises(RuntimeError, match="call init"):

@@ -59,6 +59,8 @@ class BoxRecipe(Recipe):
         long_term = self.config.long_term
         if long_term.search_size and best.score < long_term.below:
             return replace(target, lost=True)  # stay, and look around
+        if best.score < self.config.lost_below:  # what the maps say is of something else: hold on
+            return target.moved(target.center, target.size, self.config.smallest)
         rate = best.penalty * best.score * self.config.learning_rate
         width, height = (
             old * (1 - rate) + new / crop.scale * rate
