@@ -34,6 +34,9 @@ PRESETS = {
 }
 # One that would look around when lost, but with random weights is never sure enough to be it.
 LONG_TERM = LongTermConfig(search_size=383, below=0.0)
+# And none that holds its box because of it.
+for _name, _preset in PRESETS.items():
+    PRESETS[_name] = replace(_preset, recipe=replace(_preset.recipe, lost_below=0.0))
 V2 = PRESETS["nanotrack-v2"]
 PRESETS["nanotrack-v2"] = replace(V2, recipe=replace(V2.recipe, long_term=LONG_TERM))
 
