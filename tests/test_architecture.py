@@ -96,6 +96,7 @@ def test_public_names():
         "Tracker",
         "build_model",
         "explain",
+        "follow_marks",
         "prepare",
         "xcorr_batched",
         "xcorr_depthwise",
