@@ -13,7 +13,6 @@ import pytest
 from siamcorr.cli import annotate, main
 from siamcorr.data import ClipConfig, find_sequences, render_clip
 from siamcorr.data.annotating import Annotation
-from siamcorr.data.marks import Mark
 from siamcorr.media import Input, VideoSink, open_source
 
 FRAMES = 12
@@ -215,33 +214,6 @@ def test_finer_in_a_second_pass(clip, person, tmp_path):
     assert marks(tmp_path)[5] is None
     (sequence,) = find_sequences(tmp_path)
     assert np.isfinite(sequence.boxes[:, 0]).sum() == 3
-
-
-def test_filled_by_a_tracker(clip, person, tmp_path, monkeypatch):
-    """After the marks the frames that it is not sure of, with its guess, until q or all is sure."""
-    guesses = [(5, Mark((1.0, 2.0, 30.0, 30.0))), (7, Mark((3.0, 2.0, 30.0, 30.0))), None]
-
-    class Filled:
-        def __init__(self, network, frames):
-            assert network.preset.name == "siamcorr-lite"
-            assert len(frames) == FRAMES
-
-        def unsure(self, marks):
-            return guesses.pop(0)
-
-        def boxes(self, marks):
-            assert sorted(marks) == [0, 5, 7, 11]
-            return np.full((FRAMES, 4), 9.0)
-
-    monkeypatch.setattr(annotate, "Filling", Filled)
-    person.does(*DRAWN[0], *DRAWN[1], TAKE, box(40, 40, 30, 30), TAKE)
-    options = ["--every", "11", "--follow", "siamcorr-lite", "--output", str(tmp_path)]
-    assert main(["annotate", str(clip), *options]) == 0
-    marks = Annotation(tmp_path / "clip").marks
-    assert marks[5] == Mark((1.0, 2.0, 30.0, 30.0))
-    assert marks[7].box_xywh == pytest.approx((40, 40, 30, 30), abs=1)
-    (sequence,) = find_sequences(tmp_path)
-    assert (sequence.boxes == 9).all()
 
 
 def test_frames_are_stored_once(clip, person, tmp_path, monkeypatch):
