@@ -47,11 +47,6 @@ def test_promised_rows_are_there():
     assert len(cases.full_cases()) == 3 * 8 * 3 * 2
 
 
-# matplotlib 3.8 with newer helpers of its own.
-old_matplotlib = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@old_matplotlib
 def test_table_and_plot(tmp_path):
     rows = [run_case(case, LIMITS, torch.float32, "cpu", seconds=0.02) for case in TINY]
     lines = table(rows, LIMITS).splitlines()
@@ -81,7 +76,6 @@ def test_limits_are_positive():
     assert limits.bandwidth > 1e8
 
 
-@old_matplotlib
 def test_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "quick_cases", lambda: TINY)
     threads = []
