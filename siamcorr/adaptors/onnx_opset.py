@@ -85,7 +85,8 @@ def _rewritten(node: Any, values: dict[str, Any], opset: int) -> list[Any]:
             kind, [node.input[0]], [*node.output], node.name, axes=axes, keepdims=keep
         )
         return [older]
-    if kind not in SAME or (kind == "Pad" and len(node.input) > 3):
+    more = (kind == "Pad" and len(node.input) > 3) or (kind == "Shape" and node.attribute)
+    if kind not in SAME or more:
         raise ValueError(f"opset {opset}: {kind} cannot be written in it, in {WRITTEN} it can")
     kept = [entry for entry in node.attribute if entry.name != LATER.get(kind)]
     del node.attribute[:]

@@ -79,9 +79,10 @@ class OnnxNetwork:
             )
         maps = [[torch.empty(0, *out.shape[1:]) for out in graph.get_outputs()]]
         for first in range(0, len(image), count):
-            rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
             if any_batch:
                 rows = [part.expand(count, *part.shape[1:]) for part in template]
+            else:
+                rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
             maps.append(_run(graph, [image[first : first + count], *rows]))
         logits, boxes = (torch.cat(parts) for parts in zip(*maps, strict=True))
         return Prediction(logits, boxes)

@@ -44,13 +44,14 @@ def follow_marked(
         marks: at least one, some of them in other frames than the first.
         network: the tracker's.
         recover: search for lost targets.
-        stop: ends the writing.
+        stop: ends the writing; before that there is nothing to keep.
 
     Returns:
         What was read, where it was written, and how many frames were.
 
     Raises:
         ValueError: a live source, a window, a mark where no frame is.
+        KeyboardInterrupt: it was asked to stop while it followed.
     """
     if args.show:
         raise ValueError("--show: a target that is marked in a later frame is followed unseen")
@@ -58,8 +59,6 @@ def follow_marked(
         raise ValueError("--box with @FRAME: for video files and folders of images only")
     boxes, names = grouped(marks, args.start, args.every)
     with closing(open_source(args.source, args.start)) as source:
-        if source.live:
-            raise ValueError("--box with @FRAME: for video files and folders of images only")
         limits = {"every": args.every, "most": args.max_frames, "longest": args.resize}
         reel = cut_reel(source, stop, **limits, speed=args.speed)
     opened = partial(open_source, args.source)
@@ -77,7 +76,7 @@ def follow_marked(
         audio = (args.source, reel.first.time) if plain else None
         outputs = open_outputs(stack, args.output, args.boxes, reel.fps, reel.size, audio, args.crf)
         outputs = replace(outputs, shrink=reel.shrink, names=names)
-        found = _followed(network, frames, small, recover, reel)
+        found = _followed(network, frames, small, recover, reel, stop)
         count = _written(outputs, frames, found, stop)
     return reel, outputs, count
 
@@ -101,6 +100,7 @@ def _followed(
     boxes: dict[int, dict[int, list[float]]],
     recover: bool,
     reel: Reel,
+    stop: StopRequest,
 ) -> dict[int, list[TrackResult]]:
     """Both ways, under one bar."""
     name = reel.source.name
@@ -108,10 +108,14 @@ def _followed(
     last = max(max(known) for known in boxes.values())
     total = None if reel.total is None else max(0, reel.total - first) + last + 1
     with tqdm(total=total, unit=" frames", desc=Path(name).name) as bar:
+
+        def seen(_: int) -> None:
+            bar.update()
+            if stop.asked:
+                raise KeyboardInterrupt
+
         try:
-            return follow_marks(
-                network, frames, boxes, recover=recover, seen=lambda _: bar.update()
-            )
+            return follow_marks(network, frames, boxes, recover=recover, seen=seen)
         except ValueError as error:
             raise SourceError(f"{name}: {error}") from None
 

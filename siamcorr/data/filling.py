@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from siamcorr.data.annotations import Rows
 from siamcorr.data.marks import Mark, clipped, interpolated
 from siamcorr.media import read_image
 from siamcorr.models import Network
 from siamcorr.tracking import Box, TrackResult, follow_marks
 from siamcorr.tracking.boxes import Image
+from siamcorr.tracking.recovery import found_above
 
 Stretch = tuple[int, Box, int, Box]  # two marked frames, and the box in each
 
@@ -45,7 +44,8 @@ class Filling:
 
         It is not sure of a frame with a score below what the preset takes for a target in sight.
         """
-        below = self._network.preset.recipe.found_above or self._network.preset.recipe.lost_below
+        recipe = self._network.preset.recipe
+        below = found_above(recipe) if recipe.lost_below else 0.0
         worst: tuple[float, int, Box] | None = None
         for stretch in _stretches(marks):
             for frame, result in self._results(stretch).items():
@@ -77,7 +77,7 @@ class _Images:
         self._paths = paths
 
     def __getitem__(self, number: int) -> Image:
-        return np.asarray(read_image(self._paths[number]))
+        return read_image(self._paths[number])
 
 
 def _stretches(marks: Mapping[int, Mark]) -> list[Stretch]:

@@ -149,6 +149,24 @@ def test_what_an_older_opset_lacks():
             lower_opset(model, 16)
 
 
+def test_a_part_of_a_shape_in_an_older_opset():
+    """Was not known before 15; a whole shape was."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    one = helper.make_tensor_value_info("x", kinds.FLOAT, [1, 2, 4, 4])
+    for options, sizes in (({}, 4), ({"start": 0, "end": 1}, 1)):
+        other = helper.make_tensor_value_info("y", kinds.INT64, [sizes])
+        graph = helper.make_graph(
+            [helper.make_node("Shape", ["x"], ["y"], **options)], "g", [one], [other]
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+        if options:
+            with pytest.raises(ValueError, match="opset 13: Shape cannot be written in it"):
+                lower_opset(model, 13)
+        else:
+            lower_opset(model, 13)
+            assert model.opset_import[0].version == 13
+
+
 @pytest.mark.parametrize("name", ["siamcorr-lite", "nanotrack-v3"])
 def test_half(name, tmp_path):
     """Half as large, with float32 going in and coming out."""

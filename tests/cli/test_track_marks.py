@@ -13,7 +13,7 @@ from siamcorr.cli.marks import Mark, grouped, parse_mark
 from siamcorr.cli.outputs import Outputs
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.media import VideoSink, open_source
-from siamcorr.tracking import box_iou
+from siamcorr.tracking import MultiTracker, box_iou
 
 CLIP = [*render_clip(ClipConfig(frames=12, width=240, height=180, target=50))]
 TRUTH = [box for _, box in CLIP]
@@ -101,6 +101,24 @@ def test_stopped(clip, tmp_path, monkeypatch, capsys):
     assert run(clip, "--box", text(5), "--boxes", str(table)) == 130
     assert len(rows(table)) == 4
     assert "stopped after 4 of 12 frames" in capsys.readouterr().err
+
+
+def test_interrupted_while_it_follows(clip, tmp_path, monkeypatch, capsys):
+    """Nothing is known of most frames yet: it ends at once, and the table is whole."""
+    update, calls = MultiTracker.update, []
+
+    def interrupted(self, image, **options):
+        calls.append(image)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(self, image, **options)
+
+    monkeypatch.setattr(MultiTracker, "update", interrupted)
+    table = tmp_path / "out.csv"
+    assert run(clip, "--box", text(5), "--boxes", str(table)) == 130
+    assert len(calls) == 2
+    assert rows(table) == []
+    assert capsys.readouterr().err.endswith("siamcorr: interrupted\n")
 
 
 ERRORS = {

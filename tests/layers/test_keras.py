@@ -19,8 +19,8 @@ keras = pytest.importorskip("keras")
 pytestmark = [
     # Keras's variables on torch answer NumPy 2 in the way of NumPy 1.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    # What torch says when oneDNN is switched off, or on again: see `answer`.
     pytest.mark.filterwarnings("ignore:.*padding='same' with even kernel:UserWarning"),
+    # What torch says when oneDNN is switched off, or on again: see `answer`.
     pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN:UserWarning"),
 ]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
