@@ -27,6 +27,7 @@ from siamcorr.training.objectives import (
     PairObjective,
     make_objective,
     measure_features,
+    measure_inner,
 )
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes, join_processes
@@ -121,6 +122,7 @@ def _begin_imitation(
         objective.imitation.load_state_dict(read_checkpoint(earlier).state_dict)
     else:
         measure_features(objective, dataset)
+    measure_inner(objective, dataset)
 
 
 def _overlap(trainer: Trainer, clips: list[Clip], row: dict[str, float]) -> float:
@@ -151,9 +153,16 @@ def _network(config: TrainConfig) -> SiameseNetwork:
     if config.initial:
         path = Path(config.initial).expanduser()
         state = read_checkpoint(path).state_dict
-        if state.keys() != network.state_dict().keys():
+        own = network.state_dict()
+        wanted = {
+            key for key in own if key.startswith(tuple(f"{p}." for p in config.initial_parts))
+        }
+        found = {
+            key: state[key] for key in wanted & state.keys() if state[key].shape == own[key].shape
+        }
+        if not wanted or found.keys() != wanted:
             raise ValueError(f"{path}: no weights of {config.model}")
-        network.load_state_dict(state)
+        network.load_state_dict(found, strict=False)
     return network
 
 

@@ -90,6 +90,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"{where}: must be a table, got {show(value)}")
         return from_mapping(kind, value, where)  # type: ignore[arg-type]
+    if get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: must be a table, got {show(value)}")
+        inside = get_args(kind)[1]
+        return {key: _value(inside, item, f"{where}.{key}") for key, item in value.items()}
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{where}: must be a list, got {show(value)}")

@@ -14,7 +14,12 @@ CHANNELS_FIRST = ("dcfnet",)
 
 # For a CPU: the first layers of a backbone, whose maps are the largest, and how many images they
 # take at a time, so that the maps stay in its caches. The layers behind them gain by many.
-IN_PARTS = {"mobilenetv3-small": (3, 8), "mobilenetv3-small-wide": (3, 8), "lite": (7, 4)}
+IN_PARTS = {
+    "mobilenetv3-small": (3, 8),
+    "mobilenetv3-small-lite": (3, 8),
+    "mobilenetv3-small-wide": (3, 8),
+    "lite": (7, 4),
+}
 
 
 def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> SiameseNetwork:

@@ -11,6 +11,7 @@ from siamcorr.layers import (
     DepthwiseAnchorHead,
     DepthwiseBoxHead,
     LiteHead,
+    LiteTwofoldHead,
     MultiLevelAnchorHead,
     MultiLevelBoxHead,
     PixelwiseDepthwiseHead,
@@ -20,7 +21,7 @@ from siamcorr.layers import (
 from siamcorr.models.alexnet import AlexNet, AlexNetLegacy
 from siamcorr.models.dcfnet import CorrelationFilterHead, DCFNetFeatures
 from siamcorr.models.mobilenetv2 import MobileNetV2
-from siamcorr.models.mobilenetv3 import WIDE_ROWS, MobileNetV3Small
+from siamcorr.models.mobilenetv3 import LITE_ROWS, WIDE_ROWS, MobileNetV3Small
 from siamcorr.models.presets import NetworkConfig, Preset
 from siamcorr.models.resnet import ResNet50
 from siamcorr.models.siamese import SiameseNetwork
@@ -32,6 +33,7 @@ BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
     "dcfnet": lambda config: DCFNetFeatures(),
     "mobilenetv2": lambda config: MobileNetV2(config.levels),
     "mobilenetv3-small": lambda config: MobileNetV3Small(),
+    "mobilenetv3-small-lite": lambda config: MobileNetV3Small(LITE_ROWS),
     "mobilenetv3-small-wide": lambda config: MobileNetV3Small(WIDE_ROWS),
     "resnet50": lambda config: ResNet50(config.levels),
 }
@@ -42,6 +44,7 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "depthwise-anchors": lambda channels, anchors: DepthwiseAnchorHead(channels, anchors=anchors),
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
     "lite": lambda channels, anchors: LiteHead(channels),
+    "lite-twofold": lambda channels, anchors: LiteTwofoldHead(channels),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
         channels, anchors, weighted=False

@@ -87,6 +87,8 @@ class TeacherConfig:
     model: its preset. weights: its file; empty looks for it as `siamcorr track` does.
     features: weight of the error of the features. maps: weight of its scores and boxes as targets.
     always: its maps count in every pair; otherwise in those alone in which it finds what is marked.
+    inner: weight of the error of inner maps, those of `layers`: modules of the student's head, and
+    for each the modules of the teacher's head that it should know about.
     """
 
     model: str
@@ -94,10 +96,14 @@ class TeacherConfig:
     features: float = 1.0
     maps: float = 1.0
     always: bool = False
+    inner: float = 0.0
+    layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if min(self.features, self.maps) < 0:
-            raise ValueError("features and maps must be >= 0")
+        if min(self.features, self.maps, self.inner) < 0:
+            raise ValueError("features, maps and inner must be >= 0")
+        if bool(self.inner) != bool(self.layers):
+            raise ValueError("inner is the weight of layers: both must be given, or neither")
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,8 @@ class TrainConfig:
     model: a preset. output: folder for checkpoints and logs.
     learns: "pairs", or "features": the backbone learns the teacher's features of any crop.
     teacher: the network that teaches, if any does. marks: weight of what people marked.
-    initial: weights of the network, to go on from; empty for random ones.
+    initial: weights of the network, to go on from; empty for random ones. initial_parts: the parts
+    of it that are taken, "backbone" or "head"; the others begin at random.
     pairs: an epoch has so many. batch: over all processes together.
     optimizer: "adamw" or "sgd". rate: the highest learning rate; backbone_rate: the backbone's
     share of it. warmup: steps up to it; from there it falls as half a cosine.
@@ -124,6 +131,7 @@ class TrainConfig:
     teacher: TeacherConfig | None = None
     marks: float = 1.0
     initial: str = ""
+    initial_parts: tuple[str, ...] = ("backbone", "neck", "head")
     epochs: int = 10
     pairs: int = 10000
     batch: int = 32

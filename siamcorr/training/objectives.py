@@ -3,6 +3,8 @@
 Network and losses are one module, so that many processes can share its gradients.
 """
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -10,15 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamcorr.layers.heads.lite import LiteHead, LiteMaps
+from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.models import SiameseNetwork, for_inference
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.crops import CropDataset
+from siamcorr.training.inner import outputs_of
 from siamcorr.training.losses import anchor_free_losses, overlaps
-from siamcorr.training.pairs import Pair, PairDataset
+from siamcorr.training.pairs import Pair, PairDataset, collate
 from siamcorr.training.points import boxes_at, cell_points
 from siamcorr.training.teacher import FeatureImitation, TaughtPair, Teacher, load_teacher
 
+LEARNING = (LiteHead, LiteTwofoldHead)  # heads that there are losses for
 MEASURED = 256  # pictures for the mean and the deviation of the teacher's channels
+MEASURED_PAIRS = 64  # and for those of its inner maps
 AGREES = 0.5  # IoU with the mark from which the teacher's best box is believed
 
 
@@ -65,12 +71,14 @@ class PairObjective(Objective):
     """Marks, and what a teacher says of the same pairs.
 
     Args:
-        network: that learns; its head is a `LiteHead`.
+        network: that learns; its head has `maps`, as `LiteHead` has.
         teacher: None where marks alone teach.
         marks: weight of the losses of marked boxes.
         features: weight of the error of the features.
         maps: weight of the teacher's scores and boxes.
         always: they count in every pair, not only where the teacher finds what is marked.
+        inner: weight of the error of the maps of `layers`, in every pair.
+        layers: modules of the head, and the modules of the teacher's head that each learns from.
 
     Raises:
         ValueError: there are no losses for the head.
@@ -84,38 +92,68 @@ class PairObjective(Objective):
         features: float = 0.0,
         maps: float = 0.0,
         always: bool = False,
+        inner: float = 0.0,
+        layers: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         super().__init__(network, teacher)
-        if not isinstance(network.head, LiteHead):
-            raise ValueError(f"{network.preset.name}: its head is not trained, only LiteHead is")
-        self.marks, self.always = marks, always
-        self.weights = {"features": features, "maps": maps}
+        if not isinstance(network.head, LEARNING):
+            names = " and ".join(kind.__name__ for kind in LEARNING)
+            raise ValueError(f"{network.preset.name}: its head is not trained, only {names} are")
+        self.marks, self.always, self.layers = marks, always, dict(layers)
+        self.weights = {"features": features, "maps": maps, "inner": inner}
         self._frozen: list[SiameseNetwork] = []
         if teacher and features:
             self.imitation = imitation(network, teacher)
+        self.inner = nn.ModuleList(inner_imitations(network, teacher, layers) if teacher else [])
         self.columns: tuple[str, ...] = ("score", "box", "quality")
         if teacher:
             self.columns += ("features",) * bool(features) + ("taught",) * bool(maps)
+            self.columns += ("inner",) * bool(layers)
 
     def freeze(self) -> None:
         """The backbone does not learn now: run a fused copy of it instead."""
         learns = any(p.requires_grad for p in self.network.backbone.parameters())
         self._frozen = [] if learns else [for_inference(self.network)]
 
+    def asked(self, teacher: Teacher, pair: Pair, cells: int) -> TaughtPair:
+        """What the teacher says of pairs; its inner maps put together under the student's names."""
+        names = [name for several in self.layers.values() for name in several]
+        taught = teacher.pair(pair.search, pair.template, cells, names)
+        inner = {
+            own: torch.cat([taught.inner[name] for name in several], dim=1)
+            for own, several in self.layers.items()
+        }
+        return taught._replace(inner=inner)
+
+    def _inner_error(self, own: Mapping[str, Tensor], taught: Mapping[str, Tensor]) -> Tensor:
+        errors = [
+            loss(own[name], taught[name])
+            for name, loss in zip(self.layers, self.inner, strict=True)
+        ]
+        return torch.stack(errors).mean()
+
+    def measure_inner(self, pairs: Pair) -> None:
+        """Take the mean and deviation of the teacher's inner maps from pairs."""
+        for teacher in self._teacher:
+            taught = self.asked(teacher, pairs, 1).inner
+            for name, loss in zip(self.layers, self.inner, strict=True):
+                cast("FeatureImitation", loss).measure(taught[name])
+
     def forward(self, pair: Pair) -> dict[str, Tensor]:
         """The losses of a batch of pairs."""
         preset, head = self.network.preset, self.network.head
-        assert isinstance(head, LiteHead)
+        assert isinstance(head, LEARNING)
         with torch.set_grad_enabled(not self._frozen):
             backbone = self._frozen[0] if self._frozen else self.network
             template, search = (backbone.features(image) for image in (pair.template, pair.search))
-        maps = head.maps(search, head.template(template))
+        with outputs_of(head, [*self.layers]) as inner:
+            maps = head.maps(search, head.template(template))
         stride, size = preset.recipe.stride, preset.crop.search_size
         marked = anchor_free_losses(maps, pair.box, pair.present, pair.marked, stride, size)
         losses = marked._asdict()
         total = self.marks * marked.total
         for teacher in self._teacher:
-            taught = teacher.pair(pair.search, pair.template, maps.logits.shape[-1])
+            taught = self.asked(teacher, pair, maps.logits.shape[-1])
             if self.imitation is not None:
                 sides = (template, taught.template), (search, taught.search)
                 losses["features"] = sum(self.imitation(*side) for side in sides) / 2
@@ -124,6 +162,9 @@ class PairObjective(Objective):
                 believed = torch.ones_like(pair.present) if self.always else agrees(taught, pair)
                 losses["taught"] = taught_losses(maps, taught, believed, stride, size)
                 total = total + self.weights["maps"] * losses["taught"]
+            if self.layers:
+                losses["inner"] = self._inner_error(inner, taught.inner)
+                total = total + self.weights["inner"] * losses["inner"]
         return losses | {"total": total}
 
 
@@ -174,6 +215,40 @@ def imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
     return FeatureImitation(own, teacher.features(image).shape[1]).to(network.device)
 
 
+@torch.no_grad()
+def inner_imitations(
+    network: SiameseNetwork, teacher: Teacher, layers: Mapping[str, Sequence[str]]
+) -> list[FeatureImitation]:
+    """A loss for each of these modules of the head, by the number of their channels.
+
+    Raises:
+        ValueError: a head has no such module.
+    """
+    if not layers:
+        return []
+    head, size = cast("nn.Module", network.head), network.preset.crop
+    template, search = (
+        torch.zeros(1, 3, side, side, device=network.device)
+        for side in (size.template_size, size.search_size)
+    )
+    training = network.training
+    try:
+        with outputs_of(head, [*layers]) as own:
+            network.eval()(search, template)
+        names = [name for several in layers.values() for name in several]
+        taught = teacher.pair(search, template, 1, names).inner
+    except AttributeError as error:
+        raise ValueError(f"layers: {error}") from None
+    finally:
+        network.train(training)
+    return [
+        FeatureImitation(own[name].shape[1], sum(taught[each].shape[1] for each in several)).to(
+            network.device
+        )
+        for name, several in layers.items()
+    ]
+
+
 def _channels(network: SiameseNetwork, image: Tensor) -> int:
     training = network.training
     with torch.no_grad():
@@ -200,7 +275,7 @@ def make_objective(
         return FeatureObjective(network, teacher)
     shares = config.teacher
     weights = config.marks, shares.features, shares.maps
-    return PairObjective(network, teacher, *weights, always=shares.always)
+    return PairObjective(network, teacher, *weights, shares.always, shares.inner, shares.layers)
 
 
 def measure_features(
@@ -212,3 +287,15 @@ def measure_features(
     some = [dataset[index] for index in range(MEASURED)]
     images = torch.stack([item if isinstance(item, Tensor) else item.template for item in some])
     objective.measure(images.to(objective.network.device).float())
+
+
+def measure_inner(
+    objective: FeatureObjective | PairObjective, dataset: PairDataset | CropDataset
+) -> None:
+    """Take the statistics of the teacher's inner maps from the first pairs, likewise."""
+    if isinstance(objective, PairObjective) and objective.layers:
+        assert isinstance(dataset, PairDataset)
+        pairs = collate([dataset[index] for index in range(MEASURED_PAIRS)])
+        objective.measure_inner(
+            Pair(*(part.to(objective.network.device).float() for part in pairs))
+        )

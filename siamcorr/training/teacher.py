@@ -4,6 +4,8 @@ The student learns from a teacher what marks alone cannot tell it: how any crop 
 that has seen millions of marked frames, and how sure one can be of each cell.
 """
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import torch
@@ -22,6 +24,7 @@ from siamcorr.models.build import load_weights
 from siamcorr.models.checkpoints import read_checkpoint
 from siamcorr.models.recipe import AnchorConfig
 from siamcorr.training.config import TeacherConfig
+from siamcorr.training.inner import outputs_of
 from siamcorr.training.points import boxes_at, cell_points, sample_cells
 
 
@@ -31,12 +34,14 @@ class TaughtPair(NamedTuple):
     template: features (B, C, h, w) of the templates. search: (B, C, H, W) of the search crops.
     score: (B, S, S), 0..1.
     boxes: (B, 4, S, S) left, top, right, bottom in pixels of the search crop.
+    inner: maps (B, C, S, S) of modules of its head, by their names.
     """
 
     template: Tensor
     search: Tensor
     score: Tensor
     boxes: Tensor
+    inner: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Teacher:
@@ -78,7 +83,9 @@ class Teacher:
         return self._join(self.network.features(self._colors(images)))
 
     @torch.no_grad()
-    def pair(self, search: Tensor, template: Tensor, cells: int) -> TaughtPair:
+    def pair(
+        self, search: Tensor, template: Tensor, cells: int, layers: Sequence[str] = ()
+    ) -> TaughtPair:
         """Features, scores and boxes for pairs, at the student's `cells` x `cells`.
 
         Cells where the teacher has none count as background.
@@ -87,12 +94,14 @@ class Teacher:
             search: (B, 3, H, W), in the student's colour order.
             template: (B, 3, h, w), likewise.
             cells: of the student's maps.
+            layers: modules of its head whose maps are wanted, too.
         """
         network, crop = self.network, self.network.preset.network.template_crop or None
         looked = network.features(self._colors(search))
         whole = network.features(self._colors(template))
         shown = whole if crop is None else network.features(self._colors(template), crop)
-        prediction = network.head(looked, network.head.template(shown))
+        with outputs_of(cast("nn.Module", network.head), layers) as inner:
+            prediction = network.head(looked, network.head.template(shown))
         recipe, size = network.preset.recipe, self.student.crop.search_size
         points = cell_points(prediction.logits.shape[-1], recipe.stride, size).to(search)
         if recipe.kind == "anchors":
@@ -106,7 +115,7 @@ class Teacher:
         together = torch.cat([score[:, None], boxes], dim=1).float()
         sampled, inside = sample_cells(together, points, own)
         score, boxes = sampled[:, 0] * inside, sampled[:, 1:]
-        return TaughtPair(self._join(whole), self._join(looked), score, boxes)
+        return TaughtPair(self._join(whole), self._join(looked), score, boxes, inner)
 
     def _colors(self, images: Tensor) -> Tensor:
         return images.flip(1) if self.swap_colors else images

@@ -13,6 +13,7 @@ from training.conftest import write_pictures
 from siamcorr.cli import main
 from siamcorr.data.library import Library
 from siamcorr.models import assemble, load_preset, read_checkpoint
+from siamcorr.models.presets import preset_path
 from siamcorr.training import validation
 from siamcorr.training.config import DataConfig
 from siamcorr.training.validation import (
@@ -175,6 +176,40 @@ def test_features_first_then_pairs(pictures, teacher, tmp_path):
     for key, value in state["imitation"].items():
         torch.testing.assert_close(value, adapter[key])
     assert {"features", "taught"} <= set(rows(tmp_path / "second" / "out")[0])
+
+
+def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
+    """The head begins at random; what learns beside its inner maps is in the checkpoint."""
+    config = taught_config(tmp_path, pictures, teacher)
+    assert train(config, "--max-epochs", 1) == 0
+    first = tmp_path / "out" / "best.safetensors"
+    text = (
+        preset_path("siamcorr-lite").read_text().replace('head = "lite"', 'head = "lite-twofold"')
+    )
+    preset = tmp_path / "twofold.toml"
+    preset.write_text(text)
+    changes = {
+        "model": preset,
+        "output": tmp_path / "second",
+        "initial": first,
+        "initial_parts": '["backbone"]',
+        "rate": 1e-12,
+        "teacher.inner": 1.0,
+        "teacher.layers": '{merge = ["cls_pw_tower.3"]}',
+    }
+    flags = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    assert train(config, "--max-epochs", 1, *flags) == 0
+    state = torch.load(tmp_path / "second" / "last.pt", weights_only=True)
+    before = read_checkpoint(first).state_dict
+    kept = [key for key in before if key.startswith("backbone.")]
+    for key in kept:
+        torch.testing.assert_close(state["network"][key], before[key])
+    assert any(key.startswith("head.tower.3.") for key in state["network"])
+    assert state["inner"]["0.deviation"].shape == (96, 1, 1)
+    assert state["inner"]["0.mean"].any()
+    assert "inner" in rows(tmp_path / "second")[0]
+    assert train(config, "--max-epochs", 1, *flags) == 0
+    assert [row["epoch"] for row in rows(tmp_path / "second")] == ["1", "2"]
 
 
 def test_chosen_by_sequences(pictures, tmp_path):

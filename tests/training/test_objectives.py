@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import assemble, load_preset
+from siamcorr.training.config import TeacherConfig
+from siamcorr.training.inner import outputs_of
 from siamcorr.training.objectives import (
     FeatureObjective,
     PairObjective,
@@ -111,6 +114,55 @@ def test_total_is_the_weighted_sum():
     wanted = 0.5 * marked + 2 * losses["features"] + 3 * losses["taught"]
     torch.testing.assert_close(losses["total"], wanted)
     assert {*objective.columns} | {"total"} == {*losses}
+
+
+LAYERS = {"merge": ("cls_pw_tower.3",), "tower.1": ("cls_pw_tower.7", "bbox_pw_tower.7")}
+
+
+def twofold(seed=0):
+    torch.manual_seed(seed)
+    config = replace(STUDENT.network, head="lite-twofold")
+    return assemble(replace(STUDENT, network=config))
+
+
+def test_inner_maps_are_learnt_layer_by_layer():
+    """The mean over the layers of the error against the teacher's own modules, put together."""
+    network, asked = twofold(), teacher()
+    objective = PairObjective(network.eval(), asked, inner=2.0, layers=LAYERS)
+    assert [loss.adapter.out_channels for loss in objective.inner] == [96, 192]
+    objective.measure_inner(pair())
+    with (
+        outputs_of(network.head, [*LAYERS]) as own,
+        outputs_of(
+            asked.network.head, [name for several in LAYERS.values() for name in several]
+        ) as theirs,
+    ):
+        losses = objective(pair())
+    errors = []
+    for (name, several), loss in zip(LAYERS.items(), objective.inner, strict=True):
+        wanted = torch.cat([theirs[each] for each in several], dim=1)
+        mean = wanted.mean(dim=(0, 2, 3))[:, None, None]
+        deviation = wanted.std(dim=(0, 2, 3)).clamp(min=1e-6)[:, None, None]
+        scaled = F.interpolate((wanted - mean) / deviation, 15, mode="bilinear")
+        errors.append((loss.adapter(own[name]) - scaled).square().mean())
+    torch.testing.assert_close(losses["inner"], sum(errors) / 2, rtol=1e-3, atol=1e-3)
+    marked = losses["score"] + 2 * losses["box"] + 0.5 * losses["quality"]
+    torch.testing.assert_close(losses["total"], marked + 2 * losses["inner"])
+    losses["inner"].backward()
+    assert network.head.tower[1][0].weight.grad.any()
+    assert network.head.pred.weight.grad is None
+
+
+@pytest.mark.parametrize("layers", [{"nothing": ("cls_pw_tower.3",)}, {"merge": ("nothing",)}])
+def test_layers_that_are_not_there(layers):
+    with pytest.raises(ValueError, match=r"^layers: .*nothing"):
+        PairObjective(twofold(), teacher(), inner=1.0, layers=layers)
+
+
+@pytest.mark.parametrize("shares", [{"inner": 1.0}, {"layers": LAYERS}, {"inner": -1.0}])
+def test_inner_and_layers_go_together(shares):
+    with pytest.raises(ValueError, match=r"inner"):
+        TeacherConfig("nanotrack-v2", **shares)
 
 
 def test_without_a_teacher_there_are_marks_alone():

@@ -9,6 +9,7 @@ from siamcorr.layers.heads.boxes import AsymmetricHead, DepthwiseBoxHead, Matrix
 from siamcorr.layers.heads.cross_correlation import CrossCorrelationHead
 from siamcorr.layers.heads.levels import MultiLevelAnchorHead, MultiLevelBoxHead
 from siamcorr.layers.heads.lite import LiteHead
+from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.layers.heads.pixelwise import PixelwiseHead, SharedPixelwiseHead
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.heads.twofold import PixelwiseDepthwiseHead
@@ -19,6 +20,7 @@ __all__ = [
     "DepthwiseAnchorHead",
     "DepthwiseBoxHead",
     "LiteHead",
+    "LiteTwofoldHead",
     "MatrixHead",
     "MultiLevelAnchorHead",
     "MultiLevelBoxHead",

@@ -83,9 +83,7 @@ class LiteHead(nn.Module):
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
         """Search features (B, C, 16, 16), with the kernels that `template` gave."""
         logits, boxes, quality = self.maps(features, template)
-        # sqrt(p q) as a logit; by logarithms, so that nothing is rounded to 0 or 1 before.
-        both = (F.logsigmoid(logits) + F.logsigmoid(quality)) / 2
-        return Prediction(both - torch.log(-torch.expm1(both.clamp(max=-1e-6))), boxes)
+        return Prediction(score_times_quality(logits, quality), boxes)
 
     def _compare(self, side: str, features: Tensor, kernel: Tensor) -> Tensor:
         adapted = self.get_submodule(f"{side}_search")(features)
@@ -94,6 +92,15 @@ class LiteHead(nn.Module):
         normed = self.get_submodule(f"{side}_norm")(response)
         out: Tensor = self.get_submodule(f"{side}_tower")(normed)
         return out
+
+
+def score_times_quality(logits: Tensor, quality: Tensor) -> Tensor:
+    """sqrt(p q) as a logit, of the logits of p and q.
+
+    By logarithms, so that nothing is rounded to 0 or 1 before.
+    """
+    both = (F.logsigmoid(logits) + F.logsigmoid(quality)) / 2
+    return both - torch.log(-torch.expm1(both.clamp(max=-1e-6)))
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

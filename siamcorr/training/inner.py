@@ -1,0 +1,36 @@
+"""What a head says on its way: maps of its inner modules, and how far they are from a teacher's."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def outputs_of(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """What the submodules of these names return while the block runs; the last call's count.
+
+    Raises:
+        AttributeError: there is no submodule of that name.
+
+    Example:
+        >>> import torch
+        >>> chain = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU())
+        >>> with outputs_of(chain, ["0"]) as seen:
+        ...     out = chain(torch.rand(1, 1, 4, 4))
+        >>> torch.equal(seen["0"].relu(), out)
+        True
+    """
+    seen: dict[str, Tensor] = {}
+    hooks = []
+    try:
+        for name in names:
+
+            def keep(_: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
+                seen[name] = output
+
+            hooks.append(module.get_submodule(name).register_forward_hook(keep))
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
