@@ -27,8 +27,9 @@ ROWS = (
     Row(5, 144, 48, True, True, 1),
 )
 WIDE_ROWS = (*ROWS, Row(5, 288, 96, True, True, 1))
-# Its last gate costs as much time as the rest of its row, and gives nothing that training misses.
-LITE_ROWS = (*ROWS, Row(5, 288, 96, False, True, 1))
+# Without the gates of the largest maps and of the most channels: a fifth of the time, and nothing
+# that training misses.
+LITE_ROWS = (ROWS[0]._replace(squeeze=False), *ROWS[1:], WIDE_ROWS[-1]._replace(squeeze=False))
 
 
 class MobileNetV3Small(nn.Module):

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.contract import Method, Padding, check_call
+from siamcorr.ops.contract import Method, Padding, check_call, check_scale
 from siamcorr.ops.contraction import FUNCTIONS, HALF, Task, contract, transformed
 from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.methods import native
@@ -61,6 +61,8 @@ def correlate(
             function = None
     if call.sides and not (function and pads):
         search = F.pad(search, call.sides)
+    if type(scale) is not float:
+        check_scale(f"xcorr_{op}", scale)
     if scale != 1.0:
         template = template * scale
     if op == "naive":  # O templates for all are one batch of O*C channels that is shared

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contract import check_batch, check_channels, check_tensors, shapes
+from siamcorr.ops.contract import check_batch, check_channels, check_scale, check_tensors, shapes
 
 
 def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> Tensor:
@@ -40,6 +40,7 @@ def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> T
     check_tensors("xcorr_circular", search, template)
     check_batch("xcorr_circular", search, template)
     check_channels("xcorr_circular", search, template)
+    check_scale("xcorr_circular", scale)
     size = search.shape[2:]
     if template.shape[2:] != size or 0 in size:
         raise ValueError(

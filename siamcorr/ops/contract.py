@@ -3,6 +3,7 @@
 Only shape, dtype and device are looked at, never values, so that torch.compile keeps one graph.
 """
 
+from numbers import Real
 from typing import Literal, get_args
 
 import torch
@@ -14,6 +15,8 @@ from siamcorr.ops.geometry import AnyOp, Geometry
 Padding = int | Literal["valid", "same"]
 Method = Literal["auto", "conv", "gemm", "fft", "native", "triton"]
 METHODS = get_args(Method)
+LARGEST_PLANE = 2**31 - 1  # cells of a padded search that libraries can count
+NUMBERS = (Real, torch.SymFloat, torch.SymInt)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KNOWN_DTYPES = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
 
@@ -105,6 +108,23 @@ def check_options(op: str, dilation: int, method: str) -> None:
         raise ValueError(f"{op}: method must be one of {known}, got {method!r}")
 
 
+def check_scale(op: str, scale: float) -> None:
+    """Refuse a factor that is no number, or too large to be one.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: no float holds it.
+    """
+    if isinstance(scale, Tensor):  # a parameter of a network, or a graph's
+        if scale.ndim:
+            raise ValueError(f"{op}: scale must be one number, got {tuple(scale.shape)}")
+        return
+    if not isinstance(scale, NUMBERS):
+        raise TypeError(f"{op}: scale must be a number, got {type(scale).__name__}")
+    if isinstance(scale, int) and scale.bit_length() > 1023:
+        raise ValueError(f"{op}: scale must be a number that a float can hold")
+
+
 def pad_search(
     op: str, search: Tensor, template: Tensor, padding: Padding, dilation: int = 1
 ) -> Tensor:
@@ -130,7 +150,7 @@ def pad_sides(
         Left, right, top, bottom, as F.pad takes them; None for none.
 
     Raises:
-        ValueError: unknown or negative padding; a template of no size, or larger than the
+        ValueError: unknown, negative or absurd padding; a template of no size, or larger than the
             padded search.
     """
     room_y, room_x = search.shape[2:]
@@ -146,6 +166,11 @@ def pad_sides(
             raise ValueError(f"{op}: padding must be {known}, got {padding!r}")
         sides = [padding] * 4
     room_x, room_y = room_x + sides[0] + sides[1], room_y + sides[2] + sides[3]
+    if padding not in ("valid", "same") and room_x * room_y > LARGEST_PLANE:
+        raise ValueError(
+            f"{op}: padding must leave at most {LARGEST_PLANE} cells a plane, got {padding!r} "
+            f"({shapes(search, template)})"
+        )
     if not (0 < height <= room_y and 0 < width <= room_x):
         raise ValueError(
             f"{op}: the template must lie inside the padded search, got {height}x{width} "

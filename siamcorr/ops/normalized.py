@@ -4,7 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.contract import Method, check_batch, check_channels, check_tensors, pad_search
+from siamcorr.ops.contract import (
+    Method,
+    check_batch,
+    check_channels,
+    check_options,
+    check_tensors,
+    pad_search,
+)
 from siamcorr.ops.xcorr import xcorr_depthwise
 
 # A window has no pattern if its variance is below this share of its mean square, for each cell:
@@ -49,6 +56,7 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
     check_tensors("xcorr_normalized", search, template)
     check_batch("xcorr_normalized", search, template)
     check_channels("xcorr_normalized", search, template)
+    check_options("xcorr_normalized", 1, method)
     pad_search("xcorr_normalized", search, template, "valid")
     # The mean of the whole search changes no result, and makes the numbers smaller.
     x, z = _plain(search.double()), _plain(template.double())
@@ -58,8 +66,9 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
     square = F.avg_pool2d(x * x, size, stride=1)
     variance = square - mean * mean
     energy = (z * z).sum(dim=(2, 3), keepdim=True)
-    spread = template.detach().double().var(dim=(2, 3), correction=0, keepdim=True)
-    whole = template.detach().double().square().mean(dim=(2, 3), keepdim=True)
+    given = template.detach().double()
+    whole = given.square().mean(dim=(2, 3), keepdim=True)
+    spread = (given - given.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3), keepdim=True)
     flat = FLAT * max(cells, 100)
     patterned = (variance > flat * square) & (spread > flat * whole)
     scale = (variance * cells * energy).where(patterned, 1.0).rsqrt()

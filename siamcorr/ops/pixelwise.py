@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contract import check_batch, check_channels, check_tensors, shapes
+from siamcorr.ops.contract import check_batch, check_channels, check_scale, check_tensors, shapes
 from siamcorr.ops.torch_versions import autocast_active
 
 
@@ -47,6 +47,8 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
     if autocast_active(kind):
         with torch.autocast(kind, enabled=False):  # the dtype that goes in comes out
             return xcorr_pixelwise(search, template, scale=scale)
+    if type(scale) is not float:
+        check_scale("xcorr_pixelwise", scale)
     if scale != 1.0:
         template = template * scale
     cells = template.flatten(2).transpose(1, 2)  # (B or 1, h*w, C)

@@ -11,6 +11,7 @@ from siamcorr.ops.contract import (
     Method,
     Padding,
     check_options,
+    check_scale,
     check_tensors,
     check_type,
     pad_sides,
@@ -89,6 +90,7 @@ def prepare(
         )
     if len(search_size) != 2 or not all(type(side) is int and side > 0 for side in search_size):
         raise ValueError(f"prepare: search_size must be two ints >= 1, got {search_size!r}")
+    check_scale("prepare", scale)
     channels = template.shape[1] if channels is None else channels
     if (
         channels < 1

@@ -18,7 +18,7 @@ def noise(*shape, seed=0, dtype=torch.float64):
 
 @pytest.fixture
 def head(randomized):
-    return randomized(LiteTwofoldHead(4, 6, 10, depth=2))
+    return randomized(LiteTwofoldHead(4, 6, depth=2))
 
 
 @torch.no_grad()
@@ -29,10 +29,13 @@ def test_by_hand(head, crop):
     margin, edge = (8 - crop) // 2, crop // 2 - 1
     z, x = noise(2, 4, 8, 8), noise(2, 4, 16, 16, seed=1)
     kernel, search = head.kernel(z), head.search(x)
-    cells = torch.einsum("bchw,bck->bkhw", search, kernel.flatten(2)) / 6
+    cells = [
+        torch.einsum("bchw,bck->bkhw", search[:, half], kernel[:, half].flatten(2)) / 6
+        for half in (slice(0, 6), slice(6, 12))
+    ]
     middle = kernel[:, :, margin : 8 - margin, margin : 8 - margin]
     whole = reference.depthwise(F.pad(search, (edge, edge, edge, edge)), middle) / crop**2
-    both = torch.cat([head.reduce(head.attention(cells)), whole], dim=1)
+    both = torch.cat([head.reduce(head.attention(torch.cat(cells, dim=1))), whole], dim=1)
     out = head.pred(head.tower(head.merge(both)))
     maps = head.maps(x, head.template(z))
     assert isinstance(maps, LiteMaps)
@@ -47,19 +50,31 @@ def test_by_hand(head, crop):
 @pytest.mark.parametrize("way", ["cells", "whole"])
 def test_middle_cell_looks_at_the_middle(way):
     """A template seen in the middle of the search is found there by either correlation."""
-    head = LiteTwofoldHead(1, 1, 1, depth=0)
+    head = LiteTwofoldHead(2, 1, depth=0)
     head.kernel, head.search, head.attention = nn.Identity(), nn.Identity(), nn.Identity()
-    weight = torch.zeros(1, 65, 1, 1)
-    weight[0, 64 if way == "whole" else slice(0, 64)] = 1
-    head.merge = nn.Conv2d(65, 1, 1, bias=False)
+    weight = torch.zeros(2, 130, 1, 1)
+    weight[0, slice(128, 130) if way == "whole" else slice(0, 128)] = 1
+    head.merge = nn.Conv2d(130, 2, 1, bias=False)
     head.merge.weight = nn.Parameter(weight)
+    head.reduce = nn.Conv2d(128, 128, 2, groups=128)
     head.reduce.weight.fill_(1)
     head.reduce.bias.zero_()
     head.pred.weight.fill_(1)
-    x, z = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 8, 8)
-    x[0, 0, 7:9, 7:9] = z[0, 0, 3:5, 3:5] = 1  # the four cells around the middle of both
+    x, z = torch.zeros(1, 2, 16, 16), torch.zeros(1, 2, 8, 8)
+    x[:, :, 7:9, 7:9] = z[:, :, 3:5, 3:5] = 1  # the four cells around the middle of both
     logits = head.eval().maps(x, head.template(z)).logits
     assert (logits[0, 0] == logits.max()).nonzero().tolist() == [[7, 7]]
+
+
+@torch.no_grad()
+def test_score_and_box_keep_to_their_halves():
+    """Up to the merge they are apart; behind it nothing of the box's half reaches the score's."""
+    head = LiteTwofoldHead(4, 6).eval()
+    x = noise(1, 12, 15, 15).float()
+    other = torch.cat([x[:, :6], noise(1, 6, 15, 15, seed=1).float()], dim=1)
+    first, second = head.tower(x), head.tower(other)
+    torch.testing.assert_close(first[:, :6], second[:, :6])
+    assert not torch.allclose(first[:, 6:], second[:, 6:])
 
 
 def test_boxes_stay_finite(head):
@@ -72,7 +87,7 @@ def test_boxes_stay_finite(head):
 
 def test_starts_from_few_targets_and_typical_boxes():
     torch.manual_seed(0)
-    head = LiteTwofoldHead(4, 6, 8)
+    head = LiteTwofoldHead(4, 6)
     maps = head.maps(*(noise(4, 4, 16, 16).float(), head.template(noise(4, 4, 8, 8).float())))
     assert maps.logits.sigmoid().mean() < 0.1
     assert maps.boxes.median().item() == pytest.approx(32, rel=0.2)

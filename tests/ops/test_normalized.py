@@ -271,3 +271,15 @@ def test_flat_windows_beside_a_pattern(size, value):
     response = xcorr_normalized(image, image[..., size:, size:])
     assert float(response[0, 0, 0, 0]) == 0
     assert float(response[0, 0, size, size]) == pytest.approx(1, abs=1e-4)
+
+
+def test_no_search_gives_no_response_and_no_warning():
+    x = torch.rand(0, 2, 6, 6)
+    for batch in (0, 1):
+        assert xcorr_normalized(x, torch.rand(batch, 2, 3, 3)).shape == (0, 1, 4, 4)
+
+
+def test_an_unknown_method_is_refused_by_name():
+    x = torch.rand(1, 2, 6, 6)
+    with pytest.raises(ValueError, match=r"^xcorr_normalized: method must be one of"):
+        xcorr_normalized(x, x[:, :, :3, :3], method="fast")

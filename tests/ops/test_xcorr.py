@@ -1,5 +1,6 @@
 """naive, batched and depthwise by every method: one table of tests for all."""
 
+import numpy as np
 import pytest
 import reference
 import torch
@@ -69,6 +70,51 @@ def test_reference_empty_batch(op, method, shared):
     response.sum().backward()
     assert x.grad.shape == x.shape
     assert torch.equal(z.grad, torch.zeros_like(z))
+
+
+@all_ops
+@all_methods
+@pytest.mark.parametrize("side", [2, 3])
+def test_a_search_without_cells_is_all_padding(op, method, side):
+    x, z = pair(op, z=(2, 2))
+    x = x.narrow(side, 0, 0)
+    response = op(x, z, padding=4, method=method)
+    assert response.shape[side] == 7
+    assert not response.any()
+
+
+@all_ops
+@pytest.mark.parametrize("scale", [None, "2", [2.0]])
+def test_a_scale_that_is_no_number(op, scale):
+    with pytest.raises(TypeError, match=rf"^{op.__name__}: scale must be a number, got"):
+        op(*pair(op), scale=scale)
+
+
+@all_ops
+def test_scales_of_other_types(op):
+    """Python's, NumPy's and a parameter's are numbers; lists of them and giants are none."""
+    x, z = pair(op)
+    expected = 2 * op(x, z)
+    for scale in (
+        2,
+        np.float32(2),
+        np.int64(2),
+        torch.tensor(2.0),
+        torch.nn.Parameter(z[0, 0, 0, 0]),
+    ):
+        factor = scale.item() / 2 if isinstance(scale, torch.Tensor) else 1
+        torch.testing.assert_close(op(x, z, scale=scale), factor * expected)
+    for scale in (10**400, torch.ones(2)):
+        with pytest.raises(ValueError, match=rf"^{op.__name__}: scale must be"):
+            op(x, z, scale=scale)
+
+
+@all_ops
+def test_padding_of_a_size_that_nothing_holds(op):
+    """At once, where the planner once counted its way through it for ever."""
+    for padding in (10**30, 2**31, 40_000):
+        with pytest.raises(ValueError, match=rf"^{op.__name__}: padding must leave at most"):
+            op(*pair(op), padding=padding)
 
 
 # known values

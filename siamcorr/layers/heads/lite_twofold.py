@@ -1,4 +1,4 @@
-"""The second head of our own: two correlations side by side, and one tower for all that is asked.
+"""The second head of our own: two correlations side by side, for score and box at once.
 
 Cell by cell, it is seen which part of the template lies where; depthwise, how much of it there is.
 """
@@ -18,13 +18,12 @@ from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
 class LiteTwofoldHead(nn.Module):
     """Anchor-free head whose score is the chance of a target times the quality of its box.
 
-    Both correlations look at the same two separable necks, and score, box and quality come out of
-    one tower: half the layers of a head with a branch for each.
+    Score and box have channels of their own all the way, side by side in one tensor: the first
+    half and the second. So each layer runs once, not once for each.
 
     Args:
         in_channels: of the features.
-        hidden: of the necks.
-        channels: of the tower.
+        channels: of each half.
         depth: blocks in the tower.
         crop: cells a side of the template that are correlated depthwise, even.
         cells: h*w of the template's features.
@@ -32,53 +31,50 @@ class LiteTwofoldHead(nn.Module):
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (15, 15), whose
         middle cell looks at the middle of the crop; logits (B, 1, 15, 15).
 
-    Keys: {kernel, search}.{0 depthwise, 1 pointwise, 2 BN}, attention, reduce, norm, merge.{0, 1},
-    tower.N.{0 depthwise, 1 pointwise, 2 BN}, pred (six channels: score, four sides, quality).
+    Keys: {kernel, search}.{0 depthwise, 1 pointwise, 2 BN}, attention.{fc1, fc2},
+    reduce.{0, 1 BN}, merge.{0, 1 BN}, tower.N.{0 depthwise, 1 BN, 3 pointwise, 4 BN},
+    pred (six channels: score, four sides, quality).
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        hidden: int = 96,
-        channels: int = 128,
-        depth: int = 4,
-        crop: int = 6,
-        cells: int = 64,
+        self, in_channels: int, channels: int = 96, depth: int = 4, crop: int = 4, cells: int = 64
     ) -> None:
         super().__init__()
-        self.crop = crop
-        self.kernel, self.search = (_separable(in_channels, hidden, 3) for _ in range(2))
-        self.attention = ChannelAttention(cells)
-        self.reduce = nn.Conv2d(cells, cells, 2, groups=cells)  # from 16 cells a side to 15
-        self.merge = nn.Sequential(
-            nn.Conv2d(cells + hidden, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
+        self.crop, both = crop, 2 * channels
+        self.kernel, self.search = (_neck(in_channels, both) for _ in range(2))
+        self.attention = ChannelAttention(2 * cells)
+        self.reduce = nn.Sequential(  # from 16 cells a side to 15
+            nn.Conv2d(2 * cells, 2 * cells, 2, groups=2 * cells, bias=False),
+            nn.BatchNorm2d(2 * cells),
+            nn.ReLU(),
         )
-        blocks = (_separable(channels, channels, 5).append(nn.ReLU()) for _ in range(depth))
-        self.tower = nn.Sequential(*blocks)
-        self.pred = nn.Conv2d(channels, 6, 1)
+        self.merge = nn.Sequential(
+            nn.Conv2d(2 * cells + both, both, 1, bias=False), nn.BatchNorm2d(both)
+        )
+        self.tower = nn.Sequential(*(_block(both) for _ in range(depth)))
+        self.pred = nn.Conv2d(both, 6, 1)
         nn.init.normal_(self.pred.weight, std=0.01)
         rare = [-math.log(99)]  # one cell in a hundred
-        bias = torch.tensor(rare + 4 * [math.log(TYPICAL)] + [0.0])
-        self.pred.bias = nn.Parameter(bias)
+        self.pred.bias = nn.Parameter(torch.tensor(rare + 4 * [math.log(TYPICAL)] + [0.0]))
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Template features (B, C, 8, 8) to the kernels of both correlations.
+        """Template features (B, C, 8, 8) to the kernels: cell by cell for score and box, depthwise.
 
         They are scaled here, once for all searches, so that the correlations are means.
         """
         kernel = self.kernel(features)
-        middle = center_crop(kernel, self.crop)
-        return kernel / kernel.shape[1], middle / self.crop**2
+        score, box = kernel.mul(2 / kernel.shape[1]).chunk(2, dim=1)
+        return score, box, center_crop(kernel, self.crop) / self.crop**2
 
     def maps(self, features: Tensor, template: tuple[Tensor, ...]) -> LiteMaps:
         """All three maps, as the losses want them."""
         search = self.search(features)
-        cells = self.reduce(self.attention(xcorr_pixelwise(search, template[0])))
-        whole = xcorr_depthwise(search, template[1], padding=self.crop // 2 - 1)
-        seen = self.tower(self.merge(torch.cat([cells, whole], dim=1)))
-        logits, sides, quality = self.pred(seen).split([1, 4, 1], dim=1)
+        halves = zip(search.chunk(2, dim=1), template[:2], strict=True)
+        cells = torch.cat([xcorr_pixelwise(half, kernel) for half, kernel in halves], dim=1)
+        whole = xcorr_depthwise(search, template[2], padding=self.crop // 2 - 1)
+        both = torch.cat([self.reduce(self.attention(cells)), whole], dim=1)
+        seen = self.pred(self.tower(self.merge(both)))
+        logits, sides, quality = seen.split([1, 4, 1], dim=1)
         return LiteMaps(logits, sides.clamp(max=math.log(1000)).exp(), quality)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
@@ -87,13 +83,21 @@ class LiteTwofoldHead(nn.Module):
         return Prediction(score_times_quality(maps.logits, maps.quality), maps.boxes)
 
 
-def _separable(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
+def _neck(in_channels: int, out_channels: int) -> nn.Sequential:
     """Depthwise, pointwise, norm: without a ReLU before it, for features end in a norm."""
-    padding = kernel // 2
     return nn.Sequential(
-        nn.Conv2d(
-            in_channels, in_channels, kernel, padding=padding, groups=in_channels, bias=False
-        ),
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
         nn.Conv2d(in_channels, out_channels, 1, bias=False),
         nn.BatchNorm2d(out_channels),
+    )
+
+
+def _block(channels: int) -> nn.Sequential:
+    """Depthwise 5x5, norm, ReLU, then across the channels of each half, norm."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 1, groups=2, bias=False),
+        nn.BatchNorm2d(channels),
     )

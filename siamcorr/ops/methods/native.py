@@ -56,11 +56,8 @@ def padded_response(
     search: Tensor, template: Tensor, geometry: Geometry, sides: list[int]
 ) -> Tensor:
     """The response to a search that is yet to be padded; the geometry knows of the padding."""
-    if not sees(search, template):
-        search = torch.nn.functional.pad(search, sides)
-        function = getattr(conv, f"{geometry.op}_response")
-        result: Tensor = function(search, template, geometry)
-        return result
+    if not (sees(search, template) and search.numel()):  # nothing to read is no plane to pad
+        search, sides = torch.nn.functional.pad(search, sides), []
     return _contract("response", search, template, geometry, tuple(sides))
 
 
