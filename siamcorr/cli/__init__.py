@@ -55,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv.count("--") > 1:  # argparse would take the second away, too, and leave no argument
+        parser.error("-- ends the options, and may stand once; a file of that name is ./--")
     args = parser.parse_args(argv)
     _quiet_opencv()
     keep_freed_memory()

@@ -61,3 +61,11 @@ def test_what_cannot_be_written(name, tmp_path):
         pytest.skip("this user may write anywhere")
     with pytest.raises(OSError, match=name):
         check_writable(tmp_path / name)
+
+
+def test_a_second_end_of_options(capsys):
+    """argparse hands over a list with nothing in it."""
+    with pytest.raises(SystemExit) as stop:
+        main(["convert", "--", "--", "--"])
+    assert stop.value.code == 2
+    assert "-- ends the options, and may stand once" in capsys.readouterr().err
