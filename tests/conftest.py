@@ -16,6 +16,9 @@ torch.set_num_threads(1)
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Graphs for onnxruntime take ten seconds to make; tests that want them say so.
+os.environ["SIAMCORR_BACKEND"] = "torch"
+
 SHARED = Path(os.environ.get("SIAMCORR_SHARED") or Path(__file__).parents[2] / "shared")
 
 

@@ -93,20 +93,27 @@ def onnx_network(name: str, weights: Path) -> OnnxNetwork:
 
     Args:
         name: the preset, for a checkpoint.
-        weights: OUT.onnx, or a .pth or .safetensors file; its graphs are kept in the cache, by
-            what the preset and the file hold.
+        weights: OUT.onnx, or a .pth or .safetensors file.
+    """
+    path = graphs_of(name, weights)
+    if path != weights and not graph_paths(path)[0].is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # For any batch they take no longer, and many targets are one run.
+        export_onnx(build_model(name, weights), path, ExportOptions(dynamic_batch=True))
+    return OnnxNetwork(path)
+
+
+def graphs_of(name: str, weights: Path) -> Path:
+    """Where the graphs of weights are: in the cache, by what the preset and the file hold.
+
+    An .onnx file is the graphs itself.
     """
     if weights.suffix == ".onnx":
-        return OnnxNetwork(weights)
+        return weights
     preset = load_preset(name)
     made_from = sha256(weights) + json.dumps(asdict(preset))
     key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
-    path = cache_dir() / f"{preset.name}-{key}.onnx"
-    if not graph_paths(path)[0].is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fastest = ExportOptions(correlation="conv")  # which onnxruntime takes
-        export_onnx(build_model(name, weights), path, fastest)
-    return OnnxNetwork(path)
+    return cache_dir() / f"{preset.name}-{key}-any.onnx"
 
 
 def _session(path: Path, threads: int) -> Any:
@@ -115,6 +122,8 @@ def _session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that wait for the next run in a loop would take the cores from torch and OpenCV.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own kinds, which it does not document

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from siamcorr.cli.backends import load_network
 from siamcorr.cli.checks import check_counts
-from siamcorr.cli.trackers import load_network
 from siamcorr.data.annotating import Annotation
 from siamcorr.data.filling import Filling
 from siamcorr.data.marks import ABSENT, Mark, clipped, proposed, shown_frames

@@ -1,6 +1,7 @@
 """`siamcorr track SOURCE`: follow targets through a video, a folder, a camera or a stream."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from siamcorr.cli.backends import BACKENDS, load_network
 from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.marked import follow_marked
@@ -16,7 +18,7 @@ from siamcorr.cli.marks import Mark, parse_mark
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
 from siamcorr.cli.reel import Reel, cut_reel
 from siamcorr.cli.stop import StopRequest
-from siamcorr.cli.trackers import DEFAULT, load_network
+from siamcorr.cli.trackers import DEFAULT
 from siamcorr.media import Frame, SourceError, VideoSink, Window, display_available, open_source
 from siamcorr.media.av_writer import BEST, WORST
 from siamcorr.media.sinks import CRF
@@ -41,7 +43,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--model", metavar="NAME", help="see `siamcorr models` (default: what the weights fit)")
     add("--weights", metavar="FILE", help=".pth or .safetensors (default: where they are kept)")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
-    add("--backend", choices=("torch", "onnxruntime"), default="torch", help="what runs it")
+    asked = os.environ.get("SIAMCORR_BACKEND", "auto")
+    add("--backend", choices=BACKENDS, default=asked, help="what runs it (default: the faster)")
     add("--compile", action="store_true", help="by torch.compile: slow to start, then fast")
     recover = "look for a lost target everywhere (default: if the model knows when it is lost)"
     add("--recover", action=argparse.BooleanOptionalAction, help=recover)
@@ -112,7 +115,8 @@ def _check(args: argparse.Namespace) -> None:
 
 def _network(args: argparse.Namespace) -> Network:
     weights = Path(args.weights or find_weights(load_preset(args.model or DEFAULT)))
-    anywhere = args.backend == "onnxruntime" and args.device == "auto"
+    graphs = args.backend == "onnxruntime" or weights.suffix == ".onnx"  # they run on the CPU
+    anywhere = graphs and args.device == "auto"
     device = choose_device("cpu" if anywhere else args.device)
     return load_network(args.model, weights, device, args.backend, args.compile)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from siamcorr import build_model
 from siamcorr.adaptors import onnxruntime as adaptor
-from siamcorr.cli import main, trackers
+from siamcorr.cli import backends, main, track
 from siamcorr.data import ClipConfig, render_clip
 
 for _name in ("onnx", "onnxruntime", "onnxscript"):
@@ -91,7 +91,7 @@ def test_compile_is_passed_on(compiled, clip, weights, monkeypatch):
         calls.append(compiled)
         return network
 
-    monkeypatch.setattr(trackers, "for_inference", for_inference)
+    monkeypatch.setattr(backends, "for_inference", for_inference)
     assert run(clip, weights, *["--compile"] * compiled) == 0
     assert calls == [compiled]
 
@@ -131,6 +131,83 @@ def test_graphs_of_another_model_are_refused(model, code, clip, tmp_path, capsys
     assert main([str(argument) for argument in (*command, *options)]) == code
     text = f"{graphs}: not graphs of siamcorr-lite, they were made from siamfc-alexnet"
     assert (text in capsys.readouterr().err) == (code == 2)
+
+
+def test_auto_takes_onnxruntime_and_says_so(clip, weights, cache, tmp_path, capsys):
+    """The same boxes as by torch; its graphs are made once."""
+    expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu", "--backend", "torch")
+    assert capsys.readouterr().err.count("siamcorr: siamfc") == 0
+    for first in (True, False):
+        found = rows(clip, weights, tmp_path / "auto.csv", "--backend", "auto", "--device", "cpu")
+        np.testing.assert_allclose(found, expected, atol=0.1)
+        said = [line for line in capsys.readouterr().err.splitlines() if "siamfc-alexnet" in line]
+        making = ["siamcorr: siamfc-alexnet: making graphs for onnxruntime, once"]
+        assert said == making * first + ["siamcorr: siamfc-alexnet by onnxruntime"]
+    assert len([*cache.glob("siamfc-alexnet-*-template.onnx")]) == 1
+
+
+@pytest.mark.parametrize("cause", ["not installed", "no export", "compiled"])
+def test_auto_falls_back_to_torch(cause, clip, weights, tmp_path, monkeypatch, capsys):
+    if cause == "not installed":
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    if cause == "no export":
+
+        def export(*arguments):
+            raise RuntimeError("no such operator\nand much more")
+
+        monkeypatch.setattr(adaptor, "export_onnx", export)
+    if cause == "compiled":
+        monkeypatch.setattr(backends, "for_inference", lambda network, *, compiled: network)
+    flags = ["--backend", "auto", "--device", "cpu", *["--compile"] * (cause == "compiled")]
+    assert run(clip, weights, "--boxes", tmp_path / "out.csv", *flags) == 0
+    reasons = {
+        "not installed": " (pip install 'siamcorr[export]': it is faster)",
+        "no export": " (no such operator)",
+        "compiled": "",
+    }
+    said = f"siamcorr: siamfc-alexnet by torch on cpu{reasons[cause]}"
+    assert said in capsys.readouterr().err.splitlines()
+
+
+def test_auto_is_the_default_and_the_environment_changes_it(clip, weights, monkeypatch, capsys):
+    asked = []
+
+    def load_network(name, weights, device, backend, compiled):
+        asked.append(backend)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(track, "load_network", load_network)
+    for value in (None, "torch"):
+        monkeypatch.delenv("SIAMCORR_BACKEND", raising=False)
+        if value:
+            monkeypatch.setenv("SIAMCORR_BACKEND", value)
+        assert run(clip, weights) == 2
+    assert asked == ["auto", "torch"]
+    monkeypatch.undo()
+    monkeypatch.setenv("SIAMCORR_BACKEND", "fast")
+    capsys.readouterr()
+    assert run(clip, weights) == 2
+    assert capsys.readouterr().err == (
+        "siamcorr: SIAMCORR_BACKEND must be one of auto, torch, onnxruntime, got fast\n"
+    )
+
+
+def test_many_targets_are_one_run(clip, weights, tmp_path, monkeypatch):
+    """Of graphs that take any batch; the boxes are those of torch."""
+    counts, run_graph = [], adaptor._run
+
+    def counted(graph, feeds):
+        counts.append(len(feeds[0]))
+        return run_graph(graph, feeds)
+
+    monkeypatch.setattr(adaptor, "_run", counted)
+    two = "--box", "80,50,30,30"
+    expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu", *two)
+    counts.clear()
+    found = rows(clip, weights, tmp_path / "onnx.csv", "--backend", "onnxruntime", *two)
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    assert counts[:2] == [1, 1]  # the templates
+    assert set(counts[2:]) == {6}  # three scales for each of two
 
 
 def touch(network, path, options):
