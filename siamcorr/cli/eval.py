@@ -6,6 +6,7 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from siamcorr.cli.checks import check_counts, check_writable, use_threads
@@ -15,6 +16,7 @@ from siamcorr.evaluation import Result, evaluate, run_supervised
 from siamcorr.evaluation.summary import Summary, summarise
 from siamcorr.evaluation.tables import Table
 from siamcorr.evaluation.writing import write_summary
+from siamcorr.training.processes import join_processes
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,6 +44,16 @@ def run(args: argparse.Namespace) -> int:
     output = Path(args.output)
     (output / "results").mkdir(parents=True, exist_ok=True)
     check_writable(output / "report.html")
+    processes = join_processes(torch.device("cpu"))
+    try:
+        if processes.count > 1:  # each its share; the first has the others' results after that
+            mine = sequences[processes.rank :: processes.count]
+            _track(args, mine, output / "results", [])
+            processes.wait()
+            if processes.rank > 0:
+                return 0
+    finally:
+        processes.close()
     results = _track(args, sequences, output / "results", problems)
     summary = summarise(results, sequences)
     if args.failures:

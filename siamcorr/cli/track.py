@@ -13,6 +13,7 @@ from tqdm import tqdm
 from siamcorr.cli.backends import BACKENDS, load_network
 from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
+from siamcorr.cli.jobs import follow_jobs
 from siamcorr.cli.marked import follow_marked
 from siamcorr.cli.marks import Mark, parse_mark
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
@@ -31,7 +32,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command and its options."""
     parser = subparsers.add_parser("track", help="follow targets through a video or a camera")
     add = parser.add_argument
-    add("source", metavar="SOURCE", help="video file, folder, camera index, stream URL or -")
+    sources = "video file, folder, camera index, stream URL or -"
+    add("source", nargs="?", metavar="SOURCE", help=sources)
+    add(
+        "--jobs",
+        metavar="TABLE.csv",
+        help="instead of SOURCE and --box: videos and their marks (video,frame,x,y,w,h,name); "
+        "--boxes and --output are folders then, and what lies there already is left alone",
+    )
+    add("--processes", type=int, default=1, metavar="N", help="videos of --jobs at once")
     add(
         "--box",
         action="append",
@@ -63,6 +72,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """Check all input, then track; outputs are only opened once nothing else can be wrong."""
     _check(args)
+    if args.jobs is not None:
+        folders = {"--boxes": args.boxes, "--output": args.output}
+        return follow_jobs(Path(args.jobs), folders, _options(args), args.processes)
     refuse_overwriting(args.source, args.output, args.boxes)
     # Before the source: a live one would leave us with an old first frame.
     marks = [parse_mark(text) for text in args.box]
@@ -105,8 +117,26 @@ def run(args: argparse.Namespace) -> int:
     return 130 if stop.asked else 0
 
 
+def _options(args: argparse.Namespace) -> list[str]:
+    """What each video of a table is followed with."""
+    words = []
+    for name in ("model", "weights", "device", "backend", "crf", "max_frames", "every", "resize"):
+        value = getattr(args, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for name in ("compile", "recover"):
+        value = getattr(args, name)
+        if value is not None and (value or name == "recover"):
+            words.append(f"--{name}" if value else f"--no-{name}")
+    return words
+
+
 def _check(args: argparse.Namespace) -> None:
-    check_counts(args, "max_frames", "every", "resize")
+    check_counts(args, "max_frames", "every", "resize", "processes")
+    if (args.source is None) == (args.jobs is None):
+        raise ValueError("give either SOURCE or --jobs TABLE.csv")
+    if args.jobs is not None and (args.box or args.show or args.start or args.speed != 1):
+        raise ValueError("--jobs: its table marks the targets; no --box, --show, --start, --speed")
     if not 0 < args.speed <= 100:
         raise ValueError(f"--speed must lie in 0..100, got {args.speed}")
     if not BEST <= args.crf <= WORST:

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from cli.conftest import FRAMES, MIL, rows
+from training.test_processes import torchrun
 
 from siamcorr.cli import eval as command
 from siamcorr.cli.trackers import make_tracker
@@ -44,6 +45,20 @@ def test_table_and_files(evaluated, data, ours, tmp_path):
     page = report.read_text(encoding="utf-8")
     for text in ("<h2>left</h2>", "<h2>right</h2>", table[MIL]["AO"], "frames of right"):
         assert text in page
+
+
+def test_under_torchrun_each_rank_tracks_its_share(data, tmp_path):
+    """The first one waits for the others, and reports all."""
+    out = tmp_path / "out"
+    printed = torchrun("-m", "siamcorr", "eval", MIL, "--data", data, "--output", out)
+    assert len([line for line in printed.splitlines() if line.startswith(MIL)]) == 1
+    assert printed.count("report: ") == 1
+    assert [row["tracker"] for row in rows(out / "table.csv")] == [MIL]
+    lengths = [
+        len(load_result(result_path(out / "results", MIL, sequence.name), FRAMES).boxes)
+        for sequence in find_sequences(data)
+    ]
+    assert lengths == [FRAMES, FRAMES]
 
 
 def test_nothing_is_tracked_twice(still, tmp_path, monkeypatch):
