@@ -16,7 +16,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class PointwiseConv2d(nn.Module):
-    """A 1x1 convolution that was an nn.Conv2d, for inference on a CPU.
+    """A 1x1 convolution, in groups or not, that was an nn.Conv2d, for inference on a CPU.
 
     Equal to it to rounding. Features that are neither contiguous nor channels_last go to F.conv2d.
 
@@ -31,9 +31,10 @@ class PointwiseConv2d(nn.Module):
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, groups: int = 1) -> None:
         super().__init__()
-        self.register_buffer("weight", weight.flatten(1), persistent=False)  # (O, C)
+        self.groups = groups
+        self.register_buffer("weight", weight.flatten(1), persistent=False)  # (O, C / groups)
         self.register_buffer("bias", bias, persistent=False)
 
     @classmethod
@@ -41,43 +42,63 @@ class PointwiseConv2d(nn.Module):
         """The same convolution.
 
         Raises:
-            ValueError: not 1x1, or with stride, groups or padding.
+            ValueError: not 1x1, or with stride or padding, or depthwise.
         """
-        single = conv.kernel_size == conv.stride == (1, 1) and conv.groups == 1
+        single = conv.kernel_size == conv.stride == (1, 1)
+        single = single and (conv.groups == 1 or conv.groups < conv.in_channels)
         if not single or conv.padding not in ((0, 0), "valid", "same"):
             raise ValueError(f"PointwiseConv2d: takes a plain 1x1 convolution, got {conv}")
-        return cls(conv.weight.detach(), None if conv.bias is None else conv.bias.detach())
+        bias = None if conv.bias is None else conv.bias.detach()
+        return cls(conv.weight.detach(), bias, conv.groups)
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve features (B, C, H, W)."""
         last = features.dim() == 4 and features.is_contiguous(memory_format=torch.channels_last)
         if (
             features.dim() != 4
-            or features.shape[1] != self.weight.shape[1]  # F.conv2d says what is wrong
+            or features.shape[1] != self.weight.shape[1] * self.groups  # F.conv2d says it
             or not (last or features.is_contiguous())
             or has_torch_function_unary(features)  # a mode sees the convolution as a whole
         ):
-            return F.conv2d(features, self.weight[:, :, None, None], self.bias)
+            return F.conv2d(features, self.weight[:, :, None, None], self.bias, groups=self.groups)
         if last:
-            image = F.linear(features.permute(0, 2, 3, 1), self.weight, self.bias)
-            return image.permute(0, 3, 1, 2)
+            return self._last(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         batch, _, height, width = features.shape
-        weight = self.weight.expand(batch, -1, -1)
-        columns = features.flatten(2)  # (B, C, H * W)
+        parts = batch * self.groups
+        weight = self._by_group(self.weight, batch)
+        columns = features.view(
+            parts, self.weight.shape[1], height * width
+        )  # (B * groups, C / groups, H * W)
         if self.bias is None:
             image = torch.bmm(weight, columns)
         else:
-            image = torch.baddbmm(self.bias[:, None], weight, columns)
+            image = torch.baddbmm(self._by_group(self.bias[:, None], batch), weight, columns)
         return image.view(batch, len(self.weight), height, width)
+
+    def _by_group(self, parameter: Tensor, batch: int) -> Tensor:
+        """(O, ...) to (B * groups, O / groups, ...)."""
+        if self.groups == 1:
+            return parameter.expand(batch, *parameter.shape)
+        return parameter.view(self.groups, -1, parameter.shape[1]).repeat(batch, 1, 1)
+
+    def _last(self, features: Tensor) -> Tensor:
+        """Features (B, H, W, C) to (B, H, W, O)."""
+        if self.groups == 1:
+            return F.linear(features, self.weight, self.bias)
+        weights = self.weight.chunk(self.groups)
+        biases = [None] * self.groups if self.bias is None else self.bias.chunk(self.groups)
+        parts = zip(features.chunk(self.groups, dim=3), weights, biases, strict=True)
+        return torch.cat([F.linear(*part) for part in parts], dim=3)
 
     def extra_repr(self) -> str:
         """Sizes, as repr shows them."""
         outputs, inputs = self.weight.shape
-        return f"{inputs}, {outputs}"
+        groups = f", groups={self.groups}" if self.groups > 1 else ""
+        return f"{inputs * self.groups}, {outputs}{groups}"
 
 
 def use_pointwise(module: M) -> M:
-    """Put a `PointwiseConv2d` in the place of every plain 1x1 convolution, in place.
+    """Put a `PointwiseConv2d` in the place of every 1x1 convolution, in place.
 
     Args:
         module: for inference; what is replaced can be neither trained nor saved.

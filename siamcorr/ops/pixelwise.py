@@ -51,6 +51,12 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
         check_scale("xcorr_pixelwise", scale)
     if scale != 1.0:
         template = template * scale
+    response: Tensor
+    if search.stride(1) == 1 and search.stride(3) >= search.shape[1]:
+        # Channels last, or some of its channels: the response likewise, as the next layer wants it.
+        places = search.permute(0, 2, 3, 1)  # (B, H, W, C)
+        response = places.flatten(1, 2) @ template.flatten(2)  # (B, H*W, h*w)
+        return response.reshape(*places.shape[:3], response.shape[2]).permute(0, 3, 1, 2)
     cells = template.flatten(2).transpose(1, 2)  # (B or 1, h*w, C)
-    response: Tensor = cells @ search.flatten(2)  # (B, h*w, H*W)
+    response = cells @ search.flatten(2)  # (B, h*w, H*W)
     return response.reshape(*response.shape[:2], *search.shape[2:])

@@ -19,6 +19,18 @@ def test_equal_to_the_convolution(shape, bias, memory_format):
     assert out.is_contiguous(memory_format=memory_format)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("groups", [2, 3])
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_groups(batch, groups, bias, memory_format):
+    conv = nn.Conv2d(6, 12, 1, groups=groups, bias=bias)
+    features = torch.randn(batch, 6, 4, 5).contiguous(memory_format=memory_format)
+    out = PointwiseConv2d.of(conv)(features)
+    torch.testing.assert_close(out, conv(features))
+    assert out.is_contiguous(memory_format=memory_format)
+
+
 @pytest.mark.parametrize("layout", ["sliced", "expanded", "one channel"])
 def test_any_strides(layout):
     conv = nn.Conv2d(1 if layout == "one channel" else 6, 5, 1)
@@ -58,7 +70,7 @@ def test_wrong_channels_are_refused_as_by_the_convolution():
         nn.Conv2d(4, 4, 3),
         nn.Conv2d(4, 4, 1, stride=2),
         nn.Conv2d(4, 4, 1, padding=1),
-        nn.Conv2d(4, 4, 1, groups=2),
+        nn.Conv2d(4, 4, 1, groups=4),
     ],
 )
 def test_others_are_refused_and_left(conv):

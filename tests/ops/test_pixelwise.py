@@ -64,7 +64,12 @@ def test_layout():
     x, z = pair(channels=4)
     expected = xcorr_pixelwise(x, z)
     last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, z)]
-    torch.testing.assert_close(xcorr_pixelwise(*last), expected)
+    response = xcorr_pixelwise(*last)
+    torch.testing.assert_close(response, expected)
+    assert response.is_contiguous(memory_format=torch.channels_last)
+    part = xcorr_pixelwise(last[0][:, 1:3], last[1][:, 1:3])  # some channels of such
+    torch.testing.assert_close(part, xcorr_pixelwise(x[:, 1:3], z[:, 1:3]))
+    assert part.is_contiguous(memory_format=torch.channels_last)
     shared = z[:1].expand(2, -1, -1, -1)
     torch.testing.assert_close(xcorr_pixelwise(x, shared), xcorr_pixelwise(x, z[:1]))
 
