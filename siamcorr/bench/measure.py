@@ -10,6 +10,10 @@ from pathlib import Path
 
 import torch
 
+from siamcorr.ops import kernels
+
+ROUNDS = 2_000_000  # of the register loop: some milliseconds
+
 Work = Callable[[], object]
 
 
@@ -25,10 +29,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the machine reaches: a large matrix product in FLOP/s, a large copy in bytes/s."""
+    """What the machine reaches: a large matrix product in FLOP/s, a large copy in bytes/s.
+
+    registers: multiply-adds that touch no memory, in FLOP/s; None where the C++ kernels are not.
+    """
 
     flops: float
     bandwidth: float
+    registers: float | None = None
 
 
 def time_together(works: dict[str, Work], seconds: float, device: str) -> dict[str, Timing]:
@@ -71,15 +79,22 @@ def check_count(frames: int, warm: int) -> None:
 
 
 def measure_limits(dtype: torch.dtype, device: str) -> Limits:
-    """Time a large matrix product and a large copy."""
+    """Time a large matrix product, a large copy, and multiply-adds on registers alone."""
     size = 2048 if device == "cpu" else 8192
     a = torch.randn(size, size, device=device).to(dtype)
     source = torch.ones(1 << 26, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     works: dict[str, Work] = {"product": lambda: a @ a, "copy": lambda: target.copy_(source)}
+    made = 0.0
+    if kernels.available(device):
+        kind = kernels.DTYPES.index(dtype)
+        threads = torch.get_num_threads()
+        made = kernels.multiply_adds(kind, 1, threads) * ROUNDS
+        works["registers"] = lambda: kernels.multiply_adds(kind, ROUNDS, threads)
     timings = time_together(works, 2.0, device)
     flops = 2 * size**3 / timings["product"].median
-    return Limits(flops, 2 * source.numel() / timings["copy"].median)
+    registers = made / timings["registers"].median if made else None
+    return Limits(flops, 2 * source.numel() / timings["copy"].median, registers)
 
 
 def peak_memory(work: Work, device: str) -> int | None:

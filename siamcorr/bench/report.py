@@ -12,18 +12,22 @@ def table(rows: list[Row], limits: Limits) -> str:
     """A Markdown table: times in ms, ratios, share of the machine's limits, memory, error."""
     methods = [name for name in METHODS if any(name in row.timings for row in rows)]
     head = ["op", "B, C, z/x", "pasted", "auto", "ratio", "by", *methods]
-    head += ["auto / best", "of limit", "MiB pasted, auto", "error"]
+    head += ["auto / best", "of limit", "of registers", "MiB pasted, auto", "error"]
+    registers = limits.registers
     lines = [
         f"limits: matrix product {limits.flops / 1e9:.0f} GFLOP/s, "
-        f"copy {limits.bandwidth / 1e9:.1f} GB/s",
+        f"copy {limits.bandwidth / 1e9:.1f} GB/s"
+        + (f", registers {registers / 1e9:.0f} GFLOP/s" if registers else ""),
         "",
         "| " + " | ".join(head) + " |",
         "|" + " --- |" * len(head),
     ]
-    return "\n".join(lines + ["| " + " | ".join(_cells(row, methods)) + " |" for row in rows])
+    return "\n".join(
+        lines + ["| " + " | ".join(_cells(row, methods, limits)) + " |" for row in rows]
+    )
 
 
-def _cells(row: Row, methods: list[str]) -> list[str]:
+def _cells(row: Row, methods: list[str], limits: Limits) -> list[str]:
     timings = row.timings
     memory = ", ".join("?" if m is None else f"{m / 2**20:.0f}" for m in row.memory.values())
     worst = row.errors.get(row.chosen)
@@ -37,6 +41,7 @@ def _cells(row: Row, methods: list[str]) -> list[str]:
         *(milliseconds(timings[name]) if name in timings else "-" for name in methods),
         f"{row.behind_best:.2f}",
         f"{row.share:.0%}",
+        f"{row.flops / limits.registers:.0%}" if limits.registers else "-",
         memory,
         "" if worst is None else f"{worst:.0e}",
     ]

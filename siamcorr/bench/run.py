@@ -21,6 +21,7 @@ class Row:
 
     share: of the machine's limit: of the matrix product's useful FLOP/s for naive and batched,
         of the copy's bytes/s for depthwise.
+    flops: useful ones a second, by "auto".
     """
 
     case: Case
@@ -29,6 +30,7 @@ class Row:
     memory: dict[str, int | None]
     errors: dict[str, float]
     share: float
+    flops: float
 
     @property
     def ratio(self) -> float:
@@ -61,6 +63,7 @@ def run_case(
         memory,
         errors,
         _share(case, timings["auto"].median, limits, search.element_size()),
+        case.geometry.flops * (3 if case.backward else 1) / timings["auto"].median,
     )
 
 

@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     seconds = 0.6 if args.quick else 3.0
     rows = [run_case(case, limits, dtype, device, seconds) for case in tqdm(cases, unit=" rows")]
     print(f"{args.dtype} on {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    if sys.platform == "linux" and device == "cpu":
+        print("the memory that a call frees is kept for the next one, on both sides")
     print(table(rows, limits))
     if args.json:
         content = {"limits": dataclasses.asdict(limits), "rows": [_as_dict(row) for row in rows]}

@@ -153,6 +153,22 @@ def run(ready: Ready, x: Tensor, z: Tensor, bias: Tensor | None = None) -> Tenso
     return out
 
 
+def multiply_adds(dtype: int, rounds: int, threads: int) -> float:
+    """Run a loop of multiply-adds on registers in each thread, to time it.
+
+    Args:
+        dtype: place in `DTYPES`; halves are computed in float32.
+        rounds: of the loop.
+        threads: that run it, each by itself.
+
+    Returns:
+        The FLOPs of all threads.
+    """
+    assert module is not None
+    made: float = module.multiply_add(dtype, rounds, threads)
+    return made
+
+
 def pack(
     planes: Planes, form: Form, shape: tuple[int, ...], x: Tensor, z: Tensor, activation: int = 0
 ) -> Ready:

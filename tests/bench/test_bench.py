@@ -9,6 +9,7 @@ import torch
 from siamcorr.bench import Case, Limits, cases, fit, plot, run_case, table
 from siamcorr.bench.measure import measure_limits, peak_memory
 from siamcorr.cli import bench, main
+from siamcorr.ops import kernels
 from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.plan import work
 
@@ -34,6 +35,9 @@ def test_a_row(case):
     assert all(t.low <= t.median <= t.high for t in row.timings.values())
     assert row.ratio == row.timings["pasted"].median / row.timings["auto"].median
     assert row.share > 0
+    passes = 3 if case.backward else 1
+    useful = passes * case.geometry.flops
+    assert row.flops * row.timings["auto"].median == pytest.approx(useful)
     assert bool(row.errors) != case.backward
     assert all(error < 1e-5 for error in row.errors.values())
 
@@ -58,6 +62,11 @@ def test_table_and_plot(tmp_path):
         "depthwise",
     ]
     assert len({line.count("|") for line in lines[2:]}) == 1
+    lines = table(rows, replace(LIMITS, registers=2e11)).splitlines()
+    assert lines[0].endswith(", registers 200 GFLOP/s")
+    column = lines[2].split("|").index(" of registers ")
+    for line, row in zip(lines[4:], rows, strict=True):
+        assert line.split("|")[column].strip() == f"{row.flops / 2e11:.0%}"
     pytest.importorskip("matplotlib")
     plot(rows, tmp_path / "ratios.png")
     assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
@@ -73,6 +82,8 @@ def test_peak_memory_sees_a_large_tensor():
 def test_limits_are_positive():
     limits = measure_limits(torch.float32, "cpu")
     assert limits.flops > 1e8
+    assert (limits.registers or 1e8) >= 1e8
+    assert (limits.registers is None) == (kernels.module is None)
     assert limits.bandwidth > 1e8
 
 

@@ -1,4 +1,4 @@
-// What a call computes, as Python packs it (`siamcorr/ops/methods/native.py`): 64-bit integers
+// What a call computes, as Python packs it (`siamcorr/ops/kernels.py`): 64-bit integers
 // alone, so that any torch and any Python can fill it in.
 #pragma once
 #include <stdint.h>
