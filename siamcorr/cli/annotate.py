@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.backends import load_network
+from siamcorr.adaptors.backends import load_network
 from siamcorr.cli.checks import check_counts
 from siamcorr.data.annotating import Annotation
 from siamcorr.data.filling import Filling
@@ -26,7 +26,7 @@ from siamcorr.media import (
     open_source,
     read_image,
 )
-from siamcorr.models import Network, find_weights, load_preset
+from siamcorr.models import Network
 from siamcorr.tracking.boxes import Image
 from siamcorr.viewer.canvas import lay_lines, wrapped
 from siamcorr.viewer.view import WAIT, Screen
@@ -166,8 +166,7 @@ def _status(annotation: Annotation, frame: int, mark: Mark | None) -> str:
 
 def _network(name: str, weights: str | None) -> Network:
     """A tracker's network, on the CPU."""
-    file = Path(weights) if weights else find_weights(load_preset(name))
-    return load_network(name, file, torch.device("cpu"), "torch", False)
+    return load_network(name, weights, torch.device("cpu"), "torch")
 
 
 def _store(path: Path, start: int, limit: int | None, folder: Path) -> None:

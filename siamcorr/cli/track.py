@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from siamcorr.cli.backends import BACKENDS, load_network
+from siamcorr.adaptors.backends import BACKENDS, load_network
 from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.jobs import follow_jobs
@@ -19,11 +19,10 @@ from siamcorr.cli.marks import Mark, parse_mark
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
 from siamcorr.cli.reel import Reel, cut_reel
 from siamcorr.cli.stop import StopRequest
-from siamcorr.cli.trackers import DEFAULT
 from siamcorr.media import Frame, SourceError, VideoSink, Window, display_available, open_source
 from siamcorr.media.av_writer import BEST, WORST
 from siamcorr.media.sinks import CRF
-from siamcorr.models import Network, find_weights, load_preset
+from siamcorr.models import Network
 from siamcorr.tracking import MultiTracker, check_box
 from siamcorr.viewer import Session, View
 
@@ -144,11 +143,12 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _network(args: argparse.Namespace) -> Network:
-    weights = Path(args.weights or find_weights(load_preset(args.model or DEFAULT)))
-    graphs = args.backend == "onnxruntime" or weights.suffix == ".onnx"  # they run on the CPU
-    anywhere = graphs and args.device == "auto"
-    device = choose_device("cpu" if anywhere else args.device)
-    return load_network(args.model, weights, device, args.backend, args.compile)
+    device = None if args.device == "auto" else choose_device(args.device)
+
+    def say(text: str) -> None:
+        print(f"siamcorr: {text}", file=sys.stderr)
+
+    return load_network(args.model, args.weights, device, args.backend, args.compile, say)
 
 
 def _mark(marks: list[Mark], session: Session, reel: Reel, view: View | None) -> None:

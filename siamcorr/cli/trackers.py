@@ -13,8 +13,6 @@ from siamcorr.models import (
 )
 from siamcorr.tracking import Tracker
 
-DEFAULT = "siamcorr-lite"  # its weights are shipped with the package
-
 
 def make_tracker(name: str) -> Any:
     """The tracker of a preset, of NAME=WEIGHTS, or opencv:csrt, opencv:nano and the like.

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from siamcorr import build_model
+from siamcorr.adaptors import backends
 from siamcorr.adaptors import onnxruntime as adaptor
-from siamcorr.cli import backends, main, track
+from siamcorr.cli import main, track
 from siamcorr.data import ClipConfig, render_clip
 
 for _name in ("onnx", "onnxruntime", "onnxscript"):
@@ -172,7 +173,7 @@ def test_auto_falls_back_to_torch(cause, clip, weights, tmp_path, monkeypatch, c
 def test_auto_is_the_default_and_the_environment_changes_it(clip, weights, monkeypatch, capsys):
     asked = []
 
-    def load_network(name, weights, device, backend, compiled):
+    def load_network(name, weights, device, backend, compiled, say):
         asked.append(backend)
         raise ValueError("enough")
 
@@ -188,7 +189,7 @@ def test_auto_is_the_default_and_the_environment_changes_it(clip, weights, monke
     capsys.readouterr()
     assert run(clip, weights) == 2
     assert capsys.readouterr().err == (
-        "siamcorr: SIAMCORR_BACKEND must be one of auto, torch, onnxruntime, got fast\n"
+        "siamcorr: backend must be one of auto, torch, onnxruntime, got fast\n"
     )
 
 

@@ -1,6 +1,6 @@
-"""From `--backend` to a network: by torch, or by onnxruntime, which is faster on a CPU."""
+"""What runs a network: torch, or onnxruntime, which is faster on a CPU."""
 
-import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -8,10 +8,10 @@ import torch
 
 from siamcorr.adaptors.onnx import graph_paths
 from siamcorr.adaptors.onnxruntime import graphs_of, onnx_network
-from siamcorr.cli.trackers import DEFAULT
 from siamcorr.models import (
     Network,
     build_model,
+    find_weights,
     for_inference,
     load_preset,
     matching_preset,
@@ -22,28 +22,44 @@ BACKENDS = ("auto", "torch", "onnxruntime")
 INSTALL = "pip install 'siamcorr[export]'"
 
 
+DEFAULT = "siamcorr-lite"  # its weights are shipped with the package
+
+Say = Callable[[str], None]
+
+
 def load_network(
-    name: str | None, weights: Path, device: torch.device, backend: str, compiled: bool
+    name: str | None = None,
+    weights: str | Path | None = None,
+    device: torch.device | None = None,
+    backend: str = "auto",
+    compiled: bool = False,
+    say: Say = lambda text: None,
 ) -> Network:
-    """A network as fast as the machine and the options allow.
+    """A network as fast as the machine and the options allow, for a `Tracker`.
 
     Args:
         name: a model; None takes the one that the weights fit.
-        weights: their file.
-        device: where it runs.
-        backend: one of `BACKENDS`; "auto" says which it took.
+        weights: their file; None looks where they are kept.
+        device: where it runs; None is the GPU where there is one.
+        backend: "torch", "onnxruntime", or "auto": onnxruntime on a CPU where it is installed and
+            the model exports. Graphs are made once, in ten seconds or more, and kept.
         compiled: by torch.compile.
+        say: is told which of them it is.
 
     Raises:
         OSError: the weights cannot be read.
         ValueError: they fit no model or another one, or the options do not fit each other.
     """
-    if backend not in BACKENDS:  # from the environment, which argparse does not check
+    if backend not in BACKENDS:
         known = ", ".join(BACKENDS)
-        raise ValueError(f"SIAMCORR_BACKEND must be one of {known}, got {backend}")
+        raise ValueError(f"backend must be one of {known}, got {backend}")
+    weights = Path(weights or find_weights(load_preset(name or DEFAULT)))
     model = name or fitting_model(weights)
+    if device is None:  # graphs are for the CPU
+        graphs = backend == "onnxruntime" or weights.suffix == ".onnx"
+        device = torch.device("cuda" if torch.cuda.is_available() and not graphs else "cpu")
     if backend == "auto":
-        return _fastest(name, model, weights, device, compiled)
+        return _fastest(name, model, weights, device, compiled, say)
     if backend == "torch":
         return _by_torch(model, weights, device, compiled)
     if compiled or device.type != "cpu":
@@ -70,7 +86,7 @@ def fitting_model(weights: Path) -> str:
 
 
 def _fastest(
-    name: str | None, model: str, weights: Path, device: torch.device, compiled: bool
+    name: str | None, model: str, weights: Path, device: torch.device, compiled: bool, say: Say
 ) -> Network:
     """By onnxruntime on a CPU where it is installed and the model exports, else by torch."""
     if weights.suffix == ".onnx":
@@ -80,17 +96,17 @@ def _fastest(
         try:
             import_module("onnxruntime")  # before its graphs are made
             if not graph_paths(graphs_of(model, weights))[0].is_file():
-                _say(f"{model}: making graphs for onnxruntime, once")
+                say(f"{model}: making graphs for onnxruntime, once")
             network = _by_onnxruntime(name, model, weights)
         except ModuleNotFoundError:
             reason = f" ({INSTALL}: it is faster)"
         except Exception as error:  # exporters fail in many ways; torch says what the weights lack
             reason = f" ({str(error).splitlines()[0][:100]})" if str(error) else ""
         else:
-            _say(f"{model} by onnxruntime")
+            say(f"{model} by onnxruntime")
             return network
     network = _by_torch(model, weights, device, compiled)
-    _say(f"{model} by torch on {device}{reason}")
+    say(f"{model} by torch on {device}{reason}")
     return network
 
 
@@ -106,7 +122,3 @@ def _by_onnxruntime(name: str | None, model: str, weights: Path) -> Network:
     if name and made_from != load_preset(name).name:
         raise ValueError(f"{weights}: not graphs of {name}, they were made from {made_from}")
     return network
-
-
-def _say(text: str) -> None:
-    print(f"siamcorr: {text}", file=sys.stderr)
