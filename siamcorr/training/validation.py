@@ -69,7 +69,9 @@ def marked_clips(table: str | Path, folder: str | Path) -> list[Clip]:
 
 
 def sequence_clips(folders: Iterable[str]) -> list[Clip]:
-    """Whole sequences, with the boxes that people drew; "~" is the user's home.
+    """Whole sequences, with the boxes that people drew, from both ends; "~" is the user's home.
+
+    One that is lost in its first second says little of a network; from its other end it may not be.
 
     Raises:
         OSError: a folder cannot be read.
@@ -78,8 +80,17 @@ def sequence_clips(folders: Iterable[str]) -> list[Clip]:
     clips = []
     for folder in folders:
         for sequence in find_sequences(Path(folder).expanduser()):
-            clips.append(Clip(sequence.name, tuple(sequence), [*map(_known, sequence.boxes)]))
+            clip = Clip(sequence.name, tuple(sequence), [*map(_known, sequence.boxes)])
+            clips += [clip, _backwards(clip)]
     return clips
+
+
+def _backwards(clip: Clip) -> Clip:
+    """From its last marked frame to its first."""
+    marked = [index for index, box in enumerate(clip.boxes) if box is not None and min(box[2:]) > 0]
+    count = marked[-1] + 1 if marked else len(clip.boxes)
+    frames, boxes = clip.frames[:count], clip.boxes[:count]
+    return Clip(f"{clip.name} backwards", frames[::-1], boxes[::-1])
 
 
 def _known(row: NDArray[np.float64]) -> Box | None:

@@ -219,8 +219,11 @@ def test_chosen_by_sequences(pictures, tmp_path):
     for index in range(3):
         cv2.imwrite(str(folder / f"{index:04}.png"), np.full((60, 80, 3), 50, np.uint8))
     (folder / "groundtruth.txt").write_text("10,10,20,20\nnan,nan,nan,nan\n12,10,20,20\n")
-    (clip,) = sequence_clips([str(tmp_path / "choice")])
+    clip, backwards = sequence_clips([str(tmp_path / "choice")])
     assert clip.name == "cup"
+    assert backwards.name == "cup backwards"
+    assert backwards.boxes == clip.boxes[::-1]
+    assert all(a is b for a, b in zip(backwards.frames, clip.frames[::-1], strict=True))
     assert clip.boxes == [(10, 10, 20, 20), None, (12, 10, 20, 20)]
     assert len(clip.frames) == 3
     config = write_config(tmp_path, pictures)
@@ -230,6 +233,18 @@ def test_chosen_by_sequences(pictures, tmp_path):
 
 
 # what a run is chosen by
+
+
+def test_backwards_from_the_last_frame_that_is_marked(tmp_path):
+    folder = tmp_path / "cup"
+    folder.mkdir()
+    for index in range(4):
+        cv2.imwrite(str(folder / f"{index:04}.png"), np.full((60, 80, 3), index, np.uint8))
+    lines = ["10,10,20,20", "11,10,20,20", "12,10,20,20", "nan,nan,nan,nan"]
+    (folder / "groundtruth.txt").write_text("\n".join(lines))
+    _, backwards = sequence_clips([str(tmp_path)])
+    assert [box[0] for box in backwards.boxes] == [12, 11, 10]
+    assert [int(frame[0, 0, 0]) for frame in backwards.frames] == [2, 1, 0]
 
 
 def test_rendered_clips(pictures):
