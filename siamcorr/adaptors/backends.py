@@ -1,13 +1,11 @@
 """What runs a network: torch, or onnxruntime, which is faster on a CPU."""
 
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from siamcorr.adaptors.onnx import graph_paths
-from siamcorr.adaptors.onnxruntime import graphs_of, onnx_network
+from siamcorr.adaptors.onnxruntime import Say, onnx_network, silent
 from siamcorr.models import (
     Network,
     build_model,
@@ -20,11 +18,7 @@ from siamcorr.models import (
 
 BACKENDS = ("auto", "torch", "onnxruntime")
 INSTALL = "pip install 'siamcorr[export]'"
-
-
 DEFAULT = "siamcorr-lite"  # its weights are shipped with the package
-
-Say = Callable[[str], None]
 
 
 def load_network(
@@ -33,7 +27,7 @@ def load_network(
     device: torch.device | None = None,
     backend: str = "auto",
     compiled: bool = False,
-    say: Say = lambda text: None,
+    say: Say = silent,
 ) -> Network:
     """A network as fast as the machine and the options allow, for a `Tracker`.
 
@@ -55,9 +49,11 @@ def load_network(
         raise ValueError(f"backend must be one of {known}, got {backend}")
     weights = Path(weights or find_weights(load_preset(name or DEFAULT)))
     model = name or fitting_model(weights)
-    if device is None:  # graphs are for the CPU
-        graphs = backend == "onnxruntime" or weights.suffix == ".onnx"
-        device = torch.device("cuda" if torch.cuda.is_available() and not graphs else "cpu")
+    if backend == "auto" and weights.suffix == ".onnx":
+        backend = "onnxruntime"
+    if device is None:
+        cuda = torch.cuda.is_available() and backend != "onnxruntime"  # graphs are for the CPU
+        device = torch.device("cuda" if cuda else "cpu")
     if backend == "auto":
         return _fastest(name, model, weights, device, compiled, say)
     if backend == "torch":
@@ -89,15 +85,11 @@ def _fastest(
     name: str | None, model: str, weights: Path, device: torch.device, compiled: bool, say: Say
 ) -> Network:
     """By onnxruntime on a CPU where it is installed and the model exports, else by torch."""
-    if weights.suffix == ".onnx":
-        return load_network(name, weights, device, "onnxruntime", compiled)
     reason = ""
     if device.type == "cpu" and not compiled:
         try:
             import_module("onnxruntime")  # before its graphs are made
-            if not graph_paths(graphs_of(model, weights))[0].is_file():
-                say(f"{model}: making graphs for onnxruntime, once")
-            network = _by_onnxruntime(name, model, weights)
+            network = _by_onnxruntime(name, model, weights, say)
         except ModuleNotFoundError:
             reason = f" ({INSTALL}: it is faster)"
         except Exception as error:  # exporters fail in many ways; torch says what the weights lack
@@ -116,8 +108,8 @@ def _by_torch(model: str, weights: Path, device: torch.device, compiled: bool) -
     return for_inference(build_model(model, weights).to(device), compiled=compiled)
 
 
-def _by_onnxruntime(name: str | None, model: str, weights: Path) -> Network:
-    network = onnx_network(model, weights)
+def _by_onnxruntime(name: str | None, model: str, weights: Path, say: Say = silent) -> Network:
+    network = onnx_network(model, weights, say)
     made_from = network.preset.name
     if name and made_from != load_preset(name).name:
         raise ValueError(f"{weights}: not graphs of {name}, they were made from {made_from}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from glob import escape
 from pathlib import Path
@@ -15,6 +16,8 @@ from siamcorr.layers import Prediction
 from siamcorr.models import Preset, Template, build_model, cache_dir, load_preset
 from siamcorr.models.checkpoints import sha256
 from siamcorr.models.config import from_mapping
+
+Say = Callable[[str], None]
 
 
 class OnnxNetwork:
@@ -88,32 +91,31 @@ class OnnxNetwork:
         return Prediction(logits, boxes)
 
 
-def onnx_network(name: str, weights: Path) -> OnnxNetwork:
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+def onnx_network(name: str, weights: Path, say: Say = silent) -> OnnxNetwork:
     """Graphs as a network: those that are named, or those of a checkpoint, exported once.
 
     Args:
         name: the preset, for a checkpoint.
-        weights: OUT.onnx, or a .pth or .safetensors file.
+        weights: OUT.onnx, or a .pth or .safetensors file; its graphs are kept in the cache, by
+            what the preset and the file hold.
+        say: is told before graphs are made.
     """
-    path = graphs_of(name, weights)
-    if path != weights and not graph_paths(path)[0].is_file():
+    if weights.suffix == ".onnx":
+        return OnnxNetwork(weights)
+    preset = load_preset(name)
+    made_from = sha256(weights) + json.dumps(asdict(preset))
+    key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    path = cache_dir() / f"{preset.name}-{key}-any.onnx"
+    if not graph_paths(path)[0].is_file():
+        say(f"{name}: making graphs for onnxruntime, once")
         path.parent.mkdir(parents=True, exist_ok=True)
         # For any batch they take no longer, and many targets are one run.
         export_onnx(build_model(name, weights), path, ExportOptions(dynamic_batch=True))
     return OnnxNetwork(path)
-
-
-def graphs_of(name: str, weights: Path) -> Path:
-    """Where the graphs of weights are: in the cache, by what the preset and the file hold.
-
-    An .onnx file is the graphs itself.
-    """
-    if weights.suffix == ".onnx":
-        return weights
-    preset = load_preset(name)
-    made_from = sha256(weights) + json.dumps(asdict(preset))
-    key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
-    return cache_dir() / f"{preset.name}-{key}-any.onnx"
 
 
 def _session(path: Path, threads: int) -> Any:

@@ -40,6 +40,16 @@ class Case:
         return Geometry(kind, (b, c, x, x), (1 if self.op == "naive" else b, c, z, z))
 
     @property
+    def passes(self) -> int:
+        """Contractions of a run: the response, and backward both gradients."""
+        return 3 if self.backward else 1
+
+    @property
+    def flops(self) -> int:
+        """Useful ones of a run."""
+        return self.geometry.flops * self.passes
+
+    @property
     def label(self) -> str:
         """As in the table: batch, channels, template / search."""
         return f"{self.batch}, {self.channels}, {self.z}/{self.x}"

@@ -21,7 +21,6 @@ class Row:
 
     share: of the machine's limit: of the matrix product's useful FLOP/s for naive and batched,
         of the copy's bytes/s for depthwise.
-    flops: useful ones a second, by "auto".
     """
 
     case: Case
@@ -30,12 +29,16 @@ class Row:
     memory: dict[str, int | None]
     errors: dict[str, float]
     share: float
-    flops: float
 
     @property
     def ratio(self) -> float:
         """How many times faster than the pasted form "auto" is."""
         return self.timings["pasted"].median / self.timings["auto"].median
+
+    @property
+    def flops(self) -> float:
+        """Useful ones a second, by "auto"."""
+        return self.case.flops / self.timings["auto"].median
 
     @property
     def behind_best(self) -> float:
@@ -63,7 +66,6 @@ def run_case(
         memory,
         errors,
         _share(case, timings["auto"].median, limits, search.element_size()),
-        case.geometry.flops * (3 if case.backward else 1) / timings["auto"].median,
     )
 
 
@@ -107,11 +109,10 @@ def _errors(
 
 
 def _share(case: Case, seconds: float, limits: Limits, itemsize: int) -> float:
-    passes = 3 if case.backward else 1
     geometry = case.geometry
     if case.op != "depthwise":
-        return geometry.flops * passes / seconds / limits.flops
+        return case.flops / seconds / limits.flops
     cells = 0
     for shape in (geometry.search, geometry.template, geometry.response):
         cells += shape[0] * shape[1] * shape[2] * shape[3]
-    return cells * passes * itemsize / seconds / limits.bandwidth
+    return cells * case.passes * itemsize / seconds / limits.bandwidth

@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _as_dict(row: object) -> dict[str, object]:
     values = dataclasses.asdict(row)  # type: ignore[call-overload]
-    return {**values, "ratio": row.ratio, "behind_best": row.behind_best}  # type: ignore[attr-defined]
+    derived = "ratio", "behind_best", "flops"
+    return {**values, **{name: getattr(row, name) for name in derived}}
 
 
 def _fit(dtype: torch.dtype, device: str, path: Path) -> int:

@@ -8,14 +8,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.marks import Mark, parse_mark
+from siamcorr.cli.marks import parse_mark
+from siamcorr.training.processes import rank_and_count
 
 COLUMNS = ("video", "frame", "x", "y", "w", "h", "name")
 NEEDED = {"video", "x", "y", "w", "h"}
@@ -25,7 +25,7 @@ LONGEST = 1_000_000  # rows of a table
 
 @dataclass(frozen=True)
 class Job:
-    """A video, what is marked in it, and where its results go; none where it is not wanted.
+    """A video, what is marked in it, and where its results go.
 
     result: path without suffix, below the folders of results.
     """
@@ -64,7 +64,9 @@ def read_jobs(path: Path) -> list[Job]:
             names = rows.fieldnames or []
             if NEEDED - {*names} or {*names} - {*COLUMNS}:
                 raise ValueError(f"{path}: its columns must be {','.join(COLUMNS)}")
-            for row in islice(rows, LONGEST):
+            for number, row in enumerate(rows):
+                if number == LONGEST:
+                    raise ValueError(f"{path}: has more than {LONGEST} rows")
                 video, mark = _read_row(row, f"{path}: line {rows.line_num}")
                 marks.setdefault(video, []).append(mark)
         except (csv.Error, UnicodeDecodeError) as error:
@@ -93,7 +95,7 @@ def _read_row(row: dict[str, str], where: str) -> tuple[str, str]:
     box = ",".join(row[side].strip() for side in "xywh")
     text = f"{box}@{frame}" + (f":{name}" if name else "")
     try:
-        _: Mark = parse_mark(text)
+        parse_mark(text)
     except ValueError as error:
         raise ValueError(f"{where}: {error}".replace("--box", "a mark")) from None
     return video, text
@@ -117,12 +119,7 @@ def share(jobs: Sequence[Job]) -> list[Job]:
     Raises:
         ValueError: torchrun's environment is not whole.
     """
-    try:
-        rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    except ValueError:
-        rank, count = 0, 0
-    if not 0 <= rank < count:
-        raise ValueError("torchrun's environment is not whole: RANK and WORLD_SIZE")
+    rank, count = rank_and_count()
     return [*jobs[rank::count]]
 
 
@@ -164,17 +161,15 @@ def run_jobs(
 
 def _in_processes(tasks: Sequence[Task], processes: int, threads: int) -> Iterator[Told]:
     """Even one video in a process of its own: one that crashes leaves bar and summary."""
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads,)) as pool:
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), torch.set_num_threads, (threads,)
+    ) as pool:
         running = [pool.submit(_follow, *task) for task in tasks]
         try:
             for ready in as_completed(running):
                 yield ready.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin(threads: int) -> None:
-    torch.set_num_threads(threads)
 
 
 def _follow(job: Job, wanted: dict[str, Path], options: tuple[str, ...]) -> Told:

@@ -5,12 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from siamcorr.adaptors.opencv import Peer
-from siamcorr.models import (
-    build_model,
-    find_weights,
-    for_inference,
-    load_preset,
-)
+from siamcorr.models import build_model, find_weights, for_inference, load_preset
 from siamcorr.tracking import Tracker
 
 

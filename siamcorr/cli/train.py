@@ -18,7 +18,7 @@ from siamcorr.data.sequences import find_sequences
 from siamcorr.data.synthetic import Image
 from siamcorr.models import Preset, SiameseNetwork, assemble, load_preset, read_checkpoint
 from siamcorr.models.checkpoints import write_safetensors
-from siamcorr.training.config import DataConfig, TrainConfig, load_config
+from siamcorr.training.config import PARTS, DataConfig, TrainConfig, load_config
 from siamcorr.training.crops import CropDataset
 from siamcorr.training.curves import plot_logs, read_log
 from siamcorr.training.loop import Trainer, save
@@ -160,7 +160,8 @@ def _network(config: TrainConfig) -> SiameseNetwork:
         found = {
             key: state[key] for key in wanted & state.keys() if state[key].shape == own[key].shape
         }
-        if not wanted or found.keys() != wanted:
+        whole = {*config.initial_parts} == {*PARTS}
+        if not wanted or found.keys() != wanted or (whole and state.keys() != own.keys()):
             raise ValueError(f"{path}: no weights of {config.model}")
         network.load_state_dict(found, strict=False)
     return network

@@ -66,9 +66,7 @@ class PointwiseConv2d(nn.Module):
         batch, _, height, width = features.shape
         parts = batch * self.groups
         weight = self._by_group(self.weight, batch)
-        columns = features.view(
-            parts, self.weight.shape[1], height * width
-        )  # (B * groups, C / groups, H * W)
+        columns = features.view(parts, self.weight.shape[1], height * width)
         if self.bias is None:
             image = torch.bmm(weight, columns)
         else:

@@ -106,6 +106,9 @@ class TeacherConfig:
             raise ValueError("inner is the weight of layers: both must be given, or neither")
 
 
+PARTS = ("backbone", "neck", "head")  # of a network
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How a run goes.
@@ -131,7 +134,7 @@ class TrainConfig:
     teacher: TeacherConfig | None = None
     marks: float = 1.0
     initial: str = ""
-    initial_parts: tuple[str, ...] = ("backbone", "neck", "head")
+    initial_parts: tuple[str, ...] = PARTS
     epochs: int = 10
     pairs: int = 10000
     batch: int = 32

@@ -130,7 +130,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "imitation": self._imitation(),
-            "inner": self._inner(),
+            "inner": self.objective.inner.state_dict(),
             "kind": self.config.optimizer,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -153,8 +153,7 @@ class Trainer:
             self.average.load_state_dict(state["average"])
             if self.objective.imitation is not None:
                 self.objective.imitation.load_state_dict(state["imitation"])
-            if isinstance(self.objective, PairObjective):
-                self.objective.inner.load_state_dict(state.get("inner", {}))
+            self.objective.inner.load_state_dict(state.get("inner", {}))
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             if state["scaler"]:  # empty where the run was on a CPU until now
@@ -169,12 +168,6 @@ class Trainer:
         """What learns beside the network and is thrown away after training."""
         module = self.objective.imitation
         return {} if module is None else module.state_dict()
-
-    def _inner(self) -> dict[str, Tensor]:
-        """Likewise, for the inner maps."""
-        return (
-            self.objective.inner.state_dict() if isinstance(self.objective, PairObjective) else {}
-        )
 
     @property
     def averaged(self) -> SiameseNetwork:

@@ -25,6 +25,8 @@ from siamcorr.training.teacher import FeatureImitation, TaughtPair, Teacher, loa
 LEARNING = (LiteHead, LiteTwofoldHead)  # heads that there are losses for
 MEASURED = 256  # pictures for the mean and the deviation of the teacher's channels
 MEASURED_PAIRS = 64  # and for those of its inner maps
+Layers = Mapping[str, Sequence[str]]  # modules of the head, and of the teacher's for each
+
 AGREES = 0.5  # IoU with the mark from which the teacher's best box is believed
 
 
@@ -36,6 +38,7 @@ class Objective(nn.Module):
         self.network = network
         self._teacher = [teacher] if teacher else []  # in a list, so that it is no submodule
         self.imitation: FeatureImitation | None = None
+        self.inner = nn.ModuleList()  # imitations of inner maps
 
     def measure(self, images: Tensor) -> None:
         """Take the teacher's statistics from images (B, 3, h, w), if its features are learnt."""
@@ -93,7 +96,7 @@ class PairObjective(Objective):
         maps: float = 0.0,
         always: bool = False,
         inner: float = 0.0,
-        layers: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        layers: Layers = MappingProxyType({}),
     ) -> None:
         super().__init__(network, teacher)
         if not isinstance(network.head, LEARNING):
@@ -115,16 +118,6 @@ class PairObjective(Objective):
         learns = any(p.requires_grad for p in self.network.backbone.parameters())
         self._frozen = [] if learns else [for_inference(self.network)]
 
-    def asked(self, teacher: Teacher, pair: Pair, cells: int) -> TaughtPair:
-        """What the teacher says of pairs; its inner maps put together under the student's names."""
-        names = [name for several in self.layers.values() for name in several]
-        taught = teacher.pair(pair.search, pair.template, cells, names)
-        inner = {
-            own: torch.cat([taught.inner[name] for name in several], dim=1)
-            for own, several in self.layers.items()
-        }
-        return taught._replace(inner=inner)
-
     def _inner_error(self, own: Mapping[str, Tensor], taught: Mapping[str, Tensor]) -> Tensor:
         errors = [
             loss(own[name], taught[name])
@@ -135,7 +128,7 @@ class PairObjective(Objective):
     def measure_inner(self, pairs: Pair) -> None:
         """Take the mean and deviation of the teacher's inner maps from pairs."""
         for teacher in self._teacher:
-            taught = self.asked(teacher, pairs, 1).inner
+            taught = ask(teacher, self.layers, pairs.search, pairs.template, 1).inner
             for name, loss in zip(self.layers, self.inner, strict=True):
                 cast("FeatureImitation", loss).measure(taught[name])
 
@@ -153,7 +146,8 @@ class PairObjective(Objective):
         losses = marked._asdict()
         total = self.marks * marked.total
         for teacher in self._teacher:
-            taught = self.asked(teacher, pair, maps.logits.shape[-1])
+            cells = maps.logits.shape[-1]
+            taught = ask(teacher, self.layers, pair.search, pair.template, cells)
             if self.imitation is not None:
                 sides = (template, taught.template), (search, taught.search)
                 losses["features"] = sum(self.imitation(*side) for side in sides) / 2
@@ -166,6 +160,19 @@ class PairObjective(Objective):
                 losses["inner"] = self._inner_error(inner, taught.inner)
                 total = total + self.weights["inner"] * losses["inner"]
         return losses | {"total": total}
+
+
+def ask(
+    teacher: Teacher, layers: Layers, search: Tensor, template: Tensor, cells: int
+) -> TaughtPair:
+    """What the teacher says of pairs; its inner maps put together under the student's names."""
+    names = [name for several in layers.values() for name in several]
+    taught = teacher.pair(search, template, cells, names)
+    inner = {
+        own: torch.cat([taught.inner[name] for name in several], dim=1)
+        for own, several in layers.items()
+    }
+    return taught._replace(inner=inner)
 
 
 def agrees(taught: TaughtPair, pair: Pair) -> Tensor:
@@ -217,7 +224,7 @@ def imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
 
 @torch.no_grad()
 def inner_imitations(
-    network: SiameseNetwork, teacher: Teacher, layers: Mapping[str, Sequence[str]]
+    network: SiameseNetwork, teacher: Teacher, layers: Layers
 ) -> list[FeatureImitation]:
     """A loss for each of these modules of the head, by the number of their channels.
 
@@ -235,17 +242,14 @@ def inner_imitations(
     try:
         with outputs_of(head, [*layers]) as own:
             network.eval()(search, template)
-        names = [name for several in layers.values() for name in several]
-        taught = teacher.pair(search, template, 1, names).inner
+        taught = ask(teacher, layers, search, template, 1).inner
     except AttributeError as error:
         raise ValueError(f"layers: {error}") from None
     finally:
         network.train(training)
     return [
-        FeatureImitation(own[name].shape[1], sum(taught[each].shape[1] for each in several)).to(
-            network.device
-        )
-        for name, several in layers.items()
+        FeatureImitation(own[name].shape[1], taught[name].shape[1]).to(network.device)
+        for name in layers
     ]
 
 

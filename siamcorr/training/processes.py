@@ -41,6 +41,25 @@ class Processes:
             distributed.destroy_process_group()
 
 
+def rank_and_count() -> tuple[int, int]:
+    """Which process this is, counted from 0, and of how many; 0 and 1 where torchrun is not.
+
+    Raises:
+        ValueError: torchrun's environment is not whole.
+    """
+    broken = "torchrun's environment is not whole"
+    rank, count = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    if count is not None and rank is None:
+        raise ValueError(f"{broken}: there is WORLD_SIZE without RANK")
+    try:
+        place = int(rank or 0), int(count or 1)
+    except ValueError:
+        place = -1, 0
+    if not 0 <= place[0] < place[1]:
+        raise ValueError(f"{broken}: RANK {rank} of WORLD_SIZE {count}")
+    return place
+
+
 def join_processes(device: torch.device) -> Processes:
     """Join the others, if torchrun started some.
 
@@ -50,12 +69,8 @@ def join_processes(device: torch.device) -> Processes:
     Raises:
         ValueError: torchrun's environment is not whole.
     """
-    if "WORLD_SIZE" not in os.environ:
-        return Processes(device=device)
-    if "RANK" not in os.environ:
-        raise ValueError("torchrun's environment is not whole: there is WORLD_SIZE without RANK")
-    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if device.type == "cuda":
+    rank, count = rank_and_count()
+    if "WORLD_SIZE" in os.environ and device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     if count > 1:

@@ -126,6 +126,14 @@ def test_tables_that_are_wrong(lines, header, text, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_that_is_too_long_is_refused_and_not_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "LONGEST", 2)
+    lines = [f"{name}.mp4,1,2,3,4" for name in "abc"]
+    with pytest.raises(ValueError, match="has more than 2 rows"):
+        read_jobs(write(tmp_path / "a.csv", *lines, header="video,x,y,w,h"))
+    assert len(read_jobs(write(tmp_path / "b.csv", *lines[:2], header="video,x,y,w,h"))) == 2
+
+
 def test_what_does_not_go_with_a_table(folder, capsys):
     table = write(folder / "jobs.csv", f"one.mp4,0,{mark(0)},")
     for flags, text in [

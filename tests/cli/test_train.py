@@ -212,6 +212,18 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     assert [row["epoch"] for row in rows(tmp_path / "second")] == ["1", "2"]
 
 
+def test_weights_with_more_than_the_network_are_refused_as_a_whole(pictures, tmp_path, capsys):
+    """Of one part, what the network lacks is left; of all of it, it is another network's."""
+    state = assemble(load_preset("siamcorr-lite")).state_dict()
+    path = tmp_path / "more.pth"
+    torch.save({**state, "backbone.more": torch.zeros(1)}, path)
+    config = write_config(tmp_path, pictures)
+    flags = "--max-epochs", 1, "--set", f"initial={path}"
+    assert train(config, *flags) == 2
+    assert "more.pth: no weights of siamcorr-lite" in capsys.readouterr().err
+    assert train(config, *flags, "--set", 'initial_parts=["backbone"]') == 0
+
+
 def test_chosen_by_sequences(pictures, tmp_path):
     """Whole ones; a frame that nobody marked does not count."""
     folder = tmp_path / "choice" / "cup"

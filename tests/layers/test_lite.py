@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from siamcorr.layers import LiteHead
+from siamcorr.layers import LiteHead, LiteTwofoldHead
 from siamcorr.layers.heads import Prediction
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import build_model
@@ -16,6 +16,12 @@ from siamcorr.models import build_model
 
 def noise(*shape, seed=0, dtype=torch.float64):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+both_heads = pytest.mark.parametrize(
+    ("kind", "score", "sides"),
+    [(LiteHead, "cls_pred.bias", "box_pred.bias"), (LiteTwofoldHead, "pred.bias", "pred.bias")],
+)
 
 
 @pytest.fixture
@@ -137,21 +143,24 @@ def test_score_at_the_extremes(head, dtype):
     assert logit.grad.isfinite().all()
 
 
-def test_boxes_stay_finite(head):
+@both_heads
+def test_boxes_stay_finite(kind, score, sides, randomized):
     """However large the exponent, a distance is at most 1000 pixels."""
+    head = randomized(kind(4, 6))
     with torch.no_grad():
-        head.box_pred.bias.fill_(1e4)
+        head.get_parameter(sides).fill_(1e4)
     boxes = head(noise(1, 4, 16, 16), head.template(noise(1, 4, 8, 8))).boxes
     torch.testing.assert_close(boxes, torch.full_like(boxes, 1000))
 
 
-def test_starts_from_few_targets_and_typical_boxes():
+@both_heads
+def test_starts_from_few_targets_and_typical_boxes(kind, score, sides):
     torch.manual_seed(0)
-    head = LiteHead(4, 6)
+    head = kind(4, 6)
     maps = head.maps(*(noise(4, 4, 16, 16).float(), head.template(noise(4, 4, 8, 8).float())))
     assert maps.logits.sigmoid().mean() < 0.1
     assert maps.boxes.median().item() == pytest.approx(32, rel=0.2)
-    assert head.cls_pred.bias.item() == pytest.approx(math.log(1 / 99))
+    assert head.get_parameter(score)[0].item() == pytest.approx(math.log(1 / 99))
 
 
 # the network
