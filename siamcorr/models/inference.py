@@ -17,6 +17,7 @@ CHANNELS_FIRST = ("dcfnet",)
 IN_PARTS = {
     "mobilenetv3-small": (3, 8),
     "mobilenetv3-small-lite": (3, 8),
+    "mobilenetv3-small-narrow": (3, 8),
     "mobilenetv3-small-wide": (3, 8),
     "lite": (7, 4),
 }

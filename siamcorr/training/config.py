@@ -21,7 +21,8 @@ class DataConfig:
     masks: a folder of masks of those sequences' frames, for cut-outs; empty for none.
     stills: share of pairs of photographs with boxes; boxed: a folder of those.
     anything: share of pairs of any part of `pictures`; only the teacher says what is right in them.
-    negative: share of pairs whose template shows another target.
+    negative: share of pairs whose template shows another target. blank: share of pairs whose search
+    is of one colour, as when a camera is covered.
     rivals: share of pairs around another thing in the same frame, where one is known.
     shift: of the target from the middle of the search crop, in pixels, either way.
     scale: of the search crop, either way: 0.2 is 0.8 to 1.25.
@@ -45,6 +46,7 @@ class DataConfig:
     boxed: str = ""
     anything: float = 0.0
     negative: float = 0.1
+    blank: float = 0.0
     rivals: float = 0.0
     shift: float = 64.0
     scale: float = 0.2
@@ -72,8 +74,8 @@ class DataConfig:
             raise ValueError("clips and clip_frames must be at most 10000")
         if self.shift > 4096:
             raise ValueError(f"shift must be at most 4096, got {self.shift}")
-        if not 0 <= self.flip <= 1 or not 0 <= self.rivals <= 1:
-            raise ValueError("flip and rivals must be in 0..1")
+        if not all(0 <= share <= 1 for share in (self.flip, self.rivals, self.blank)):
+            raise ValueError("flip, rivals and blank must be in 0..1")
         if self.clips < 0 or self.clip_frames < 2:
             raise ValueError("clips must be >= 0 and clip_frames >= 2")
         if not (self.clips or self.marked or self.choice):
@@ -86,7 +88,8 @@ class TeacherConfig:
 
     model: its preset. weights: its file; empty looks for it as `siamcorr track` does.
     features: weight of the error of the features. maps: weight of its scores and boxes as targets.
-    always: its maps count in every pair; otherwise in those alone in which it finds what is marked.
+    always: its maps count wherever no mark says that the target is absent; otherwise in those pairs
+    alone in which it finds what is marked.
     inner: weight of the error of inner maps, those of `layers`: modules of the student's head, and
     for each the modules of the teacher's head that it should know about.
     """

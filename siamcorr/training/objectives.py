@@ -79,7 +79,8 @@ class PairObjective(Objective):
         marks: weight of the losses of marked boxes.
         features: weight of the error of the features.
         maps: weight of the teacher's scores and boxes.
-        always: they count in every pair, not only where the teacher finds what is marked.
+        always: they count wherever no mark says that the target is absent, not only where the
+            teacher finds what is marked.
         inner: weight of the error of the maps of `layers`, in every pair.
         layers: modules of the head, and the modules of the teacher's head that each learns from.
 
@@ -153,7 +154,8 @@ class PairObjective(Objective):
                 losses["features"] = sum(self.imitation(*side) for side in sides) / 2
                 total = total + self.weights["features"] * losses["features"]
             if self.weights["maps"]:
-                believed = torch.ones_like(pair.present) if self.always else agrees(taught, pair)
+                absent = pair.marked * (1 - pair.present)
+                believed = 1 - absent if self.always else agrees(taught, pair)
                 losses["taught"] = taught_losses(maps, taught, believed, stride, size)
                 total = total + self.weights["maps"] * losses["taught"]
             if self.layers:

@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
     template: (3, 127, 127) uint8, in the network's colour order. search: (3, 255, 255).
     box: (4,) left, top, right, bottom of the target in the search crop, in pixels.
-    present: 1, or 0 where the template shows another target.
+    present: 1, or 0 where the template shows another target, or the search crop nothing.
     marked: 1, or 0 where box and present are chance, and only a teacher knows what is right.
     """
 
@@ -96,12 +96,15 @@ class PairDataset(Dataset[Pair]):
         if self.config.flip > 0 and rng.random() < self.config.flip:
             shown, looked = shown[:, ::-1], looked[:, ::-1]
             box = [looked.shape[1] - box[2], box[1], looked.shape[1] - box[0], box[3]]
+        blank = self.config.blank > 0 and rng.random() < self.config.blank
+        if blank:
+            looked = np.full_like(looked, rng.integers(256, size=3) * rng.integers(2))
         return Pair(
             self._tensor(shown, rng, gray),
             self._tensor(looked, rng, gray),
             torch.tensor(box, dtype=torch.float32),
-            torch.tensor(float(present and seen)),
-            torch.tensor(float(source is not self.unmarked)),
+            torch.tensor(float(present and seen and not blank)),
+            torch.tensor(float(blank or source is not self.unmarked)),
         )
 
     def _source(self, rng: np.random.Generator) -> Source:

@@ -107,6 +107,12 @@ def test_a_teacher_who_is_always_believed():
     torch.testing.assert_close(losses[1]["total"], losses[1]["taught"])
 
 
+def test_a_mark_that_says_absent_is_believed_before_the_teacher():
+    objective = PairObjective(student(), teacher(), maps=1.0, always=True)
+    assert objective(pair(present=1.0))["taught"] > 0
+    assert objective(pair(present=0.0))["taught"] == 0
+
+
 def test_total_is_the_weighted_sum():
     objective = PairObjective(student(), teacher(), marks=0.5, features=2.0, maps=3.0)
     losses = objective(pair())

@@ -192,6 +192,18 @@ def test_negative_pairs_show_another_target(library, preset, frames):
     assert np.mean(present) == pytest.approx(0.7, abs=0.12)
 
 
+def test_a_blank_search_shows_no_target(library, preset):
+    made = dataset(library, preset, replace(STILL, blank=0.5))
+    pairs = [made[index] for index in range(60)]
+    blank = [pair.search.float().std(dim=(1, 2)).max() < 16 for pair in pairs]
+    assert [not pair.present for pair in pairs] == blank
+    assert np.mean(blank) == pytest.approx(0.5, abs=0.15)
+    assert all(pair.marked for pair in pairs)
+    middles = [float(pair.search.float().mean()) for pair in pairs if not pair.present]
+    assert min(middles) < 10
+    assert max(middles) > 60
+
+
 def test_colours_are_in_the_presets_order(library, preset):
     swapped = replace(preset, crop=replace(preset.crop, color="bgr"))
     for index in range(4):

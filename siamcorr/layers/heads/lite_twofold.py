@@ -27,6 +27,7 @@ class LiteTwofoldHead(nn.Module):
         depth: blocks in the tower.
         crop: cells a side of the template that are correlated depthwise, even.
         cells: h*w of the template's features.
+        groups: of the convolution behind the correlations; with two each half sees its own alone.
 
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (15, 15), whose
         middle cell looks at the middle of the crop; logits (B, 1, 15, 15).
@@ -37,7 +38,13 @@ class LiteTwofoldHead(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, channels: int = 96, depth: int = 4, crop: int = 4, cells: int = 64
+        self,
+        in_channels: int,
+        channels: int = 96,
+        depth: int = 4,
+        crop: int = 4,
+        cells: int = 64,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         self.crop, both = crop, 2 * channels
@@ -49,7 +56,7 @@ class LiteTwofoldHead(nn.Module):
             nn.ReLU(),
         )
         self.merge = nn.Sequential(
-            nn.Conv2d(2 * cells + both, both, 1, bias=False), nn.BatchNorm2d(both)
+            nn.Conv2d(2 * cells + both, both, 1, groups=groups, bias=False), nn.BatchNorm2d(both)
         )
         self.tower = nn.Sequential(*(_block(both) for _ in range(depth)))
         self.pred = nn.Conv2d(both, 6, 1)
@@ -72,8 +79,11 @@ class LiteTwofoldHead(nn.Module):
         halves = zip(search.chunk(2, dim=1), template[:2], strict=True)
         cells = torch.cat([xcorr_pixelwise(half, kernel) for half, kernel in halves], dim=1)
         whole = xcorr_depthwise(search, template[2], padding=self.crop // 2 - 1)
-        both = torch.cat([self.reduce(self.attention(cells)), whole], dim=1)
-        seen = self.pred(self.tower(self.merge(both)))
+        (score, box), (of_score, of_box) = (
+            part.chunk(2, dim=1) for part in (self.reduce(self.attention(cells)), whole)
+        )
+        merged = self.merge(torch.cat([score, of_score, box, of_box], dim=1))
+        seen = self.pred(self.tower(merged))
         logits, sides, quality = seen.split([1, 4, 1], dim=1)
         return LiteMaps(logits, sides.clamp(max=math.log(1000)).exp(), quality)
 
