@@ -1,84 +1,19 @@
 """Video files by PyAV: codecs, colours, rotation, true times, exact starts, and what is said."""
 
 import re
-from fractions import Fraction
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from video_files import CLIP, COUNT, FILES, av, write
 
-from siamcorr.data import ClipConfig, render_clip
 from siamcorr.media import SourceError, captures, containers, open_source, sources
 from siamcorr.media.av_video import DecodedVideo
 from siamcorr.media.stored import VideoFile
 
-av = pytest.importorskip("av")
-
-COUNT = 60
-CLIP = [image for image, _ in render_clip(ClipConfig(COUNT, 160, 120, target=40))]
-EVEN = [40 * number for number in range(COUNT)]  # ms
-CHANGING = [sum((20, 40, 80)[step % 3] for step in range(number)) for number in range(COUNT)]
-
-# What is written: file, encoder, layout of pixels, times, options of the encoder.
-FILES = {
-    "av1": ("clip.mp4", "libsvtav1", "yuv420p", EVEN, {"preset": "12"}),
-    "av1 10-bit, changing": ("clip.mkv", "libsvtav1", "yuv420p10le", CHANGING, {"preset": "12"}),
-    "hevc 10-bit": ("clip.mp4", "libx265", "yuv420p10le", EVEN, {"g": "20"}),
-    "vp9, changing": ("clip.webm", "libvpx-vp9", "yuv420p", CHANGING, {"g": "20"}),
-    "h264, changing": ("clip.mp4", "libx264", "yuv420p", CHANGING, {"g": "20", "bf": "0"}),
-    "open groups": (
-        "clip.mp4",
-        "libx264",
-        "yuv420p",
-        EVEN,
-        {"g": "20", "x264-params": "open-gop=1"},
-    ),
-    "refreshed": (
-        "clip.mp4",
-        "libx264",
-        "yuv420p",
-        EVEN,
-        {"x264-params": "intra-refresh=1:keyint=20"},
-    ),
-    "interlaced": ("clip.mp4", "libx264", "yuv420p", EVEN, {"g": "20", "flags": "+ildct+ilme"}),
-    "b frames in avi": (
-        "clip.avi",
-        "mpeg4",
-        "yuv420p",
-        EVEN,
-        {"g": "15", "bf": "2", "qscale": "3"},
-    ),
-    "mjpeg": ("clip.avi", "mjpeg", "yuvj420p", EVEN, {}),
-    "alpha": ("clip.mov", "qtrle", "argb", EVEN, {}),
-    "transport stream": ("clip.ts", "libx264", "yuv420p", EVEN, {"g": "20"}),
-    "bare h264": ("clip.h264", "libx264", "yuv420p", EVEN, {"g": "20"}),
-}
 SOUGHT = {"av1", "av1 10-bit, changing", "hevc 10-bit", "vp9, changing", "h264, changing", "mjpeg"}
 ROUGH = 12  # levels of grey that a lossy picture may be off, in the mean
-
-
-def write(path, encoder, layout="yuv420p", times=EVEN, options=None, turned=0):
-    if encoder not in av.codecs_available:
-        pytest.skip(f"this PyAV does not write {encoder}")
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream(encoder, rate=25, options=options or {})
-        stream.width, stream.height, stream.pix_fmt = 160, 120, layout
-        if turned and not hasattr(stream.codec_context, "set_display_rotation"):
-            pytest.skip("this PyAV does not write a rotation")
-        if turned:
-            stream.set_display_rotation(turned)
-        packets = []
-        for number, image in enumerate(CLIP):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
-            packets += stream.encode(frame)
-        for packet in packets + stream.encode(None):
-            if times is not EVEN:  # no frame leans on a later one: what comes first is shown first
-                packet.pts = packet.dts = times[packet.pts]
-                packet.time_base = Fraction(1, 1000)
-            file.mux(packet)
-    return path
 
 
 @pytest.fixture(params=FILES)
@@ -137,7 +72,7 @@ def test_rotation(turned, tmp_path):
     assert frames[0].image.shape == ((120, 160, 3) if turned == 180 else (160, 120, 3))
     assert off(frames[0].image, by_opencv) < 1  # which turns, too
     for frame, image in zip(frames, upright, strict=True):
-        np.testing.assert_array_equal(frame.image, np.rot90(image, turned // 90))
+        assert off(frame.image, np.rot90(image, turned // 90)) < 1  # two runs of x264 differ a bit
 
 
 def test_colours_are_those_of_opencv(tmp_path):
