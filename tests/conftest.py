@@ -22,6 +22,14 @@ os.environ["SIAMCORR_BACKEND"] = "torch"
 SHARED = Path(os.environ.get("SIAMCORR_SHARED") or Path(__file__).parents[2] / "shared")
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Also after a test of a command that was given --threads."""
+    yield
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real sequences and published weights; tests skip where it is not."""

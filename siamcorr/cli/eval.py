@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.checks import check_counts, check_writable, use_threads
+from siamcorr.cli.checks import check_workers, check_writable, use_threads
 from siamcorr.cli.trackers import make_tracker
 from siamcorr.data.sequences import Sequence, find_sequences
 from siamcorr.evaluation import Result, evaluate, run_supervised
@@ -34,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Track what was not tracked before, print the tables, write the report."""
-    check_counts(args, "processes")
+    check_workers(args, "processes")
     use_threads(args)
     if find_spec("matplotlib") is None:
         raise ValueError("the report needs matplotlib: pip install 'siamcorr[plot]'")

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from siamcorr.adaptors.backends import BACKENDS, load_network
-from siamcorr.cli.checks import check_counts
+from siamcorr.cli.checks import check_counts, check_workers
 from siamcorr.cli.device import choose_device
 from siamcorr.cli.jobs import follow_jobs
 from siamcorr.cli.marked import follow_marked
@@ -131,7 +131,8 @@ def _options(args: argparse.Namespace) -> list[str]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    check_counts(args, "max_frames", "every", "resize", "processes")
+    check_counts(args, "max_frames", "every", "resize")
+    check_workers(args, "processes")
     if (args.source is None) == (args.jobs is None):
         raise ValueError("give either SOURCE or --jobs TABLE.csv")
     if args.jobs is not None and (args.box or args.show or args.start or args.speed != 1):

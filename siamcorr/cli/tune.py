@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.checks import check_counts, check_writable, use_threads
+from siamcorr.cli.checks import check_counts, check_workers, check_writable, use_threads
 from siamcorr.data.sequences import Sequence, find_sequences
 from siamcorr.evaluation.tuning import (
     best_constants,
@@ -44,7 +44,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Go on with the study until it has its trials, and write the best constants as a preset."""
-    check_counts(args, "trials", "processes")
+    check_counts(args, "trials")
+    check_workers(args, "processes")
     use_threads(args)
     if find_spec("optuna") is None:
         raise ValueError("seeking constants needs optuna: pip install 'siamcorr[tune]'")

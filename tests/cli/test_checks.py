@@ -27,6 +27,18 @@ def test_threads(monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
+    [["eval", "opencv:mil", "--data", "."], ["tune", "nanotrack-v2", "--data", "."]],
+)
+@pytest.mark.parametrize("option", ["--threads", "--processes"])
+def test_more_than_the_cores_can_carry(command, option, monkeypatch, capsys):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert main([*command, option, "9"]) == 2
+    text = f"{option} must be at most 8 on this machine with 2 cores, got 9"
+    assert capsys.readouterr().err == f"siamcorr: {text}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
     [["train", "run.toml"], ["eval", "opencv:mil", "--data", "."], ["bench"], ["profile", "{}"]],
 )
 @pytest.mark.parametrize("count", ["0", "-1"])
