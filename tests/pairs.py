@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
-from siamcorr.ops.contraction import usable
+from siamcorr.ops.compute import usable
 from siamcorr.ops.torch_versions import VERSION
 
 Op = Callable[..., Tensor]

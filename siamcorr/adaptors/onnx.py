@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from siamcorr.adaptors.onnx_opset import WRITTEN, check_opset, lower_opset
 from siamcorr.layers import fuse
 from siamcorr.models import Preset, SiameseNetwork
-from siamcorr.ops.exported import Correlation, exported_as
+from siamcorr.ops.export import Correlation, use_export_form
 
 KEY = "siamcorr.preset"
 
@@ -149,7 +149,7 @@ def _write(
     with (
         redirect_stdout(StringIO()),  # the exporter talks a lot
         warnings.catch_warnings(),
-        exported_as(options.correlation),
+        use_export_form(options.correlation),
     ):
         warnings.simplefilter("ignore")
         for name in ("torch.onnx", "onnxscript"):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siamcorr.ops import xcorr_batched, xcorr_depthwise, xcorr_naive
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.shapes import Geometry
 
 OPS: dict[str, Callable[..., Tensor]] = {
     "naive": xcorr_naive,

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from siamcorr.bench.measure import time_together
-from siamcorr.ops.contraction import ARGUMENTS, Task, compute, usable
-from siamcorr.ops.geometry import Geometry, Op, Want
+from siamcorr.ops.compute import ARGUMENTS, compute, usable
 from siamcorr.ops.plan import work
+from siamcorr.ops.shapes import Computed, Geometry, Op, Task
 
 LONGEST = 4e9  # useful FLOPs of the largest fitted shape: seconds, for the slowest method
-WANTS: tuple[Want, ...] = ("response", "search", "template")
+WANTS: tuple[Computed, ...] = ("response", "search", "template")
 OPS: tuple[Op, ...] = ("batched", "depthwise")
 Prices = dict[str, dict[str, list[float]]]
 
@@ -47,16 +47,16 @@ def fit_costs(dtype: torch.dtype, device: str, tell: Callable[[str], None]) -> P
     """Prices of every method for one dtype on this machine, see `siamcorr.ops.plan.COSTS`."""
     prices: Prices = {method: {} for method in usable(torch.device(device).type)}
     for op in OPS:
-        for want in WANTS:
+        for computed in WANTS:
             seen: dict[str, list[tuple[list[float], float]]] = {method: [] for method in prices}
             for geometry in fit_shapes(op):
                 if geometry.flops > LONGEST * (1 if dtype == torch.float32 else 0.02):
                     continue  # conv2d goes group by group there, and takes seconds
-                for method, seconds in _time(want, geometry, dtype, device).items():
+                for method, seconds in _time(computed, geometry, dtype, device).items():
                     seen[method].append((work(method, geometry), seconds))
             for method, samples in seen.items():
-                prices[method][f"{op} {want}"], error = solve(samples)
-                tell(f"{op} {want} by {method}: typical error {error:.0%}")
+                prices[method][f"{op} {computed}"], error = solve(samples)
+                tell(f"{op} {computed} by {method}: typical error {error:.0%}")
     return prices
 
 
@@ -76,17 +76,21 @@ def solve(samples: list[tuple[list[float], float]]) -> tuple[list[float], float]
     return [float(f"{price:.3g}") for price in prices / scale], float(error)
 
 
-def _time(want: Want, geometry: Geometry, dtype: torch.dtype, device: str) -> dict[str, float]:
+def _time(
+    computed: Computed, geometry: Geometry, dtype: torch.dtype, device: str
+) -> dict[str, float]:
     """Median seconds of each method for a contraction."""
     sizes = {
         "search": geometry.search,
         "template": geometry.template,
         "response": geometry.response,
     }
-    first, second = (torch.randn(sizes[name], device=device).to(dtype) for name in ARGUMENTS[want])
+    first, second = (
+        torch.randn(sizes[name], device=device).to(dtype) for name in ARGUMENTS[computed]
+    )
 
     def by(method: str) -> Callable[[], Tensor]:
-        return lambda: compute(first, second, Task(want, geometry, method))
+        return lambda: compute(first, second, Task(computed, geometry, method))
 
     timings = time_together(
         {method: by(method) for method in usable(torch.device(device).type)}, 0.15, device

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from siamcorr.bench.cases import OPS, Case
 from siamcorr.bench.measure import Limits, Timing, peak_memory, time_together
-from siamcorr.ops.contract import Method
+from siamcorr.ops.checks import Method
 from siamcorr.ops.plan import choose, predict
 
 HOPELESS = 4.0  # a method that is predicted to be so many times slower than the best is not run

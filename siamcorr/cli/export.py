@@ -5,7 +5,7 @@ from typing import get_args
 
 from siamcorr.adaptors.onnx import ExportOptions, export_onnx
 from siamcorr.models import build_model, find_weights, load_preset, preset_names
-from siamcorr.ops.exported import Correlation
+from siamcorr.ops.export import Correlation
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

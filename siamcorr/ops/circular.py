@@ -3,7 +3,13 @@
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contract import check_batch, check_channels, check_scale, check_tensors, shapes
+from siamcorr.ops.checks import (
+    check_batch,
+    check_channels,
+    check_scale,
+    check_tensors,
+    format_shapes,
+)
 
 
 def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> Tensor:
@@ -44,7 +50,8 @@ def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> T
     size = search.shape[2:]
     if template.shape[2:] != size or 0 in size:
         raise ValueError(
-            f"xcorr_circular: search and template must be of one size ({shapes(search, template)})"
+            "xcorr_circular: search and template must be of one size "
+            f"({format_shapes(search, template)})"
         )
     if search.shape[0] == 0:  # transforms of nothing fail
         return (search * template * scale).sum(dim=1, keepdim=True)

@@ -6,16 +6,16 @@ from typing import get_args
 import torch
 
 from siamcorr.ops import kernels
-from siamcorr.ops.contract import Padding, check_call
-from siamcorr.ops.geometry import AnyOp, Want
+from siamcorr.ops.checks import Padding, check_call
 from siamcorr.ops.plan import choose, predict
+from siamcorr.ops.shapes import Computed, OperatorName
 
 
 def explain(
     search_shape: Sequence[int],
     template_shape: Sequence[int],
     *,
-    op: AnyOp = "depthwise",
+    op: OperatorName = "depthwise",
     padding: Padding = "valid",
     dilation: int = 1,
     dtype: torch.dtype = torch.float32,
@@ -43,8 +43,10 @@ def explain(
           response (8, 1, 17, 17): ...
           native kernels: ...
     """
-    if op not in get_args(AnyOp):
-        raise ValueError(f"explain: op must be one of {', '.join(get_args(AnyOp))}, got {op!r}")
+    if op not in get_args(OperatorName):
+        raise ValueError(
+            f"explain: op must be one of {', '.join(get_args(OperatorName))}, got {op!r}"
+        )
     try:
         kind = torch.device(device).type
         search, template = (
@@ -53,19 +55,19 @@ def explain(
         )
     except RuntimeError as error:
         raise ValueError(f"explain: {str(error).splitlines()[0]}") from None
-    _, geometry = check_call(op, search, template, padding, dilation, "auto")
+    geometry = check_call(op, search, template, padding, dilation, "auto").task.geometry
     print(
         f"xcorr_{op}: search {tuple(search_shape)}, template {tuple(template_shape)}, "
         f"{dtype} on {device}"
     )
-    titles: dict[Want, str] = {
+    titles: dict[Computed, str] = {
         "response": f"response {geometry.response}",
         "search": "gradient of search",
         "template": "gradient of template",
     }
-    for want, title in titles.items():
-        costs = predict(want, geometry, dtype, kind)
-        chosen = choose(want, geometry, dtype, kind)
+    for computed, title in titles.items():
+        costs = predict(computed, geometry, dtype, kind)
+        chosen = choose(computed, geometry, dtype, kind)
         listing = ", ".join(f"{name} {cost * 1e3:.3g} ms" for name, cost in costs.items())
         print(f"  {title}: {chosen} (predicted: {listing})")
     if kind == "cpu":

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from siamcorr.ops.contract import Method, Padding, check_batch, check_tensors, check_type
+from siamcorr.ops.checks import Method, Padding, check_batch, check_tensors, check_type
 from siamcorr.ops.xcorr import xcorr_batched
 
 Reduction = Literal["none", "mean", "max"]

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.contract import (
+from siamcorr.ops.checks import (
     Method,
     check_batch,
     check_channels,

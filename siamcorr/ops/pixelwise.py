@@ -3,7 +3,13 @@
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contract import check_batch, check_channels, check_scale, check_tensors, shapes
+from siamcorr.ops.checks import (
+    check_batch,
+    check_channels,
+    check_scale,
+    check_tensors,
+    format_shapes,
+)
 from siamcorr.ops.torch_versions import autocast_active
 
 
@@ -41,7 +47,7 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
     check_channels("xcorr_pixelwise", search, template)
     if template.shape[2] == 0 or template.shape[3] == 0:
         raise ValueError(
-            f"xcorr_pixelwise: the template must have a size ({shapes(search, template)})"
+            f"xcorr_pixelwise: the template must have a size ({format_shapes(search, template)})"
         )
     kind = search.device.type
     if autocast_active(kind):

@@ -16,12 +16,12 @@ from typing import Literal, cast
 import torch
 
 from siamcorr.ops import kernels
-from siamcorr.ops.geometry import Geometry, Want, remembered
 from siamcorr.ops.methods import METHODS, fft, triton
+from siamcorr.ops.shapes import Computed, Geometry, remembered
 
 Choice = Literal["conv", "gemm", "fft", "native", "triton"]
 
-# seconds for each unit of work: {device: {dtype: {method: {"op want": [constants]}}}}
+# seconds for each unit of work: {device: {dtype: {method: {"op computed": [constants]}}}}
 COSTS: dict[str, dict[str, dict[str, dict[str, list[float]]]]] = json.loads(
     (Path(__file__).parent / "costs.json").read_text(encoding="utf-8")
 )
@@ -40,7 +40,7 @@ def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]
 
 
 def predict(
-    want: Want, geometry: Geometry, dtype: torch.dtype, device: str, prepared: bool = False
+    computed: Computed, geometry: Geometry, dtype: torch.dtype, device: str, prepared: bool = False
 ) -> dict[str, float]:
     """Seconds that each method would take, by the table."""
     table = COSTS.get(device, COSTS["cpu"])
@@ -52,14 +52,14 @@ def predict(
         if method == "native" and not kernels.available(device):
             continue
         counts = work(method, geometry, prepared)
-        terms = zip(constants[f"{geometry.op} {want}"], counts, strict=True)
+        terms = zip(constants[f"{geometry.op} {computed}"], counts, strict=True)
         seconds[method] = sum(price * count for price, count in terms)
     return seconds
 
 
 @remembered
 def choose(
-    want: Want,
+    computed: Computed,
     geometry: Geometry,
     dtype: torch.dtype,
     device: str,
@@ -69,14 +69,14 @@ def choose(
     """The method that is predicted to be the fastest.
 
     Args:
-        want: which of the three tensors of a correlation is computed.
+        computed: which of the three tensors of a correlation is computed.
         geometry: the sizes.
         dtype: of the tensors.
         device: its type: "cpu", "cuda".
         prepared: whether the template was made ready before.
         seen: whether `native` can see the tensors, see `siamcorr.ops.kernels.sees`.
     """
-    seconds = predict(want, geometry, dtype, device, prepared)
+    seconds = predict(computed, geometry, dtype, device, prepared)
     if not seen:
         seconds.pop("native", None)
     return cast("Choice", min(seconds, key=seconds.__getitem__))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contract import (
+from siamcorr.ops.checks import (
     DTYPES,
     KNOWN_DTYPES,
     Method,
@@ -16,9 +16,9 @@ from siamcorr.ops.contract import (
     check_type,
     pad_sides,
 )
-from siamcorr.ops.geometry import AnyOp, Geometry
 from siamcorr.ops.methods import fft
 from siamcorr.ops.plan import choose
+from siamcorr.ops.shapes import Geometry, OperatorName
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class PreparedTemplate:
     template: scaled, in the memory layout of the method. spectrum: its transform, for fft.
     """
 
-    op: AnyOp
+    op: OperatorName
     method: Method
     template: Tensor
     spectrum: Tensor | None
@@ -46,7 +46,7 @@ def prepare(
     search_size: tuple[int, int],
     *,
     channels: int | None = None,
-    op: AnyOp = "depthwise",
+    op: OperatorName = "depthwise",
     padding: Padding = "valid",
     dilation: int = 1,
     scale: float = 1.0,

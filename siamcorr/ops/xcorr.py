@@ -7,22 +7,20 @@ differ in what is paired with what, and in whether the channels are summed:
     batched    search b with its own template b, channels summed    SiamFC, SiamRPN
     depthwise  search b with template b, each channel by itself     SiamRPN++ and most after it
 
-Order is (search, template), as in F.conv2d(input, weight). What they take and refuse is in
-`contract.py`, how they are computed and differentiated in `contraction.py`.
+Order is (search, template), as in F.conv2d(input, weight). A call goes from here to `checks.py`,
+then to `dispatch.py`, which hands it to a method, to `autograd.py` or to a graph's operator.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from siamcorr.ops.calls import correlate
-from siamcorr.ops.contract import Method, Padding, pad_search
-from siamcorr.ops.contraction import Task, contract, response_to_spectrum
-from siamcorr.ops.geometry import AnyOp
-from siamcorr.ops.opaque import contract_in_graph
+from siamcorr.ops.checks import Method, Padding, check_call, check_scale, pad_search
+from siamcorr.ops.compute import response_to_spectrum
+from siamcorr.ops.dispatch import dispatch, run
 from siamcorr.ops.prepare import PreparedTemplate, check_prepared
+from siamcorr.ops.shapes import OperatorName, Task
 
 
 def xcorr_naive(
@@ -155,7 +153,7 @@ OPERATORS = {"naive": xcorr_naive, "batched": xcorr_batched, "depthwise": xcorr_
 
 
 def _correlate(
-    op: AnyOp,
+    op: OperatorName,
     search: Tensor,
     template: Tensor | PreparedTemplate,
     padding: Padding,
@@ -163,31 +161,26 @@ def _correlate(
     scale: float,
     method: Method,
 ) -> Tensor:
-    """With a template that is prepared, or with one that is not."""
     if has_torch_function((search, template)):  # a subclass or a mode sees the operator as a whole
-        seen: Any = (search, template)
-        options: Any = {
-            "padding": padding,
-            "dilation": dilation,
-            "scale": scale,
-            "method": method,
-        }
-        result: Tensor = handle_torch_function(OPERATORS[op], seen, *seen, **options)
+        tensors: Any = (search, template)
+        options: Any = {"padding": padding, "dilation": dilation, "scale": scale, "method": method}
+        result: Tensor = handle_torch_function(OPERATORS[op], tensors, *tensors, **options)
         return result
     if isinstance(template, PreparedTemplate):
         if (padding, dilation, scale, method) != ("valid", 1, 1.0, "auto"):
             raise ValueError(f"xcorr_{op}: a prepared template has its options with it: give none")
         return _correlate_prepared(f"xcorr_{op}", search, template)
-    return correlate(op, search, template, padding, dilation, scale, method)
+    call = check_call(op, search, template, padding, dilation, method)
+    if type(scale) is not float:
+        check_scale(f"xcorr_{op}", scale)
+    return dispatch(search, template, scale, call)
 
 
 def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> Tensor:
     """The response to a template that has its padding, dilation, scale and method with it."""
     check_prepared(name, search, ready)
-    padded = pad_search(name, search, ready.template, ready.padding, ready.geometry.dilation)
-    geometry = ready.geometry.resized(padded.shape)
-    task = Task("response", geometry, ready.method)
+    search = pad_search(name, search, ready.template, ready.padding, ready.geometry.dilation)
+    task = Task("response", ready.geometry.resized(search.shape), ready.method)
     if ready.spectrum is None or search.shape[0] == 0:
-        run = contract_in_graph if torch.compiler.is_compiling() else contract
-        return run(padded, ready.template, task)
-    return response_to_spectrum(padded, ready.spectrum, task)
+        return run(search, ready.template, task)
+    return response_to_spectrum(search, ready.spectrum, task)

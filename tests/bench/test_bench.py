@@ -10,8 +10,8 @@ from siamcorr.bench import Case, Limits, cases, fit, plot, run_case, table
 from siamcorr.bench.measure import measure_limits, peak_memory
 from siamcorr.cli import bench, main
 from siamcorr.ops import kernels
-from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.plan import work
+from siamcorr.ops.shapes import Geometry
 
 TINY = [
     Case("naive", 2, 3, 3, 8),

@@ -33,8 +33,11 @@ def test_by_hand(head, crop):
     ]
     middle = kernel[:, :, margin : 8 - margin, margin : 8 - margin]
     whole = reference.depthwise(F.pad(search, (edge, edge, edge, edge)), middle) / crop**2
-    both = torch.cat([head.reduce(head.attention(torch.cat(cells, dim=1))), whole], dim=1)
-    out = head.pred(head.tower(head.merge(both)))
+    reduced = head.reduce(head.attention(torch.cat(cells, dim=1)))
+    score, box = (
+        torch.cat([reduced[:, k * 64 :][:, :64], whole[:, k * 6 :][:, :6]], dim=1) for k in (0, 1)
+    )
+    out = head.pred(head.tower(head.merge(torch.cat([score, box], dim=1))))
     maps = head.maps(x, head.template(z))
     assert isinstance(maps, LiteMaps)
     torch.testing.assert_close(maps, LiteMaps(out[:, :1], out[:, 1:5].exp(), out[:, 5:]))
@@ -51,7 +54,7 @@ def test_middle_cell_looks_at_the_middle(way):
     head = LiteTwofoldHead(2, 1, depth=0)
     head.kernel, head.search, head.attention = nn.Identity(), nn.Identity(), nn.Identity()
     weight = torch.zeros(2, 130, 1, 1)
-    weight[0, slice(128, 130) if way == "whole" else slice(0, 128)] = 1
+    weight[0, [64, 129] if way == "whole" else [*range(64), *range(65, 129)]] = 1
     head.merge = nn.Conv2d(130, 2, 1, bias=False)
     head.merge.weight = nn.Parameter(weight)
     head.reduce = nn.Conv2d(128, 128, 2, groups=128)
@@ -66,10 +69,15 @@ def test_middle_cell_looks_at_the_middle(way):
 
 @torch.no_grad()
 def test_score_and_box_keep_to_their_halves():
-    """Up to the merge they are apart; behind it nothing of the box's half reaches the score's."""
+    """Nothing of the box's half reaches the score's: in the tower, with two groups in the merge."""
     head = LiteTwofoldHead(4, 6).eval()
     x = noise(1, 12, 15, 15).float()
     other = torch.cat([x[:, :6], noise(1, 6, 15, 15, seed=1).float()], dim=1)
     first, second = head.tower(x), head.tower(other)
     torch.testing.assert_close(first[:, :6], second[:, :6])
     assert not torch.allclose(first[:, 6:], second[:, 6:])
+    halves = LiteTwofoldHead(4, 6, groups=2).merge.eval()
+    x = noise(1, 140, 15, 15).float()
+    other = torch.cat([x[:, :70], noise(1, 70, 15, 15, seed=1).float()], dim=1)
+    torch.testing.assert_close(halves(x)[:, :6], halves(other)[:, :6])
+    assert not torch.allclose(halves(x)[:, 6:], halves(other)[:, 6:])

@@ -11,10 +11,9 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import grad, vmap
 
 from siamcorr import build_model, prepare, xcorr_batched, xcorr_depthwise
-from siamcorr.ops import calls
-from siamcorr.ops.contraction import Task
-from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.opaque import _contract, contract_opaque
+from siamcorr.ops import checks
+from siamcorr.ops.shapes import Geometry, Task
+from siamcorr.ops.torch_library import _contract, contract_opaque
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning"),
@@ -188,10 +187,10 @@ def test_export_for_any_batch():
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_trace(op, method):
     """Right for the sizes that were traced, and nothing of the trace is kept."""
-    calls._calls.clear()
+    checks._signatures.clear()
     net, example = lambda x, z: op(x, z, padding=1, method=method), pair(op, outputs=2)
     traced = torch.jit.trace(net, example, check_trace=False)
-    assert not calls._calls
+    assert not checks._signatures
     other = pair(op, outputs=2, seed=1)
     torch.testing.assert_close(traced(*other), op(*other, padding=1, method=method))
 

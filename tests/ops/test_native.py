@@ -15,10 +15,10 @@ from pairs import all_ops, gradients, pair, relative
 from torch import Tensor
 
 from siamcorr import xcorr_depthwise
-from siamcorr.ops import calls, kernels
-from siamcorr.ops.contraction import ARGUMENTS, FUNCTIONS
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops import checks, dispatch, kernels
+from siamcorr.ops.compute import ARGUMENTS, FUNCTIONS
 from siamcorr.ops.methods import native
+from siamcorr.ops.shapes import Geometry
 
 pytestmark = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
 
@@ -87,13 +87,13 @@ def test_reference_fuzzed(variant, seed):
     for _ in range(60):
         geometry, dtype = random_geometry(dice, 17), dice.choice(kernels.DTYPES)
         tensors = given(geometry, dtype, seed)
-        for want in ARGUMENTS:
-            pair_ = [tensors[name] for name in ARGUMENTS[want]]
-            exact = FUNCTIONS["conv", geometry.op, want](*(t.double() for t in pair_), geometry)
+        for computed in ARGUMENTS:
+            pair_ = [tensors[name] for name in ARGUMENTS[computed]]
+            exact = FUNCTIONS["conv", geometry.op, computed](*(t.double() for t in pair_), geometry)
             laid = [lay_out(dice, tensor) for tensor in pair_]
-            result = FUNCTIONS["native", geometry.op, want](*laid, geometry)
+            result = FUNCTIONS["native", geometry.op, computed](*laid, geometry)
             assert (result.dtype, result.shape) == (dtype, exact.shape)
-            assert relative(result, exact) <= WORST[dtype], (want, geometry, dtype)
+            assert relative(result, exact) <= WORST[dtype], (computed, geometry, dtype)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -137,8 +137,8 @@ def test_reference_padding(op, padding, dilation):
 
 
 def test_padding_is_not_copied(monkeypatch):
-    monkeypatch.setattr(calls, "_calls", {})
-    monkeypatch.setattr(calls.F, "pad", lambda *_: pytest.fail("search was copied"))
+    monkeypatch.setattr(checks, "_signatures", {})
+    monkeypatch.setattr(dispatch.F, "pad", lambda *_: pytest.fail("search was copied"))
     x, z = torch.rand(1, 3, 5, 5), torch.rand(1, 3, 3, 3)
     assert xcorr_depthwise(x, z, padding=1, method="native").shape == x.shape
 
@@ -202,14 +202,14 @@ def test_same_for_every_number_of_threads(op):
         if op == "depthwise" and geometry.outputs > 1:
             continue
         tensors = given(geometry, torch.float32, 0)
-        for want in ARGUMENTS:
+        for computed in ARGUMENTS:
             results = []
             for threads in (1, 2, 3, 8):
                 torch.set_num_threads(threads)
-                pair_ = (tensors[name] for name in ARGUMENTS[want])
-                results.append(FUNCTIONS["native", op, want](*pair_, geometry))
+                pair_ = (tensors[name] for name in ARGUMENTS[computed])
+                results.append(FUNCTIONS["native", op, computed](*pair_, geometry))
             torch.set_num_threads(before)
-            assert all(torch.equal(result, results[0]) for result in results), (want, geometry)
+            assert all(torch.equal(result, results[0]) for result in results), (computed, geometry)
 
 
 def test_threads_at_once():
@@ -265,15 +265,15 @@ for name in kernels.module.variants():
     for n in range(60):
         geometry, dtype = random_geometry(dice, 9), dice.choice(kernels.DTYPES)
         tensors, at_end = given(geometry, dtype, n), n % 2 == 0
-        for want in ARGUMENTS:
-            pair = [tensors[name] for name in ARGUMENTS[want]]
-            exact = FUNCTIONS["conv", geometry.op, want](*(t.double() for t in pair), geometry)
+        for computed in ARGUMENTS:
+            pair = [tensors[name] for name in ARGUMENTS[computed]]
+            exact = FUNCTIONS["conv", geometry.op, computed](*(t.double() for t in pair), geometry)
             if n % 3:
                 edge = [guarded(tensor, at_end) for tensor in pair]
             else:  # channels last
                 edge = [guarded(laid(t, (0, 2, 3, 1)), at_end).permute(0, 3, 1, 2) for t in pair]
-            result = FUNCTIONS["native", geometry.op, want](*edge, geometry)
-            assert relative(result, exact) < 1e-2, (want, geometry)
+            result = FUNCTIONS["native", geometry.op, computed](*edge, geometry)
+            assert relative(result, exact) < 1e-2, (computed, geometry)
 """
 
 

@@ -12,10 +12,10 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from siamcorr import explain
 from siamcorr.ops import kernels
-from siamcorr.ops.contraction import usable
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.compute import usable
 from siamcorr.ops.methods import native
 from siamcorr.ops.plan import choose
+from siamcorr.ops.shapes import Geometry
 
 pytestmark = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive, xcorr_pixelwise
-from siamcorr.ops.exported import exported_as
+from siamcorr.ops.export import use_export_form
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -80,12 +80,12 @@ def test_auto(op):
     """No Conv, whose weight would be no constant, unless it is asked for."""
     shape = (2, 4, 3, 2)
     assert {node.op_type for node in exported(op, {}, shape).node} <= GEMM_NODES
-    with exported_as("conv"):
+    with use_export_form("conv"):
         assert "Conv" in {node.op_type for node in exported(op, {}, shape).node}
         assert {node.op_type for node in exported(op, {"method": "fft"}, shape).node} <= GEMM_NODES
     with (
         pytest.raises(ValueError, match="one of auto, matmul, conv, got 'gemm'"),
-        exported_as("gemm"),
+        use_export_form("gemm"),
     ):
         pass
 
@@ -107,7 +107,7 @@ def test_values_as_without_export(op, channels, options, correlation):
         template = torch.randn(batch, channels, 3, 2, generator=generator)
         for dtype in (torch.float32, torch.float16):
             inputs = search.to(dtype), template.to(dtype)
-            with exported_as(correlation):
+            with use_export_form(correlation):
                 program = torch.export.export(Net(op, options), inputs, strict=False)
             expected = op(*inputs, **options)
             found = program.module()(*inputs)

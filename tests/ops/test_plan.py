@@ -9,9 +9,9 @@ from pairs import all_ops, pair
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from siamcorr import explain
-from siamcorr.ops import calls, contraction, kernels
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops import checks, compute, dispatch, kernels
 from siamcorr.ops.plan import COSTS, choose, predict, work
+from siamcorr.ops.shapes import Geometry
 
 NATIVE = kernels.available("cpu")
 WANTS = ["response", "search", "template"]
@@ -47,10 +47,10 @@ def test_known_choices(method, geometry):
 
 def test_deterministic():
     """The remembered answer is the computed one, time and again."""
-    for geometry, want in itertools.product(GEOMETRIES, WANTS):
-        answers = {choose(want, geometry, torch.float32, "cpu") for _ in range(3)}
-        answers.add(choose.__wrapped__(want, geometry, torch.float32, "cpu"))
-        costs = predict(want, geometry, torch.float32, "cpu")
+    for geometry, computed in itertools.product(GEOMETRIES, WANTS):
+        answers = {choose(computed, geometry, torch.float32, "cpu") for _ in range(3)}
+        answers.add(choose.__wrapped__(computed, geometry, torch.float32, "cpu"))
+        costs = predict(computed, geometry, torch.float32, "cpu")
         assert answers == {min(costs, key=costs.get)}
 
 
@@ -72,13 +72,13 @@ def test_independent_of_values_and_layout(monkeypatch, op):
     def recorded(key):
         def run(*args):
             ran.append(key)
-            return contraction.FUNCTIONS[key](*args)
+            return compute.FUNCTIONS[key](*args)
 
         return run
 
-    functions = {key: recorded(key) for key in contraction.FUNCTIONS}
-    monkeypatch.setattr(calls, "FUNCTIONS", functions)
-    monkeypatch.setattr(calls, "_calls", {})
+    functions = {key: recorded(key) for key in compute.FUNCTIONS}
+    monkeypatch.setattr(dispatch, "FUNCTIONS", functions)
+    monkeypatch.setattr(checks, "_signatures", {})
     x, z = pair(op, dtype=torch.float32)
     last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, z)]
     for search, template in [(x, z), (x * 0, z * 0), (x / 0, z), last]:
@@ -127,7 +127,7 @@ def test_costs_are_complete(device, dtype):
     table = COSTS[device][dtype]
     assert set(table) >= {"conv", "gemm", "fft"}
     for method, prices in table.items():
-        assert set(prices) == {f"{op} {want}" for op in ("batched", "depthwise") for want in WANTS}
+        assert set(prices) == {f"{op} {part}" for op in ("batched", "depthwise") for part in WANTS}
         for name, constants in prices.items():
             geometry = square(name.split()[0], 2, 3, 3, 7)
             assert len(constants) == len(work(method, geometry)), (method, name)
@@ -136,22 +136,22 @@ def test_costs_are_complete(device, dtype):
 
 
 def test_costs_grow_with_the_batch():
-    for want, method in itertools.product(WANTS, ["conv", "gemm", "fft"]):
+    for computed, method in itertools.product(WANTS, ["conv", "gemm", "fft"]):
         for op in ("batched", "depthwise"):
             few, many = (
-                predict(want, square(op, batch, 64, 7, 31), torch.float32, "cpu")[method]
+                predict(computed, square(op, batch, 64, 7, 31), torch.float32, "cpu")[method]
                 for batch in (1, 32)
             )
-            assert few < many, (want, method, op)
+            assert few < many, (computed, method, op)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps", "meta", "unheard-of"])
 def test_costs_fall_back(dtype, device):
     """What nobody measured is judged by what somebody did."""
-    for want in WANTS:
-        method = choose(want, square("batched", 8, 256, 6, 22), dtype, device)
-        assert method in contraction.METHODS
+    for computed in WANTS:
+        method = choose(computed, square("batched", 8, 256, 6, 22), dtype, device)
+        assert method in compute.METHODS
 
 
 # explain
@@ -165,9 +165,9 @@ def test_explain(capsys):
     )
     titles = ["response (8, 1, 17, 17)", "gradient of search", "gradient of template"]
     geometry = square("batched", 8, 256, 6, 22)
-    for line, want, title in zip(lines[1:4], WANTS, titles, strict=True):
-        costs = predict(want, geometry, torch.float32, "cpu")
-        chosen = choose(want, geometry, torch.float32, "cpu")
+    for line, computed, title in zip(lines[1:4], WANTS, titles, strict=True):
+        costs = predict(computed, geometry, torch.float32, "cpu")
+        chosen = choose(computed, geometry, torch.float32, "cpu")
         assert line.startswith(f"  {title}: {chosen} (predicted: ")
         listed = dict(re.findall(r"(\w+) ([\d.e+-]+) ms", line))
         assert list(listed) == list(costs)

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
-from siamcorr.ops.contraction import ARGUMENTS, FUNCTIONS, usable
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.compute import ARGUMENTS, FUNCTIONS, usable
 from siamcorr.ops.methods import triton as triton_method
+from siamcorr.ops.shapes import Geometry
 
 pytest.importorskip("triton", reason="triton is not installed")
 # The interpreter of older triton, with numpy 1.
@@ -48,10 +48,10 @@ def geometry_of(op: str, size: str, shared: bool, outputs: int = 1) -> Geometry:
     return Geometry(op, search, (1 if shared else batch, outputs * channels, h, w), dilation)
 
 
-def arguments(want: str, geometry: Geometry, dtype: torch.dtype) -> list[Tensor]:
+def arguments(computed: str, geometry: Geometry, dtype: torch.dtype) -> list[Tensor]:
     """Random tensors for a contraction, of what dtype can hold, in float64."""
     generator = torch.Generator().manual_seed(0)
-    shapes = (getattr(geometry, name) for name in ARGUMENTS[want])
+    shapes = (getattr(geometry, name) for name in ARGUMENTS[computed])
     tensors = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
     return [tensor.to(dtype).double() for tensor in tensors]
 
@@ -65,19 +65,19 @@ def arguments(want: str, geometry: Geometry, dtype: torch.dtype) -> list[Tensor]
 def test_reference(device, shared, size, op):
     geometry = geometry_of(op, size, shared, outputs=2 if op == "batched" else 1)
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
-        for want in ARGUMENTS:
-            exact = arguments(want, geometry, dtype)
-            expected = FUNCTIONS["conv", op, want](*exact, geometry)
+        for computed in ARGUMENTS:
+            exact = arguments(computed, geometry, dtype)
+            expected = FUNCTIONS["conv", op, computed](*exact, geometry)
             given = (tensor.to(device, dtype) for tensor in exact)
-            result = FUNCTIONS["triton", op, want](*given, geometry)
+            result = FUNCTIONS["triton", op, computed](*given, geometry)
             assert (result.dtype, result.device.type) == (dtype, device)
             assert result.shape == expected.shape
-            assert relative(result.cpu(), expected) <= tolerance, (want, dtype)
+            assert relative(result.cpu(), expected) <= tolerance, (computed, dtype)
 
 
-def test_reference_in_pieces(device, monkeypatch):
+def test_reference_in_tiles(device, monkeypatch):
     """The matrix product of the batched form in more than one part."""
-    monkeypatch.setattr("siamcorr.ops.methods.cutting.BUDGET", 1000)
+    monkeypatch.setattr("siamcorr.ops.methods.tiling.BUDGET", 1000)
     geometry = geometry_of("batched", "many, dilated", shared=False, outputs=2)
     x, z = arguments("response", geometry, torch.float64)
     result = triton_method.batched_response(x.to(device), z.to(device), geometry)
@@ -109,9 +109,9 @@ def test_known_values_no_search(device):
 def test_properties_same_every_time(device):
     """No sum depends on which program is first."""
     geometry = geometry_of("depthwise", "many template cells", shared=True)
-    for want in ("response", "search", "template"):
-        given = [tensor.to(device) for tensor in arguments(want, geometry, torch.float32)]
-        function = FUNCTIONS["triton", "depthwise", want]
+    for computed in ("response", "search", "template"):
+        given = [tensor.to(device) for tensor in arguments(computed, geometry, torch.float32)]
+        function = FUNCTIONS["triton", "depthwise", computed]
         assert torch.equal(function(*given, geometry), function(*given, geometry))
 
 
@@ -142,11 +142,11 @@ def test_gradcheck(device, shared):
 def test_dtype(device, op, dtype):
     """Half precision is rounded once, at the end, also where a shared template is summed."""
     geometry = geometry_of(op, "small", shared=True)
-    for want in ARGUMENTS:
-        exact = arguments(want, geometry, dtype)
-        expected = FUNCTIONS["conv", op, want](*exact, geometry)
+    for computed in ARGUMENTS:
+        exact = arguments(computed, geometry, dtype)
+        expected = FUNCTIONS["conv", op, computed](*exact, geometry)
         given = (tensor.to(device, dtype) for tensor in exact)
-        result = FUNCTIONS["triton", op, want](*given, geometry)
+        result = FUNCTIONS["triton", op, computed](*given, geometry)
         assert result.dtype == dtype
         unit = torch.finfo(dtype).eps
         torch.testing.assert_close(result.cpu().double(), expected, rtol=unit, atol=1e-5)
@@ -161,8 +161,8 @@ def test_layout(device):
     grad = torch.rand(geometry.response, dtype=torch.float64, device=device)
     given = {"search": x, "template": z, "response": grad}
     wide = x.new_zeros(*x.shape[:3], 2 * x.shape[3])
-    for want, names in ARGUMENTS.items():
-        function = FUNCTIONS["triton", "depthwise", want]
+    for computed, names in ARGUMENTS.items():
+        function = FUNCTIONS["triton", "depthwise", computed]
         expected = function(*(given[name] for name in names), geometry)
         last = [given[name].contiguous(memory_format=torch.channels_last) for name in names]
         turned = [given[name].mT.contiguous().mT for name in names]

@@ -1,7 +1,7 @@
 """The interchangeable ways to compute a correlation, one file each, one signature.
 
 Each file has six functions, {batched, depthwise}_{response, search, template}: the correlation
-and the gradients of its two arguments (see `siamcorr.ops.contraction`). They take the two
+and the gradients of its two arguments (see `siamcorr.ops.autograd`). They take the two
 tensors at hand and the Geometry, and return the third tensor:
 
     OP_response(search, template, geometry)   -> the response, without padding

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods.turned import own_cells, template_gradient
+from siamcorr.ops.methods.depthwise_gradients import own_cells, template_gradient
+from siamcorr.ops.shapes import Geometry
 from siamcorr.ops.torch_versions import exporting
 
 BUDGET = 64 << 20  # bytes of a response whose channels are still to be summed

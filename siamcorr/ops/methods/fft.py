@@ -15,8 +15,8 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods.turned import own_cells
+from siamcorr.ops.methods.depthwise_gradients import own_cells
+from siamcorr.ops.shapes import Geometry
 
 PART = 4 << 20  # bytes of spectra at a time: what a processor's cache holds
 

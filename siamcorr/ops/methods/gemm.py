@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods.cutting import Piece, depthwise_pieces, pieces
-from siamcorr.ops.methods.turned import search_gradient, template_gradient
+from siamcorr.ops.methods.depthwise_gradients import search_gradient, template_gradient
+from siamcorr.ops.methods.tiling import Tile, depthwise_tiles, tiles
+from siamcorr.ops.shapes import Geometry
 
 CellSum = Callable[[Tensor, int, int, int], Tensor]
 
@@ -31,30 +31,30 @@ def batched_response(
     cell_sum = cell_sum or both_sums
     cells, d = _cells(template, geometry), geometry.dilation
     _, _, rows, columns = geometry.response
-    parts = pieces(geometry, search.element_size())
+    parts = tiles(geometry, search.element_size())
     if len(parts) == 1:
         return cell_sum(_products(search, cells), d, rows, columns)
     response = search.new_zeros(geometry.response)
-    for piece in parts:
-        band = search[piece.batch, :, piece.search_rows(d)]
-        mine = _own(piece, cells)
-        rows = piece.rows.stop - piece.rows.start
+    for tile in parts:
+        band = search[tile.batch, :, tile.search_rows(d)]
+        mine = _own(tile, cells)
+        rows = tile.rows.stop - tile.rows.start
         y = _products(band, mine)
-        response[piece.batch, piece.outputs, piece.rows] += cell_sum(y, d, rows, columns)
+        response[tile.batch, tile.outputs, tile.rows] += cell_sum(y, d, rows, columns)
     return response
 
 
 def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W)."""
     cells, d = _cells(template, geometry), geometry.dilation
-    parts = pieces(geometry, grad.element_size())
+    parts = tiles(geometry, grad.element_size())
     if len(parts) == 1:
         return _search(cells, _spread(grad, cells.shape[3:], d))
     result = grad.new_zeros(geometry.search)
-    for piece in parts:
-        mine = _own(piece, cells)
-        spread = _spread(grad[piece.batch, piece.outputs, piece.rows], mine.shape[3:], d)
-        result[piece.batch, :, piece.search_rows(d)] += _search(mine, spread)
+    for tile in parts:
+        mine = _own(tile, cells)
+        spread = _spread(grad[tile.batch, tile.outputs, tile.rows], mine.shape[3:], d)
+        result[tile.batch, :, tile.search_rows(d)] += _search(mine, spread)
     return result
 
 
@@ -62,15 +62,15 @@ def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     """(B, C, H, W) with (B, O, H', W'), each channel with each -> (B or 1, O*C, h, w)."""
     (count, _, h, w), d = geometry.template, geometry.dilation
     result = search.new_zeros(count, geometry.outputs, geometry.search[1], h, w)
-    for piece in pieces(geometry, search.element_size()):
-        band = search[piece.batch, :, piece.search_rows(d)]
-        size = torch.Size((piece.cells.stop - piece.cells.start, w))
-        spread = _spread(grad[piece.batch, piece.outputs, piece.rows], size, d)
+    for tile in tiles(geometry, search.element_size()):
+        band = search[tile.batch, :, tile.search_rows(d)]
+        size = torch.Size((tile.cells.stop - tile.cells.start, w))
+        spread = _spread(grad[tile.batch, tile.outputs, tile.rows], size, d)
         product_ = spread.flatten(4).flatten(1, 3) @ band.flatten(2).transpose(1, 2)
         cells = product_.view(*spread.shape[:4], -1).flip(2, 3).permute(0, 1, 4, 2, 3)
         if geometry.shared:
             cells = cells.sum(0, keepdim=True)
-        result[_own_batch(piece, count), piece.outputs, :, piece.cells] += cells
+        result[_own_batch(tile, count), tile.outputs, :, tile.cells] += cells
     return result.view(geometry.template)
 
 
@@ -82,7 +82,7 @@ def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> 
     """
     (_, _, h, _), (extent, reach) = geometry.template, geometry.extent
     d, result = geometry.dilation, search.new_empty(geometry.response)
-    for b, c, r in depthwise_pieces(geometry, search.element_size()):
+    for b, c, r in depthwise_tiles(geometry, search.element_size()):
         band = search[b, c, r.start : r.stop + extent - 1]
         windows = band.unfold(3, reach, 1)[..., ::d]  # (b, c, R, W', w)
         own = template[b if len(template) > 1 else slice(None), c]
@@ -153,29 +153,29 @@ def _cells(template: Tensor, geometry: Geometry) -> Tensor:
     return template.reshape(count, geometry.outputs, geometry.search[1], h, w)
 
 
-def _own(piece: Piece, cells: Tensor) -> Tensor:
-    """The template cells of a piece, (b or 1, o, C, n, w)."""
-    return cells[_own_batch(piece, len(cells)), piece.outputs, :, piece.cells]
+def _own(tile: Tile, cells: Tensor) -> Tensor:
+    """The template cells of a tile, (b or 1, o, C, n, w)."""
+    return cells[_own_batch(tile, len(cells)), tile.outputs, :, tile.cells]
 
 
-def _own_batch(piece: Piece, count: int) -> slice:
-    return slice(None) if count == 1 else piece.batch
+def _own_batch(tile: Tile, count: int) -> slice:
+    return slice(None) if count == 1 else tile.batch
 
 
 def work(geometry: Geometry) -> list[float]:
-    """Calls, pieces, multiplications and elements, for the planner.
+    """Calls, tiles, multiplications and elements, for the planner.
 
-    Batched, the product reads search for every piece, and its y is written and summed.
+    Batched, the product reads search for every tile, and its y is written and summed.
     """
     if geometry.op == "depthwise":
         return [1.0, float(geometry.flops), geometry.elements * geometry.template[3]]
     (_, channels, _, width), w = geometry.search, geometry.template[3]
-    y, read, parts = 0, 0, pieces(geometry, 4)
-    for piece in parts:
-        rows = piece.search_rows(geometry.dilation)
-        cells = (piece.batch.stop - piece.batch.start) * (rows.stop - rows.start) * width
+    y, read, parts = 0, 0, tiles(geometry, 4)
+    for tile in parts:
+        rows = tile.search_rows(geometry.dilation)
+        cells = (tile.batch.stop - tile.batch.start) * (rows.stop - rows.start) * width
         read += cells * channels
-        outputs = piece.outputs.stop - piece.outputs.start
-        y += cells * outputs * (piece.cells.stop - piece.cells.start) * w
+        outputs = tile.outputs.stop - tile.outputs.start
+        y += cells * outputs * (tile.cells.stop - tile.cells.start) * w
     flops = 2.0 * y * channels
     return [1.0, float(len(parts)), flops, float(read), float(y), geometry.elements]

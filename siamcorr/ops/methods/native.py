@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from siamcorr.ops import kernels
-from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.kernels import DTYPES, Form, Planes, Ready, Sides, pack, run, sees
 from siamcorr.ops.methods import conv
+from siamcorr.ops.shapes import Geometry
 
 KEPT = 4096  # jobs that are remembered
 
@@ -62,7 +62,7 @@ def padded_response(
 
 
 def _contract(
-    want: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...] = ()
+    computed: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...] = ()
 ) -> Tensor:
     if kernels.module is None or x.device.type != "cpu":
         raise ValueError(
@@ -70,47 +70,51 @@ def _contract(
             + ("" if kernels.module is not None else " without kernels")
         )
     if not sees(x, z):
-        first, second = (z, x) if want == "search" else (x, z)
-        function = getattr(conv, f"{geometry.op}_{want}")
+        first, second = (z, x) if computed == "search" else (x, z)
+        function = getattr(conv, f"{geometry.op}_{computed}")
         result: Tensor = function(first, second, geometry)
         return result
-    key = want, geometry, sides, x.shape, x.stride(), z.shape, z.stride(), x.dtype, z.dtype
+    key = computed, geometry, sides, x.shape, x.stride(), z.shape, z.stride(), x.dtype, z.dtype
     ready = _jobs.get(key)
     if ready is None:
-        ready = _prepare(want, x, z, geometry, sides)
+        ready = _prepare(computed, x, z, geometry, sides)
         if len(_jobs) >= KEPT:
             _jobs.clear()
         _jobs[key] = ready
     return run(ready, x, z)
 
 
-def _prepare(want: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...]) -> Ready:
+def _prepare(
+    computed: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...]
+) -> Ready:
     """The job of a contraction, after a look at whether its tensors are what the geometry says."""
     left, right, top, bottom = sides or (0, 0, 0, 0)
     b, c, h, w = geometry.search
     x_shape: tuple[int, ...] = (b, c, h - top - bottom, w - left - right)
     z_shape: tuple[int, ...] = geometry.template
-    if want == "search":
+    if computed == "search":
         x_shape = geometry.response
-    elif want == "template":
+    elif computed == "template":
         z_shape = geometry.response
     same = x.shape == x_shape and z.shape == tuple(z_shape) and x.dtype == z.dtype
     if not same or x.dtype not in DTYPES or z.device.type != "cpu":
         raise ValueError(
-            f'method "native": {want} of {geometry} takes {x_shape} and {tuple(z_shape)} '
+            f'method "native": {computed} of {geometry} takes {x_shape} and {tuple(z_shape)} '
             f"of one dtype, got {tuple(x.shape)} {x.dtype} and {tuple(z.shape)} {z.dtype}"
         )
-    planes, form = _plan(want, x, z, geometry, (top, left))
-    return pack(planes, form, tuple(getattr(geometry, want)), x, z)
+    planes, form = _plan(computed, x, z, geometry, (top, left))
+    return pack(planes, form, tuple(getattr(geometry, computed)), x, z)
 
 
-def _plan(want: str, x: Tensor, z: Tensor, geometry: Geometry, pad: Sides) -> tuple[Planes, Form]:
+def _plan(
+    computed: str, x: Tensor, z: Tensor, geometry: Geometry, pad: Sides
+) -> tuple[Planes, Form]:
     """Which planes meet, and how, for a contraction."""
     b, c = geometry.search[:2]
     o, d = geometry.outputs, (geometry.dilation, geometry.dilation)
     (xb, xc), (zb, zc) = x.stride()[:2], z.stride()[:2]
     depthwise, shared = geometry.op == "depthwise", geometry.shared
-    if want == "template":  # the cells of a dilated template lie apart: a stride
+    if computed == "template":  # the cells of a dilated template lie apart: a stride
         form = Form((geometry.template[2], geometry.template[3]), stride=d)
         k, xk, zk = (b, xb, zb) if shared else (1, 0, 0)
         n = geometry.template[0]
@@ -118,7 +122,7 @@ def _plan(want: str, x: Tensor, z: Tensor, geometry: Geometry, pad: Sides) -> tu
             return Planes((n, 1, c, k), (xb, 0, xc, xk), (zb, 0, zc, zk)), form
         return Planes((n, o, c, k), (xb, 0, xc, xk), (zb, zc, 0, zk)), form
     own = 0 if geometry.template[0] == 1 else zb
-    if want == "response":
+    if computed == "response":
         rows, columns = geometry.response[2:]
         form = Form((rows, columns), pad, dilation=d)
         if depthwise:

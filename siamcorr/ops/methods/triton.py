@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry
 from siamcorr.ops.methods import gemm
+from siamcorr.ops.shapes import Geometry
 
 INSTALLED = find_spec("triton") is not None
 

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ from torch import Tensor
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AnyOp = Literal["naive", "batched", "depthwise"]
+OperatorName = Literal["naive", "batched", "depthwise"]
 Op = Literal["batched", "depthwise"]
-Want = Literal["response", "search", "template"]
+Computed = Literal["response", "search", "template"]  # the tensor that is made of the other two
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Geometry:
     @classmethod
     def of(
         cls,
-        op: AnyOp,
+        op: OperatorName,
         search: Tensor,
         template: Tensor,
         dilation: int,
@@ -108,6 +108,14 @@ class Geometry:
         _, _, rows, columns = self.response
         cells = self.template[2] * self.template[3]
         return 2 * batch * self.outputs * channels * cells * rows * columns
+
+
+class Task(NamedTuple):
+    """What to compute, and how: "auto" leaves the choice of the method to the planner."""
+
+    computed: Computed
+    geometry: Geometry
+    method: str
 
 
 def remembered(function: Callable[P, T]) -> Callable[P, T]:

@@ -13,8 +13,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contraction import HALF, Task, contract
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.autograd import contract
+from siamcorr.ops.compute import HALF
+from siamcorr.ops.shapes import Geometry, Task
 
 Correlation = Literal["auto", "matmul", "conv"]
 
@@ -22,7 +23,7 @@ _asked: list[Correlation] = ["auto"]
 
 
 @contextmanager
-def exported_as(correlation: Correlation) -> Iterator[None]:
+def use_export_form(correlation: Correlation) -> Iterator[None]:
     """Say what the operators with method "auto" become in the graphs exported meanwhile.
 
     Args:

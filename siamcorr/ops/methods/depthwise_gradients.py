@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import Geometry
+from siamcorr.ops.shapes import Geometry
 
 Response = Callable[[Tensor, Tensor, Geometry], Tensor]
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from siamcorr.ops.geometry import Geometry, remembered
+from siamcorr.ops.shapes import Geometry, remembered
 
 BUDGET = 64 << 20  # bytes of the intermediate y; one row of a template is the least
 PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
 
 
-class Piece(NamedTuple):
+class Tile(NamedTuple):
     """A part of the work whose y fits the budget: searches, outputs, template and response rows."""
 
     batch: slice
@@ -19,13 +19,13 @@ class Piece(NamedTuple):
     rows: slice
 
     def search_rows(self, dilation: int) -> slice:
-        """The rows of search that this piece touches."""
+        """The rows of search that this tile touches."""
         first, last = self.cells.start * dilation, (self.cells.stop - 1) * dilation
         return slice(self.rows.start + first, self.rows.stop + last)
 
 
 @remembered
-def pieces(geometry: Geometry, itemsize: int) -> list[Piece]:
+def tiles(geometry: Geometry, itemsize: int) -> list[Tile]:
     """Cut the work up, only as far as full speed and the budget demand."""
     batch, outputs, rows, _ = geometry.response
     _, _, h, w = geometry.template
@@ -44,10 +44,10 @@ def pieces(geometry: Geometry, itemsize: int) -> list[Piece]:
     output_step = most(outputs, plane)
     batch_step = most(batch, output_step * plane)
     axes = ((batch, batch_step), (outputs, output_step), (h, cells), (rows, row_step))
-    return [Piece(*parts) for parts in product(*(slices(*axis) for axis in axes))]
+    return [Tile(*parts) for parts in product(*(slices(*axis) for axis in axes))]
 
 
-def depthwise_pieces(geometry: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, slice]]:
+def depthwise_tiles(geometry: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, slice]]:
     """Parts of the batch, the channels and the response's rows whose windows fit the budget."""
     (_, _, h, w), extent = geometry.template, geometry.extent[0]
     batch, channels, rows, columns = geometry.response

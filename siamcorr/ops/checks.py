@@ -1,8 +1,9 @@
-"""The contract that every correlation keeps: what goes in, what is refused, and how it is told.
+"""What correlations take and what they refuse, with error texts that show both shapes.
 
 Only shape, dtype and device are looked at, never values, so that torch.compile keeps one graph.
 """
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Literal, get_args
 
@@ -10,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.geometry import AnyOp, Geometry
+from siamcorr.ops.shapes import Geometry, OperatorName, Task
+from siamcorr.ops.torch_versions import tracing
 
 Padding = int | Literal["valid", "same"]
 Method = Literal["auto", "conv", "gemm", "fft", "native", "triton"]
@@ -21,7 +23,7 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KNOWN_DTYPES = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
 
 
-def shapes(search: Tensor, template: Tensor) -> str:
+def format_shapes(search: Tensor, template: Tensor) -> str:
     """Both whole shapes, as every error text ends."""
     return f"search {tuple(search.shape)}, template {tuple(template.shape)}"
 
@@ -50,17 +52,17 @@ def check_tensors(op: str, search: Tensor, template: Tensor, dims: int = 4) -> N
         if value.ndim != count:
             raise ValueError(
                 f"{op}: {name} must have {count} dimensions, got {value.ndim} "
-                f"({shapes(search, template)})"
+                f"({format_shapes(search, template)})"
             )
     if search.dtype not in DTYPES or search.dtype != template.dtype:
         raise TypeError(
             f"{op}: search and template must have one floating dtype, got {search.dtype} and "
-            f"{template.dtype}, not one of {KNOWN_DTYPES} ({shapes(search, template)})"
+            f"{template.dtype}, not one of {KNOWN_DTYPES} ({format_shapes(search, template)})"
         )
     if search.device != template.device:
         raise ValueError(
             f"{op}: search and template must be on one device, "
-            f"got {search.device} and {template.device} ({shapes(search, template)})"
+            f"got {search.device} and {template.device} ({format_shapes(search, template)})"
         )
 
 
@@ -69,7 +71,7 @@ def check_batch(op: str, search: Tensor, template: Tensor) -> None:
     if template.shape[0] not in (1, search.shape[0]):
         raise ValueError(
             f"{op}: the template batch must be 1 or that of search, got {template.shape[0]} "
-            f"for {search.shape[0]} ({shapes(search, template)})"
+            f"for {search.shape[0]} ({format_shapes(search, template)})"
         )
 
 
@@ -78,24 +80,24 @@ def check_channels(op: str, search: Tensor, template: Tensor) -> None:
     if template.shape[1] != search.shape[1] or search.shape[1] == 0:
         raise ValueError(
             f"{op}: search and template must have as many channels, got {search.shape[1]} "
-            f"and {template.shape[1]} ({shapes(search, template)})"
+            f"and {template.shape[1]} ({format_shapes(search, template)})"
         )
 
 
-def check_pair(op: AnyOp, search: Tensor, template: Tensor) -> None:
+def check_pair(op: OperatorName, search: Tensor, template: Tensor) -> None:
     """Refuse a pair of tensors that xcorr_{op} cannot take, by its own name."""
     name = f"xcorr_{op}"
     check_tensors(name, search, template)
     if op != "naive":
         check_batch(name, search, template)
     elif template.shape[0] == 0:
-        raise ValueError(f"{name}: there must be a template ({shapes(search, template)})")
+        raise ValueError(f"{name}: there must be a template ({format_shapes(search, template)})")
     if op != "batched":
         check_channels(name, search, template)
     elif not search.shape[1] or not template.shape[1] or template.shape[1] % search.shape[1]:
         raise ValueError(
             f"{name}: the template must have O times the channels of search, got "
-            f"{template.shape[1]} for {search.shape[1]} ({shapes(search, template)})"
+            f"{template.shape[1]} for {search.shape[1]} ({format_shapes(search, template)})"
         )
 
 
@@ -169,22 +171,78 @@ def pad_sides(
     if padding not in ("valid", "same") and room_x * room_y > LARGEST_PLANE:
         raise ValueError(
             f"{op}: padding must leave at most {LARGEST_PLANE} cells a plane, got {padding!r} "
-            f"({shapes(search, template)})"
+            f"({format_shapes(search, template)})"
         )
     if not (0 < height <= room_y and 0 < width <= room_x):
         raise ValueError(
             f"{op}: the template must lie inside the padded search, got {height}x{width} "
-            f"in {room_y}x{room_x} ({shapes(search, template)}, padding {padding!r})"
+            f"in {room_y}x{room_x} ({format_shapes(search, template)}, padding {padding!r})"
         )
     return sides if any(sides) else None
 
 
+class Signature:
+    """A call that passed all checks. Calls of equal sizes, dtypes and options share one.
+
+    op: the operator. sides: zeros around search, as F.pad takes them; None for none.
+    task: the response to compute. plan: where `siamcorr.ops.dispatch` keeps its plan.
+    """
+
+    __slots__ = ("op", "plan", "sides", "task")
+
+    def __init__(self, op: OperatorName, sides: list[int] | None, task: Task) -> None:
+        self.op, self.sides, self.task = op, sides, task
+        self.plan: tuple[Callable[..., Tensor] | None, bool] | None = None
+
+
+SIGNATURES = 4096  # that are remembered
+_signatures: dict[tuple[object, ...], Signature] = {}
+
+
 def check_call(
-    op: AnyOp, search: Tensor, template: Tensor, padding: Padding, dilation: int, method: Method
-) -> tuple[list[int] | None, Geometry]:
-    """All checks of xcorr_{op}; what `pad_sides` says, and the sizes after padding."""
+    op: OperatorName,
+    search: Tensor,
+    template: Tensor,
+    padding: Padding,
+    dilation: int,
+    method: Method,
+) -> Signature:
+    """Check a call of xcorr_{op}.
+
+    A small correlation takes a tenth of a millisecond, and checks in Python would be a fair share
+    of that. So a call with the signature of an earlier one is not checked again.
+    """
+    arguments = op, search, template, padding, dilation, method
+    if torch.compiler.is_compiling() or tracing():  # a graph is made once, and is the memory
+        return _check(*arguments)
+    try:
+        kinds = search.dtype, template.dtype, search.device, template.device
+        options = padding, padding.__class__, dilation, dilation.__class__, method  # 1.0 is not 1
+        key = op, search.shape, template.shape, kinds, options
+        known = _signatures.get(key)
+    except (AttributeError, TypeError):  # no tensors, or no options: the checks say which
+        return _check(*arguments)
+    if known is None:
+        known = _check(*arguments)
+        if len(_signatures) >= SIGNATURES:
+            _signatures.clear()
+        _signatures[key] = known
+    return known
+
+
+def _check(
+    op: OperatorName,
+    search: Tensor,
+    template: Tensor,
+    padding: Padding,
+    dilation: int,
+    method: Method,
+) -> Signature:
     name = f"xcorr_{op}"
     check_pair(op, search, template)
     check_options(name, dilation, method)
     sides = pad_sides(name, search, template, padding, dilation)
-    return sides, Geometry.of(op, search, template, dilation, sides)
+    geometry = Geometry.of(op, search, template, dilation, sides)
+    if not torch.compiler.is_compiling() and tracing():
+        geometry = geometry.fixed()  # its sizes are tensors
+    return Signature(op, sides, Task("response", geometry, method))

@@ -10,10 +10,10 @@ from pairs import relative
 from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
-from siamcorr.ops import contraction
-from siamcorr.ops.contraction import ARGUMENTS, Task, compute, usable
-from siamcorr.ops.geometry import Geometry
-from siamcorr.ops.methods import conv, cutting, fft, gemm
+from siamcorr.ops import autograd
+from siamcorr.ops.compute import ARGUMENTS, compute, usable
+from siamcorr.ops.methods import conv, fft, gemm, tiling
+from siamcorr.ops.shapes import Geometry, Task
 
 # Own and shared templates, O of 1 to 3, odd and even sizes that are not square, dilation.
 BATCHED = [
@@ -50,36 +50,36 @@ def tensors(geometry: Geometry, seed: int = 0) -> dict[str, Tensor]:
     }
 
 
-def by(method: str, want: str, geometry: Geometry, given: dict[str, Tensor]) -> Tensor:
-    first, second = (given[name] for name in ARGUMENTS[want])
-    return compute(first, second, Task(want, geometry, method))
+def by(method: str, computed: str, geometry: Geometry, given: dict[str, Tensor]) -> Tensor:
+    first, second = (given[name] for name in ARGUMENTS[computed])
+    return compute(first, second, Task(computed, geometry, method))
 
 
 # methods
 
 
 @all_methods
-@pytest.mark.parametrize("want", ["response", "search", "template"])
+@pytest.mark.parametrize("computed", ["response", "search", "template"])
 @all_geometries
-def test_methods_equal_conv(method, want, geometry):
+def test_methods_equal_conv(method, computed, geometry):
     given = tensors(geometry)
-    result = by(method, want, geometry, given)
-    assert result.shape == getattr(geometry, want)
-    torch.testing.assert_close(result, by("conv", want, geometry, given))
+    result = by(method, computed, geometry, given)
+    assert result.shape == getattr(geometry, computed)
+    torch.testing.assert_close(result, by("conv", computed, geometry, given))
 
 
 @pytest.mark.parametrize("budget", [1, 2000, 9000])
 @pytest.mark.parametrize("method", ["gemm", "fft"])
 @all_geometries
-def test_methods_equal_conv_in_pieces(monkeypatch, budget, method, geometry):
+def test_methods_equal_conv_in_tiles(monkeypatch, budget, method, geometry):
     """However little memory there is, which cuts along each axis in turn."""
-    monkeypatch.setattr(cutting, "BUDGET", budget)
-    monkeypatch.setattr(gemm, "pieces", cutting.pieces.__wrapped__)  # no memory of other budgets
+    monkeypatch.setattr(tiling, "BUDGET", budget)
+    monkeypatch.setattr(gemm, "tiles", tiling.tiles.__wrapped__)  # no memory of other budgets
     monkeypatch.setattr(fft, "PART", budget)
     given = tensors(geometry)
-    for want in ARGUMENTS:
-        expected = by("conv", want, geometry, given)
-        torch.testing.assert_close(by(method, want, geometry, given), expected, msg=want)
+    for computed in ARGUMENTS:
+        expected = by("conv", computed, geometry, given)
+        torch.testing.assert_close(by(method, computed, geometry, given), expected, msg=computed)
 
 
 @all_methods
@@ -87,7 +87,9 @@ def test_methods_equal_conv_in_pieces(monkeypatch, budget, method, geometry):
 def test_methods_are_sides_of_one_form(method, geometry):
     """sum(response * g) = sum(search gradient * x) = sum(template gradient * z)."""
     given = tensors(geometry)
-    sums = [(by(method, want, geometry, given) * given[want]).sum() for want in ARGUMENTS]
+    sums = [
+        (by(method, computed, geometry, given) * given[computed]).sum() for computed in ARGUMENTS
+    ]
     torch.testing.assert_close(sums[1], sums[0])
     torch.testing.assert_close(sums[2], sums[0])
 
@@ -99,10 +101,13 @@ def test_methods_dtype(method, dtype):
     for geometry in GEOMETRIES:
         given = {name: value.to(dtype) for name, value in tensors(geometry).items()}
         wide = {name: value.double() for name, value in given.items()}
-        for want in ARGUMENTS:
-            result = by(method, want, geometry, given)
+        for computed in ARGUMENTS:
+            result = by(method, computed, geometry, given)
             assert result.dtype == dtype
-            assert relative(result, by("conv", want, geometry, wide)) <= worst, (want, geometry)
+            assert relative(result, by("conv", computed, geometry, wide)) <= worst, (
+                computed,
+                geometry,
+            )
 
 
 # pieces
@@ -145,32 +150,32 @@ def test_conv_sums_channels_within_its_budget(monkeypatch, budget, shared):
     assert max(sizes) == max(1, min(5, budget // each))
 
 
-@pytest.mark.parametrize("budget", [1, 2000, 9000, cutting.BUDGET])
-def test_pieces_keep_the_budget(monkeypatch, budget):
-    """The product of a piece fits, or is the least: one template row, one response row."""
-    monkeypatch.setattr(cutting, "BUDGET", budget)
+@pytest.mark.parametrize("budget", [1, 2000, 9000, tiling.BUDGET])
+def test_tiles_keep_the_budget(monkeypatch, budget):
+    """The product of a tile fits, or is the least: one template row, one response row."""
+    monkeypatch.setattr(tiling, "BUDGET", budget)
     for geometry in BATCHED if budget < 10_000 else BATCHED + large_geometries():
         least = geometry.template[3] * geometry.search[3]
-        for piece in cutting.pieces.__wrapped__(geometry, 4):
-            rows = length(piece.search_rows(geometry.dilation))
-            axes = length(piece.batch) * length(piece.outputs) * length(piece.cells)
+        for tile in tiling.tiles.__wrapped__(geometry, 4):
+            rows = length(tile.search_rows(geometry.dilation))
+            axes = length(tile.batch) * length(tile.outputs) * length(tile.cells)
             elements = axes * rows * least
-            assert elements * 4 <= budget or elements == least, (geometry, piece)
+            assert elements * 4 <= budget or elements == least, (geometry, tile)
 
 
 @pytest.mark.parametrize("budget", [1, 2000, 9000])
-def test_pieces_cover_the_work_once(monkeypatch, budget):
-    monkeypatch.setattr(cutting, "BUDGET", budget)
+def test_tiles_cover_the_work_once(monkeypatch, budget):
+    monkeypatch.setattr(tiling, "BUDGET", budget)
     for geometry in BATCHED:
         batch, outputs, rows, _ = geometry.response
         whole = torch.zeros(batch, outputs, geometry.template[2], rows)
-        for piece in cutting.pieces.__wrapped__(geometry, 8):
-            whole[piece.batch, piece.outputs, piece.cells, piece.rows] += 1
+        for tile in tiling.tiles.__wrapped__(geometry, 8):
+            whole[tile.batch, tile.outputs, tile.cells, tile.rows] += 1
         assert torch.equal(whole, torch.ones_like(whole)), geometry
 
 
-def test_pieces_are_one_where_there_is_room():
-    assert len(cutting.pieces(Geometry("batched", (2, 8, 16, 16), (2, 8, 4, 4)), 4)) == 1
+def test_tiles_are_one_where_there_is_room():
+    assert len(tiling.tiles(Geometry("batched", (2, 8, 16, 16), (2, 8, 4, 4)), 4)) == 1
 
 
 def test_fft_transforms_are_large_enough_and_fast():
@@ -189,10 +194,10 @@ def test_gradients_only_those_asked_for(monkeypatch, op, wanted):
     computed = []
 
     def counted(first: Tensor, second: Tensor, task: Task) -> Tensor:
-        computed.append(task.want)
+        computed.append(task.computed)
         return compute(first, second, task)
 
-    monkeypatch.setattr(contraction, "compute", counted)
+    monkeypatch.setattr(autograd, "compute", counted)
     x = torch.rand(2, 3, 7, 6, requires_grad="search" in wanted)
     z = torch.rand(2, 3, 3, 2, requires_grad="template" in wanted)
     response = op(x, z)

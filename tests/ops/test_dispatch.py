@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
-from siamcorr.ops import calls
+from siamcorr.ops import checks
 
 all_ops = pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
 
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
-    monkeypatch.setattr(calls, "_calls", {})
+    monkeypatch.setattr(checks, "_signatures", {})
 
 
 @all_ops
@@ -22,7 +22,7 @@ def test_a_second_call_is_not_checked_again_and_gives_the_same(op, monkeypatch):
     def unexpected(*_):
         raise AssertionError("checked again")
 
-    monkeypatch.setattr(calls, "check_call", unexpected)
+    monkeypatch.setattr(checks, "_check", unexpected)
     assert torch.equal(op(x, z, padding="same", scale=0.5), first)
     torch.testing.assert_close(op(x, z, padding="same", scale=1.0), 2 * first)
     with pytest.raises(AssertionError, match="checked again"):
@@ -60,7 +60,7 @@ def test_gradients_and_autocast_are_told_apart_from_a_known_call(op):
 
 @all_ops
 def test_memory_is_bounded(op, monkeypatch):
-    monkeypatch.setattr(calls, "KEPT", 3)
+    monkeypatch.setattr(checks, "SIGNATURES", 3)
     for size in range(4, 12):
         op(torch.rand(1, 1, size, 5), torch.rand(1, 1, 2, 2))
-        assert len(calls._calls) <= 3
+        assert len(checks._signatures) <= 3

@@ -11,43 +11,23 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from siamcorr.ops.contraction import Task, compute, contract, gradients
-from siamcorr.ops.exported import contract_for_export
-from siamcorr.ops.geometry import Geometry, Op, Want
-from siamcorr.ops.torch_versions import (
-    GRAPHS_READ_SYMBOLS,
-    exporting,
-    forward_mode_active,
-    transforms_active,
-)
-
-
-def contract_in_graph(first: Tensor, second: Tensor, task: Task) -> Tensor:
-    """What `contract` does, in a graph that torch.compile makes.
-
-    conv has nothing to plan, and is left open. So is all under torch.func and forward-mode
-    derivatives, which know no operators like this.
-    """
-    if exporting():
-        return contract_for_export(first, second, task)
-    open_graph = task.method == "conv" and GRAPHS_READ_SYMBOLS
-    if open_graph or forward_mode_active() or transforms_active():
-        return contract(first, second, task)
-    return contract_opaque(first, second, task)
+from siamcorr.ops.autograd import gradients
+from siamcorr.ops.compute import compute
+from siamcorr.ops.shapes import Computed, Geometry, Op, Task
 
 
 def contract_opaque(first: Tensor, second: Tensor, task: Task) -> Tensor:
     """The operator, with gradients of every order."""
-    want, geometry, method = task
+    computed, geometry, method = task
     search, template = [*geometry.search], [*geometry.template]
     result: Tensor = _contract(
-        first, second, want, geometry.op, search, template, geometry.dilation, method
+        first, second, computed, geometry.op, search, template, geometry.dilation, method
     )
     return result
 
 
 # Said in full: which annotations torch reads differs from version to version.
-SCHEMA = """(Tensor first, Tensor second, str want, str op, SymInt[] search, SymInt[] template,
+SCHEMA = """(Tensor first, Tensor second, str computed, str op, SymInt[] search, SymInt[] template,
     SymInt dilation, str method) -> Tensor"""
 
 
@@ -55,7 +35,7 @@ SCHEMA = """(Tensor first, Tensor second, str want, str op, SymInt[] search, Sym
 def _contract(
     first: Tensor,
     second: Tensor,
-    want: str,
+    computed: str,
     op: str,
     search: Sequence[int],
     template: Sequence[int],
@@ -63,12 +43,14 @@ def _contract(
     method: str,
 ) -> Tensor:
     """A task in the types that an operator may have; contiguous, as the fake result is."""
-    return compute(first, second, _task(want, op, search, template, dilation, method)).contiguous()
+    return compute(
+        first, second, _task(computed, op, search, template, dilation, method)
+    ).contiguous()
 
 
 def _fake(first: Tensor, second: Tensor, *sizes: Any) -> Tensor:
     task = _task(*sizes)
-    return first.new_empty(getattr(task.geometry, task.want))
+    return first.new_empty(getattr(task.geometry, task.computed))
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -81,9 +63,9 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return *gradients(contract_opaque, kept, grad, ctx.task, needed[:2]), *6 * (None,)
 
 
-def _task(want: str, op: str, search: Any, template: Any, dilation: int, method: str) -> Task:
+def _task(computed: str, op: str, search: Any, template: Any, dilation: int, method: str) -> Task:
     geometry = Geometry(cast(Op, op), tuple(search), tuple(template), dilation)
-    return Task(cast(Want, want), geometry, method)
+    return Task(cast(Computed, computed), geometry, method)
 
 
 _contract.register_fake(_fake)

@@ -1,0 +1,101 @@
+"""Run a checked call: by its method at once, by autograd, or as an operator in a graph.
+
+The way of a call is decided here and nowhere else:
+
+    eager, no gradient wanted      the method's own function
+    eager, gradient wanted         `autograd.contract`; also half precision, autocast, torch.func
+    torch.compile                  `torch_library.contract_opaque`, one node of the graph
+    torch.export                   `export.contract_for_export`, plain operators
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siamcorr.ops.autograd import contract
+from siamcorr.ops.checks import Signature
+from siamcorr.ops.compute import FUNCTIONS, HALF
+from siamcorr.ops.export import contract_for_export
+from siamcorr.ops.methods import native
+from siamcorr.ops.plan import choose
+from siamcorr.ops.shapes import Geometry, Task
+from siamcorr.ops.torch_library import contract_opaque
+from siamcorr.ops.torch_versions import (
+    GRAPHS_READ_SYMBOLS,
+    autocast_active,
+    exporting,
+    forward_mode_active,
+    transforms_active,
+)
+
+
+class Plan(NamedTuple):
+    """How calls of one signature run.
+
+    function: the method's own; None where `compute` has to see to half precision, to an empty
+        batch or to a device without data.
+    pads: whether function takes search without the zeros, and needs no copy with them.
+    """
+
+    function: Callable[[Tensor, Tensor, Geometry], Tensor] | None
+    pads: bool = False
+
+
+def dispatch(search: Tensor, template: Tensor, scale: float, call: Signature) -> Tensor:
+    """The response for tensors that passed the checks: pad, scale, run.
+
+    Args:
+        search: (B, C, H, W), not yet padded.
+        template: as the operator takes it.
+        scale: multiplies the template.
+        call: what the checks made of both.
+    """
+    task, function, pads = call.task, None, False
+    if not torch.compiler.is_compiling():
+        if call.plan is None:
+            call.plan = _plan(search, call)
+        function, pads = call.plan
+        wanted = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
+        if wanted or transforms_active() or autocast_active(search.device.type):
+            function = None
+    if call.sides and not (function and pads):
+        search = F.pad(search, call.sides)
+    if scale != 1.0:
+        template = template * scale
+    if call.op == "naive":  # O templates for all are one batch of O*C channels that is shared
+        template = template.reshape(task.geometry.template)
+    if function is not None:
+        return function(search, template, task.geometry)
+    return run(search, template, task)
+
+
+def run(search: Tensor, template: Tensor, task: Task) -> Tensor:
+    """The response for tensors that are padded and scaled, with gradients, in graphs or not.
+
+    Method conv has nothing to plan, and torch.compile looks into it. It does so as well under
+    torch.func and forward-mode derivatives, which know no operators like ours.
+    """
+    if not torch.compiler.is_compiling():
+        return contract(search, template, task)
+    if exporting():
+        return contract_for_export(search, template, task)
+    open_graph = task.method == "conv" and GRAPHS_READ_SYMBOLS
+    if open_graph or forward_mode_active() or transforms_active():
+        return contract(search, template, task)
+    return contract_opaque(search, template, task)
+
+
+def _plan(search: Tensor, call: Signature) -> Plan:
+    """The method of a signature, by its name or by the planner."""
+    _, geometry, method = call.task
+    kind = search.device.type
+    if kind == "meta" or not len(search) or search.dtype in HALF:
+        return Plan(None)
+    chosen = choose("response", geometry, search.dtype, kind) if method == "auto" else method
+    if chosen == "native" and call.sides:
+        return Plan(partial(native.padded_response, sides=call.sides), pads=True)
+    return Plan(FUNCTIONS[chosen, geometry.op, "response"])
