@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from siamcorr import MultiTracker, build_model
-from siamcorr.data.synthetic import texture
+from siamcorr.data.synthetic.clips import texture
 from siamcorr.media import VideoSink, draw_result, open_table
 from siamcorr.models import for_inference
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 from tiny_datasets import write_images
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 
 INSIDE, AWAY = (2.0, 2.0, 4.0, 4.0), (12.0, 8.0, 3.0, 3.0)
 

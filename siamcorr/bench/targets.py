@@ -9,7 +9,7 @@ from siamcorr.bench.measure import check_count
 from siamcorr.models import SiameseNetwork
 from siamcorr.tracking import MultiTracker
 from siamcorr.tracking.boxes import Box, Image
-from siamcorr.tracking.recovery import PATIENCE
+from siamcorr.tracking.redetection import PATIENCE
 
 SIDES = (60.0, 50.0)  # of every target, in pixels
 

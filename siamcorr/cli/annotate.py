@@ -12,11 +12,11 @@ import torch
 from tqdm import tqdm
 
 from siamcorr.adaptors.backends import load_network
-from siamcorr.cli.checks import check_counts
-from siamcorr.data.annotating import Annotation
-from siamcorr.data.filling import Filling
-from siamcorr.data.marks import ABSENT, Mark, clipped, proposed, shown_frames
-from siamcorr.data.storing import description, frames_stored, store_frames
+from siamcorr.cli.validation import check_counts
+from siamcorr.data.annotation.export_sequence import description, frames_stored, store_frames
+from siamcorr.data.annotation.follow_between import Filling
+from siamcorr.data.annotation.keyframes import ABSENT, Mark, clipped, proposed, shown_frames
+from siamcorr.data.annotation.session import Annotation
 from siamcorr.media import (
     Source,
     SourceError,

@@ -19,8 +19,8 @@ from siamcorr.bench import (
     run_case,
     table,
 )
-from siamcorr.cli.checks import check_writable, use_threads
 from siamcorr.cli.device import choose_device
+from siamcorr.cli.validation import check_writable, use_threads
 
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "bfloat16", "float16")}
 COSTS = Path(__file__).resolve().parent.parent / "ops" / "costs.json"

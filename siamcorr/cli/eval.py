@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.checks import check_workers, check_writable, use_threads
 from siamcorr.cli.trackers import make_tracker
-from siamcorr.data.sequences import Sequence, find_sequences
+from siamcorr.cli.validation import check_workers, check_writable, use_threads
+from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.evaluation import Result, evaluate, run_supervised
 from siamcorr.evaluation.summary import Summary, summarise
 from siamcorr.evaluation.tables import Table

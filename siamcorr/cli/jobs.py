@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.marks import parse_mark
+from siamcorr.cli.box_option import parse_mark
 from siamcorr.training.processes import rank_and_count
 
 COLUMNS = ("video", "frame", "x", "y", "w", "h", "name")

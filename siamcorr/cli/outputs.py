@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from siamcorr.media import Frame, TableSink, VideoSink, draw_result, open_table
-from siamcorr.media.sinks import CRF
+from siamcorr.media.sinks.video_sink import CRF
 from siamcorr.tracking import TrackResult
 from siamcorr.viewer import Session, View
 

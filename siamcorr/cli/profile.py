@@ -6,8 +6,8 @@ import statistics
 import torch
 
 from siamcorr.bench import STAGES, profile_tracker, time_lost, time_targets
-from siamcorr.cli.checks import use_threads
 from siamcorr.cli.device import choose_device
+from siamcorr.cli.validation import use_threads
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import SiameseNetwork, build_model, for_inference, preset_names
 from siamcorr.tracking.boxes import Image

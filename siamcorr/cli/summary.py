@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from siamcorr.bench import SearchSide, TemplateSide, summarize, summary_table
-from siamcorr.cli.checks import check_counts
+from siamcorr.cli.validation import check_counts
 from siamcorr.layers import BLOCKS, make_block
 from siamcorr.models import build_model, preset_names
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from tqdm import tqdm
 
 from siamcorr.adaptors.backends import BACKENDS, load_network
-from siamcorr.cli.checks import check_counts, check_workers
+from siamcorr.cli.box_option import Mark, parse_mark
 from siamcorr.cli.device import choose_device
+from siamcorr.cli.frame_selection import Reel, cut_reel
+from siamcorr.cli.interrupts import StopRequest
 from siamcorr.cli.jobs import follow_jobs
-from siamcorr.cli.marked import follow_marked
-from siamcorr.cli.marks import Mark, parse_mark
 from siamcorr.cli.outputs import open_outputs, refuse_overwriting
-from siamcorr.cli.reel import Reel, cut_reel
-from siamcorr.cli.stop import StopRequest
+from siamcorr.cli.track_marks import follow_marked
+from siamcorr.cli.validation import check_counts, check_workers
 from siamcorr.media import Frame, SourceError, VideoSink, Window, display_available, open_source
-from siamcorr.media.av_writer import BEST, WORST
-from siamcorr.media.sinks import CRF
+from siamcorr.media.sinks.av_writer import BEST, WORST
+from siamcorr.media.sinks.video_sink import CRF
 from siamcorr.models import Network
 from siamcorr.tracking import MultiTracker, check_box
 from siamcorr.viewer import Session, View

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
-from siamcorr.cli.checks import check_counts, check_workers, check_writable, use_threads
-from siamcorr.data.sequences import Sequence, find_sequences
+from siamcorr.cli.validation import check_counts, check_workers, check_writable, use_threads
+from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.evaluation.tuning import (
     best_constants,
     changed_text,

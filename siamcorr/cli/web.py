@@ -6,8 +6,8 @@ import socket
 from urllib.parse import quote
 
 from siamcorr.adaptors.backends import DEFAULT
-from siamcorr.cli.checks import check_counts
 from siamcorr.cli.device import choose_device
+from siamcorr.cli.validation import check_counts
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

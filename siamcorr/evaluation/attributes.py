@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from siamcorr.data.sequences import Sequence as Clip
+from siamcorr.data.datasets.sequences import Sequence as Clip
 from siamcorr.evaluation.geometry import Array
 from siamcorr.evaluation.metrics import success_curve
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation.results import Result, load_result, result_path, save_result
 from siamcorr.tracking.boxes import Box, Image
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import cv2
 import numpy as np
 
-from siamcorr.data.sequences import Sequence as Clip
+from siamcorr.data.datasets.sequences import Sequence as Clip
 from siamcorr.evaluation.colors import TRUTH, Color
 from siamcorr.evaluation.geometry import Array, corners_of
 from siamcorr.media import read_image

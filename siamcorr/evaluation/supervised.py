@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation.polygons import truth_overlaps
 from siamcorr.evaluation.run import Tracking, start_box
 

@@ -1,16 +1,16 @@
 """Media: frames in, videos and tables out, windows where there is a display."""
 
-from siamcorr.media.anywhere import StoredFrames
-from siamcorr.media.coco import CocoSink
 from siamcorr.media.display import display_available
 from siamcorr.media.frames import Frame, SourceError
 from siamcorr.media.images import read_image, write_image
 from siamcorr.media.overlay import draw_result, heat_map
-from siamcorr.media.reconnecting import Patience
-from siamcorr.media.rows import TableSink
-from siamcorr.media.sinks import VideoSink
-from siamcorr.media.sources import Source, open_source
-from siamcorr.media.tables import CsvSink, JsonLinesSink, MotSink, open_table
+from siamcorr.media.sinks.video_sink import VideoSink
+from siamcorr.media.sources.opening import Source, open_source
+from siamcorr.media.sources.random_access import StoredFrames
+from siamcorr.media.sources.reconnect import Patience
+from siamcorr.media.tables.coco import CocoSink
+from siamcorr.media.tables.formats import CsvSink, JsonLinesSink, MotSink, open_table
+from siamcorr.media.tables.rows import TableSink
 from siamcorr.media.window import Input, Window
 
 __all__ = [

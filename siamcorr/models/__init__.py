@@ -1,6 +1,5 @@
 """Networks: backbones, the Siamese network, presets, and checkpoints in and out."""
 
-from siamcorr.models.allocation import keep_freed_memory
 from siamcorr.models.build import (
     build_model,
     cache_dir,
@@ -12,8 +11,9 @@ from siamcorr.models.build import (
 from siamcorr.models.checkpoints import Checkpoint, read_checkpoint
 from siamcorr.models.download import download
 from siamcorr.models.inference import for_inference
-from siamcorr.models.parts import assemble
+from siamcorr.models.memory import keep_freed_memory
 from siamcorr.models.presets import Preset, load_preset, preset_names
+from siamcorr.models.registry import assemble
 from siamcorr.models.siamese import Network, SiameseNetwork, Template
 from siamcorr.models.speed import fast_copy
 

@@ -12,8 +12,8 @@ from siamcorr.models.checkpoints import (
     sha256,
     write_safetensors,
 )
-from siamcorr.models.parts import assemble
 from siamcorr.models.presets import Preset, configs_dir, load_preset, preset_names
+from siamcorr.models.registry import assemble
 from siamcorr.models.siamese import SiameseNetwork
 
 

@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from siamcorr.models.checkpoint_layouts import unwrap
+from siamcorr.models.pickle_placeholders import ALLOWED
 from siamcorr.models.presets import WeightsConfig
-from siamcorr.models.stand_ins import ALLOWED
-from siamcorr.models.wrappers import unwrap
 
 
 @dataclass(frozen=True)

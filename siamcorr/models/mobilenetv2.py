@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from siamcorr.models.staged import Staged
+from siamcorr.models.multi_level import Staged
 
 # Expansion, channels before widening, blocks, stride and dilation of each stage.
 STAGES = (

@@ -14,7 +14,7 @@ OWN_NAMES = frozenset({"backbone", "neck", "mean", "preset"})  # of the network 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the network is built from: names that `siamcorr.models.parts` knows.
+    """What the network is built from: names that `siamcorr.models.registry` knows.
 
     levels: stages of the backbone that are used; none where it has one output.
     neck: channels of each level behind the neck; none where there is no neck.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from siamcorr.models.staged import Staged
+from siamcorr.models.multi_level import Staged
 
 # Blocks, width of the 3x3 convolution, stride and dilation of each stage.
 STAGES = ((3, 64, 1, 1), (4, 128, 2, 1), (6, 256, 1, 2), (3, 512, 1, 4))

@@ -6,8 +6,8 @@ from functools import cache
 from torch import nn
 
 from siamcorr.layers import fuse
-from siamcorr.models.allocation import keep_freed_memory
 from siamcorr.models.inference import for_inference
+from siamcorr.models.memory import keep_freed_memory
 from siamcorr.models.siamese import Network, SiameseNetwork
 
 

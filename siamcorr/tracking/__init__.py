@@ -1,9 +1,9 @@
 """Tracking: frame in, box out."""
 
-from siamcorr.tracking.both_ways import follow_marks
+from siamcorr.tracking.bidirectional import follow_marks
 from siamcorr.tracking.boxes import Box, box_around, box_iou, check_box
-from siamcorr.tracking.following import TrackResult
 from siamcorr.tracking.multi import MultiTracker
+from siamcorr.tracking.state import TrackResult
 from siamcorr.tracking.tracker import Tracker
 
 __all__ = [

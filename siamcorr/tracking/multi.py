@@ -6,9 +6,12 @@ from collections.abc import Sequence
 import torch
 
 from siamcorr.models import Network, Template
+from siamcorr.tracking.batching import Matcher
 from siamcorr.tracking.boxes import Image, check_frame
 from siamcorr.tracking.crops import Crop
-from siamcorr.tracking.following import (
+from siamcorr.tracking.redetection import Sight, check_recoverable
+from siamcorr.tracking.redetection_search import budget, search, stack
+from siamcorr.tracking.state import (
     Followed,
     TrackResult,
     begun,
@@ -16,9 +19,6 @@ from siamcorr.tracking.following import (
     renewed,
     result_of,
 )
-from siamcorr.tracking.forward import Matcher
-from siamcorr.tracking.recovery import Sight, check_recoverable
-from siamcorr.tracking.searching import budget, search, stack
 
 
 class MultiTracker:

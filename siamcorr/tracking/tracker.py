@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from siamcorr.models import Network
+from siamcorr.tracking.batching import Matcher
 from siamcorr.tracking.boxes import Box, Image, check_frame
-from siamcorr.tracking.following import (
+from siamcorr.tracking.redetection import Sight, check_recoverable
+from siamcorr.tracking.redetection_search import budget, search
+from siamcorr.tracking.state import (
     Followed,
     TrackResult,
     begun,
@@ -14,9 +17,6 @@ from siamcorr.tracking.following import (
     renewed,
     result_of,
 )
-from siamcorr.tracking.forward import Matcher
-from siamcorr.tracking.recovery import Sight, check_recoverable
-from siamcorr.tracking.searching import budget, search
 
 
 class Tracker:
@@ -29,7 +29,7 @@ class Tracker:
 
     Args:
         model: see `siamcorr.models.build_model`; it runs on the device where its weights are.
-        recover: search the frame for a target that is lost, see `siamcorr.tracking.recovery`;
+        recover: search the frame for a target that is lost, see `siamcorr.tracking.redetection`;
             else it is looked for where the last box is, as benchmarks of short-term trackers ask.
         optimize: run a fused copy of an ordinary network, see `siamcorr.models.for_inference`.
             The network itself stays as it is: no gradient comes from the copy, and weights that

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from siamcorr.data.scene_config import SceneConfig
+from siamcorr.data.synthetic.scene_config import SceneConfig
 from siamcorr.models.config import from_mapping, read_toml
 
 

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from siamcorr.data.library import one_thread
+from siamcorr.data.synthetic.library import one_thread
 from siamcorr.models import SiameseNetwork
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.crops import CropDataset

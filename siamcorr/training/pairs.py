@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from siamcorr.data.anything import Anything
-from siamcorr.data.effects import degrade
-from siamcorr.data.footage import Footage
-from siamcorr.data.labelled import Labelled
-from siamcorr.data.library import Library
-from siamcorr.data.scenes import Scene
-from siamcorr.data.sequences import find_sequences
-from siamcorr.data.stills import Stills
-from siamcorr.data.synthetic import Box, Image
-from siamcorr.data.warps import photo_pair
+from siamcorr.data.datasets.sequences import find_sequences
+from siamcorr.data.pairs.anything import Anything
+from siamcorr.data.pairs.footage import Footage
+from siamcorr.data.pairs.labelled import Labelled
+from siamcorr.data.pairs.stills import Stills
+from siamcorr.data.synthetic.clips import Box, Image
+from siamcorr.data.synthetic.effects import degrade
+from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.scenes import Scene
+from siamcorr.data.synthetic.warps import photo_pair
 from siamcorr.models import Preset
 from siamcorr.tracking.crops import Crop, context_box, crop_box, mean_color
 from siamcorr.training.config import DataConfig

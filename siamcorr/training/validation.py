@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from siamcorr.data.library import Library
-from siamcorr.data.scenes import Scene
-from siamcorr.data.sequences import find_sequences
-from siamcorr.data.synthetic import Box, Image
+from siamcorr.data.datasets.sequences import find_sequences
+from siamcorr.data.synthetic.clips import Box, Image
+from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.scenes import Scene
 from siamcorr.media import open_source
 from siamcorr.models import Network
 from siamcorr.tracking import Tracker, box_iou

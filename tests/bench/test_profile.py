@@ -8,7 +8,7 @@ import torch
 from siamcorr.bench import STAGES, profile, profile_tracker
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import assemble, build_model, load_preset, preset_names
-from siamcorr.tracking.forward import Matcher
+from siamcorr.tracking.batching import Matcher
 from siamcorr.tracking.recipes import Recipe, recipe_of
 
 CLIP = [*render_clip(ClipConfig(frames=5, width=160, height=120, target=40))]

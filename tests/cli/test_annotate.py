@@ -12,7 +12,7 @@ import pytest
 
 from siamcorr.cli import annotate, main
 from siamcorr.data import ClipConfig, find_sequences, render_clip
-from siamcorr.data.annotating import Annotation
+from siamcorr.data.annotation.session import Annotation
 from siamcorr.media import Input, VideoSink, open_source
 
 FRAMES = 12

@@ -7,8 +7,8 @@ import pytest
 
 from siamcorr.cli import annotate, main
 from siamcorr.data import ClipConfig, find_sequences, render_clip
-from siamcorr.data.annotating import Annotation
-from siamcorr.data.marks import Mark
+from siamcorr.data.annotation.keyframes import Mark
+from siamcorr.data.annotation.session import Annotation
 from siamcorr.media import Input, VideoSink
 from siamcorr.tracking import box_iou
 from siamcorr.viewer.zoom import zoom_of

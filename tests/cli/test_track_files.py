@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from cli.conftest import BOX, run, said
 
-from siamcorr.media import VideoSink, audio, open_source, sinks
+from siamcorr.media import VideoSink, open_source
+from siamcorr.media.sinks import audio, video_sink
 
 
 def test_video_that_ends_early_is_told(clip, random_weights, tmp_path, capsys):
@@ -77,7 +78,7 @@ def test_the_quality_of_the_video(clip, random_weights, tmp_path, capsys):
 def test_a_video_that_browsers_do_not_play_is_told(
     clip, random_weights, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(sinks, "can_write_h264", lambda: False)
+    monkeypatch.setattr(video_sink, "can_write_h264", lambda: False)
     given = ["--box", BOX, "--weights", random_weights, "--no-show"]
     path = tmp_path / "out.mp4"
     assert run(clip, *given, "--output", path) == 0

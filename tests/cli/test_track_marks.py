@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from siamcorr.cli import main
-from siamcorr.cli.marks import Mark, grouped, parse_mark
+from siamcorr.cli.box_option import Mark, grouped, parse_mark
 from siamcorr.cli.outputs import Outputs
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.media import VideoSink, open_source

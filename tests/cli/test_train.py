@@ -11,7 +11,7 @@ import torch
 from training.conftest import write_pictures
 
 from siamcorr.cli import main
-from siamcorr.data.library import Library
+from siamcorr.data.synthetic.library import Library
 from siamcorr.models import assemble, load_preset, read_checkpoint
 from siamcorr.models.presets import preset_path
 from siamcorr.training import validation

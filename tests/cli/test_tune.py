@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from siamcorr.cli import main
-from siamcorr.data.sequences import find_sequences
+from siamcorr.data.datasets.sequences import find_sequences
 from siamcorr.evaluation.tuning import finished, open_study
 from siamcorr.models import load_preset
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from siamcorr.data import anything
-from siamcorr.data.anything import FARTHEST, Anything
+from siamcorr.data.pairs import anything
+from siamcorr.data.pairs.anything import FARTHEST, Anything
 
 
 @pytest.fixture(autouse=True)

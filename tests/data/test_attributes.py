@@ -6,7 +6,7 @@ import pytest
 from tiny_datasets import BOXES, only, write_images, write_rows
 
 from siamcorr.data import find_sequences
-from siamcorr.data.attributes import (
+from siamcorr.data.datasets.attributes import (
     GOT10K,
     LASOT,
     NAMES,

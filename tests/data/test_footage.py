@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from siamcorr.data import ClipConfig, Sequence, render_clip
-from siamcorr.data.footage import Footage
-from siamcorr.data.labelled import Labelled
+from siamcorr.data.pairs.footage import Footage
+from siamcorr.data.pairs.labelled import Labelled
 from siamcorr.media import VideoSink
 
 

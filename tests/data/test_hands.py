@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from training.conftest import write_pictures
 
-from siamcorr.data.hands import Hand
-from siamcorr.data.library import Library
-from siamcorr.data.scene_config import HEIGHT, WIDTH, SceneConfig
-from siamcorr.data.scenes import Scene
+from siamcorr.data.synthetic.hands import Hand
+from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.scene_config import HEIGHT, WIDTH, SceneConfig
+from siamcorr.data.synthetic.scenes import Scene
 
 GREY = 100.0
 SQUARE = np.array([(200, 130), (280, 130), (280, 210), (200, 210)], np.float32)

@@ -10,7 +10,7 @@ import pytest
 from tiny_datasets import BOXES, NAN, levels, only, write_images, write_rows, write_video, write_vot
 
 from siamcorr.data import find_sequences
-from siamcorr.data.layouts import UAV123_FIRST
+from siamcorr.data.datasets.layouts import UAV123_FIRST
 
 
 @pytest.mark.parametrize("subset", ["train", "val", "."])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from training.conftest import cutout, names, photograph, write_pictures
 
-from siamcorr.data.library import Library
+from siamcorr.data.synthetic.library import Library
 
 
 @pytest.fixture

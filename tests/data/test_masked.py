@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from siamcorr.data.library import Library
-from siamcorr.data.masked import EVERY, cut_out, video_cutouts
-from siamcorr.data.sequences import Sequence, find_sequences
+from siamcorr.data.datasets.sequences import Sequence, find_sequences
+from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.masked import EVERY, cut_out, video_cutouts
 
 
 @pytest.fixture(autouse=True)

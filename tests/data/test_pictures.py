@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from training.conftest import write_pictures
 
-from siamcorr.data.library import Library
-from siamcorr.data.pictures import actor_picture, ground_picture
-from siamcorr.data.scene_config import SceneConfig
+from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.pictures import actor_picture, ground_picture
+from siamcorr.data.synthetic.scene_config import SceneConfig
 
 
 @pytest.fixture(scope="module")

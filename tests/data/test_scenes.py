@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from training.conftest import cutout, photograph, write_pictures
 
-from siamcorr.data import effects, warps
-from siamcorr.data.actors import Actor
-from siamcorr.data.effects import degrade, motion_blur, relight
-from siamcorr.data.library import Library
-from siamcorr.data.scene_config import HEIGHT, WIDTH, SceneConfig
-from siamcorr.data.scenes import Scene
-from siamcorr.data.warps import photo_pair
+from siamcorr.data.synthetic import effects, warps
+from siamcorr.data.synthetic.actors import Actor
+from siamcorr.data.synthetic.effects import degrade, motion_blur, relight
+from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.scene_config import HEIGHT, WIDTH, SceneConfig
+from siamcorr.data.synthetic.scenes import Scene
+from siamcorr.data.synthetic.warps import photo_pair
 
 CALM = {"turn": 0, "zoom": 1, "stretch": 1, "tilt": 0}
 WHITE = np.full((80, 80, 4), 255, np.uint8)

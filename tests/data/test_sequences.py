@@ -18,7 +18,8 @@ from tiny_datasets import (
     write_vot,
 )
 
-from siamcorr.data import Sequence, find_sequences, frames, sequences
+from siamcorr.data import Sequence, find_sequences
+from siamcorr.data.datasets import frame_files, sequences
 from siamcorr.media import SourceError
 from siamcorr.tracking import box_around
 
@@ -65,7 +66,7 @@ def test_length_of_a_video_is_counted_unless_two_agree_on_it(rows, length, tmp_p
         def close(self):
             pass
 
-    monkeypatch.setattr(frames, "open_source", lambda path: Source(range(6)))
+    monkeypatch.setattr(frame_files, "open_source", lambda path: Source(range(6)))
     write_video(tmp_path / "clip.avi", 6)
     write_rows(tmp_path / "clip.txt", [BOXES[0]] * rows)
     assert len(only(tmp_path, "plain")) == length

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from training.conftest import photograph
 
-from siamcorr.data.stills import Stills
+from siamcorr.data.pairs.stills import Stills
 from siamcorr.media import SourceError
 
 HEAD = "file,x,y,w,h,class\n"

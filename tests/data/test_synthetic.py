@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.data.synthetic import _paste, ellipse_box, texture
+from siamcorr.data.synthetic.clips import _paste, ellipse_box, texture
 
 SMALL = ClipConfig(frames=5, width=160, height=120, target=40)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation import AttributeScore, attribute_scores
 
 

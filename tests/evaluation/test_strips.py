@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_datasets import only, write_images, write_rows, write_video
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation import tracker_colors
 from siamcorr.evaluation.strips import frames_at, strip, telling_frames
 from siamcorr.media import SourceError

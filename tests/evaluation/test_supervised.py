@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scripted import Scripted, walk
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation import robustness, run_supervised
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import optuna
 import pytest
 
-from siamcorr.data.sequences import Sequence
+from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation import tuning
 from siamcorr.evaluation.tuning import (
     RANGES,

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from siamcorr.media import VideoSink, audio, open_source
+from siamcorr.media import VideoSink, open_source
+from siamcorr.media.sinks import audio
 
 FPS, COUNT = 25, 50  # of the videos: 2 seconds
 TONE, ONSET, LENGTH = 440, 1.0, 3.0  # of the sources: silent for a second, then a tone

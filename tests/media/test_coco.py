@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamcorr.media import coco, growing, open_table
+from siamcorr.media import append_file, open_table
+from siamcorr.media.tables import coco
 
 SIZE = (320, 240)
 BOX = (10.5, 20, 30, 40)
@@ -136,7 +137,7 @@ def write_until_full(path, written):
 @pytest.mark.parametrize("capacity", range(20_000, 20_300, 23))
 @pytest.mark.parametrize("block", [500, 1 << 24])
 def test_full_disk_ends_in_a_whole_document(capacity, block, path, monkeypatch):
-    monkeypatch.setattr(growing.os, "write", Disk(capacity))
+    monkeypatch.setattr(append_file.os, "write", Disk(capacity))
     monkeypatch.setattr(coco, "RESERVE", 64)
     monkeypatch.setattr(coco, "BLOCK", block)
     written = []
@@ -153,7 +154,7 @@ def test_full_disk_ends_in_a_whole_document(capacity, block, path, monkeypatch):
 
 @pytest.mark.parametrize("capacity", [10, 100])
 def test_disk_that_is_full_before_the_first_row(capacity, path, monkeypatch):
-    monkeypatch.setattr(growing.os, "write", Disk(capacity))
+    monkeypatch.setattr(append_file.os, "write", Disk(capacity))
     with pytest.raises(OSError, match="No space left on device"):
         open_table(path, SIZE)
 

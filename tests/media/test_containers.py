@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from video_files import CLIP, COUNT, FILES, av, write
 
-from siamcorr.media import SourceError, captures, containers, open_source, sources
-from siamcorr.media.av_video import DecodedVideo
-from siamcorr.media.stored import VideoFile
+from siamcorr.media import SourceError, open_source
+from siamcorr.media.sources import av_container, opencv_capture, opening
+from siamcorr.media.sources.av_video import DecodedVideo
+from siamcorr.media.sources.files import VideoFile
 
 SOUGHT = {"av1", "av1 10-bit, changing", "hevc 10-bit", "vp9, changing", "h264, changing", "mjpeg"}
 ROUGH = 12  # levels of grey that a lossy picture may be off, in the mean
@@ -54,8 +55,8 @@ def test_start_gives_what_a_decode_from_the_first_frame_gives(video):
 
 def test_far_starts_are_sought(video):
     """Not decoded from the first frame on; where a seek cannot be trusted they are."""
-    container = containers.Container(video.path, "clip")
-    found = containers._sought(container, 50)
+    container = av_container.Container(video.path, "clip")
+    found = av_container._sought(container, 50)
     container.close()
     assert found is not None or not video.sought
 
@@ -78,7 +79,7 @@ def test_rotation(turned, tmp_path):
 def test_colours_are_those_of_opencv(tmp_path):
     """What a tracker was tuned on does not change with the reader."""
     path = write(tmp_path / "clip.mp4", "libx264")
-    by_opencv = VideoFile("clip", captures.open_capture(path, "clip"))
+    by_opencv = VideoFile("clip", opencv_capture.open_capture(path, "clip"))
     for frame, same in zip(open_source(path), by_opencv, strict=True):
         np.testing.assert_array_equal(frame.image, same.image)
         assert frame.time == pytest.approx(same.time)
@@ -117,7 +118,7 @@ def test_playlist_opens_no_other_file(tmp_path):
     playlist = tmp_path / "list.mp4"
     playlist.write_text("ffconcat version 1.0\nfile clip.ts\n")
     with pytest.raises(SourceError, match="not a video"):
-        containers.Container(playlist, "list.mp4")
+        av_container.Container(playlist, "list.mp4")
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe.mp4", "ä:|%d.mp4".encode(), b"a\nb.mp4"])
@@ -135,8 +136,8 @@ def _no_av(monkeypatch):
     def missing(*_):
         raise ModuleNotFoundError("No module named 'av'", name="av")
 
-    monkeypatch.setattr(sources, "DecodedVideo", missing)
-    monkeypatch.setattr(captures, "find_spec", lambda name: None)
+    monkeypatch.setattr(opening, "DecodedVideo", missing)
+    monkeypatch.setattr(opencv_capture, "find_spec", lambda name: None)
 
 
 @pytest.mark.usefixtures("_no_av")

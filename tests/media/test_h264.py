@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamcorr.media import VideoSink, audio, open_source, sinks
+from siamcorr.media import VideoSink, open_source
+from siamcorr.media.sinks import audio, video_sink
 
 av = pytest.importorskip("av")
 
@@ -162,7 +163,7 @@ def test_a_disk_that_fills_up_ends_in_one_error(tmp_path):
 
 
 def test_without_pyav_the_old_codec_and_a_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(sinks, "can_write_h264", lambda: False)
+    monkeypatch.setattr(video_sink, "can_write_h264", lambda: False)
     video = write(tmp_path / "out.mp4")
     assert decode(video.path)[0] == "mpeg4"
     assert "out.mp4: MPEG-4 Part 2, which browsers do not play" in video.fallback
@@ -172,6 +173,6 @@ def test_without_pyav_the_old_codec_and_a_line(tmp_path, monkeypatch):
 
 
 def test_it_is_known_whether_pyav_is_there(monkeypatch):
-    assert sinks.can_write_h264()
+    assert video_sink.can_write_h264()
     monkeypatch.setitem(sys.modules, "av", None)
-    assert not sinks.can_write_h264()
+    assert not video_sink.can_write_h264()

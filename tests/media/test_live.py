@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from waiting import LONG, threads, wait_for
 
-from siamcorr.media import Patience, SourceError, captures, live, open_source
+from siamcorr.media import Patience, SourceError, open_source
+from siamcorr.media.sources import live, opencv_capture
 
 SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 
@@ -60,7 +61,7 @@ def camera(monkeypatch):
     class Fresh(Camera):
         opened, gate = [], threading.Semaphore(0)
 
-    monkeypatch.setattr(captures.cv2, "VideoCapture", Fresh)
+    monkeypatch.setattr(opencv_capture.cv2, "VideoCapture", Fresh)
     return Fresh
 
 
@@ -106,7 +107,7 @@ def test_camera_that_comes_back_counts_on(camera):
 
 
 def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch):
-    monkeypatch.setattr(captures, "BROKEN", 5)
+    monkeypatch.setattr(opencv_capture, "BROKEN", 5)
     camera.plans = ("f" + 20 * ".",)
     camera.gate.release(20)
     source = open_source("0", patience=SHORT)

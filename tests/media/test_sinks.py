@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from siamcorr.media import VideoSink, open_source, sinks
+from siamcorr.media import VideoSink, open_source
+from siamcorr.media.sinks import video_sink
 
 RED, GREY = (220, 20, 20), (128, 128, 128)
 
@@ -20,7 +21,7 @@ def read(path: Path) -> list:
     return [frame.image for frame in open_source(path)]
 
 
-@pytest.mark.parametrize("suffix", sinks.CODECS)
+@pytest.mark.parametrize("suffix", video_sink.CODECS)
 def test_video_reopens(tmp_path, suffix):
     path = tmp_path / f"out{suffix.upper()}"
     with VideoSink(path, fps=24) as video:
@@ -56,7 +57,7 @@ def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
 
 def test_video_that_cannot_be_begun_leaves_nothing(tmp_path, monkeypatch):
     """MPEG-4 Part 2 has no frames of a single pixel."""
-    monkeypatch.setattr(sinks, "can_write_h264", lambda: False)
+    monkeypatch.setattr(video_sink, "can_write_h264", lambda: False)
     path = tmp_path / "out.mp4"
     video = VideoSink(path, fps=30)
     with pytest.raises(OSError, match=r"out\.mp4: this OpenCV cannot write such a video"):
@@ -106,8 +107,8 @@ def test_full_disk_keeps_the_video_so_far(tmp_path, monkeypatch):
     with VideoSink(path, fps=30) as video:
         for _ in range(4):
             video.write(plain(RED))
-        nearly_full = SimpleNamespace(free=sinks.RESERVE)
-        monkeypatch.setattr(sinks.shutil, "disk_usage", lambda folder: nearly_full)
+        nearly_full = SimpleNamespace(free=video_sink.RESERVE)
+        monkeypatch.setattr(video_sink.shutil, "disk_usage", lambda folder: nearly_full)
         with pytest.raises(OSError, match="no space left") as caught:
             video.write(plain(RED))
     assert caught.value.errno == errno.ENOSPC

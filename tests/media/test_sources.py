@@ -12,7 +12,8 @@ import pytest
 from waiting import threads, wait_for
 
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.media import SourceError, open_source, stored
+from siamcorr.media import SourceError, open_source
+from siamcorr.media.sources import files
 
 FPS, COUNT = 25, 12
 
@@ -213,7 +214,7 @@ def test_thread_reads_from_the_second_frame_on(path):
     assert threads() == []
     assert next(frames).index == 1
     assert len(threads()) == 1
-    wait_for(lambda: len(source._reading._ready) == stored.AHEAD, "it has read ahead")
+    wait_for(lambda: len(source._reading._ready) == files.AHEAD, "it has read ahead")
     source.close()
     assert threads() == []
     assert list(frames) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamcorr.media import CsvSink, growing, open_table
+from siamcorr.media import CsvSink, append_file, open_table
 
 LINE_FORMATS = (".csv", ".jsonl", ".txt")
 SIZE = (320, 240)
@@ -225,7 +225,7 @@ def test_half_a_row_is_taken_back(suffix, error, tmp_path, monkeypatch):
     with open_table(path, SIZE) as table:
         table.write(**GOOD)
         with monkeypatch.context() as patch:
-            patch.setattr(growing.os, "write", Narrow(error))
+            patch.setattr(append_file.os, "write", Narrow(error))
             with pytest.raises(type(error)):
                 table.write(**GOOD | {"target": 1})
         table.write(**GOOD | {"frame": 1})

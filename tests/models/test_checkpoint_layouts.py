@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from siamcorr.models import build_model, read_checkpoint
-from siamcorr.models.stand_ins import ALLOWED, Array, Dtype, StandIn, encode
-from siamcorr.models.wrappers import unwrap
+from siamcorr.models.checkpoint_layouts import unwrap
+from siamcorr.models.pickle_placeholders import ALLOWED, Array, Dtype, StandIn, encode
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from siamcorr.models import (
     preset_names,
     read_checkpoint,
 )
-from siamcorr.models.parts import assemble
+from siamcorr.models.registry import assemble
 
 CLIP = [*render_clip(ClipConfig(frames=3, width=160, height=120, target=40))]
 Shapes = dict[str, tuple[int, ...]]

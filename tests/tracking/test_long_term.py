@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from siamcorr import MultiTracker, Tracker, build_model
-from siamcorr.data.synthetic import texture
+from siamcorr.data.synthetic.clips import texture
 from siamcorr.layers import Prediction
 from siamcorr.models import SiameseNetwork, for_inference, load_preset
 from siamcorr.tracking import box_iou

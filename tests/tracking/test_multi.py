@@ -8,7 +8,7 @@ import torch
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.tracking.forward import AT_ONCE
+from siamcorr.tracking.batching import AT_ONCE
 
 FRAMES = [image for image, _ in render_clip(ClipConfig(frames=6, width=320, height=240, target=60))]
 BOXES = [(100.0, 80.0, 60.0, 40.0), (20.5, 150.0, 33.0, 70.0), (200.0, 30.0, 90.0, 50.0)]

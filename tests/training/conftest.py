@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from siamcorr.data.library import Library
-from siamcorr.data.synthetic import texture
+from siamcorr.data.synthetic.clips import texture
+from siamcorr.data.synthetic.library import Library
 from siamcorr.models import Preset, load_preset
 from siamcorr.training.config import DataConfig, TrainConfig
 

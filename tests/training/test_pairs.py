@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader
 from training.conftest import photograph, write_pictures
 
-from siamcorr.data.library import Library, one_thread
-from siamcorr.data.scene_config import SceneConfig
+from siamcorr.data.synthetic.library import Library, one_thread
+from siamcorr.data.synthetic.scene_config import SceneConfig
 from siamcorr.models import load_preset
 from siamcorr.training import pairs
 from siamcorr.training.config import DataConfig

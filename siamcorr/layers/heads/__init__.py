@@ -7,12 +7,12 @@ whose first dimension is the batch; `forward(features, template)` is run for eve
 from siamcorr.layers.heads.anchors import DepthwiseAnchorHead, UpChannelHead
 from siamcorr.layers.heads.boxes import AsymmetricHead, DepthwiseBoxHead, MatrixHead
 from siamcorr.layers.heads.cross_correlation import CrossCorrelationHead
-from siamcorr.layers.heads.levels import MultiLevelAnchorHead, MultiLevelBoxHead
 from siamcorr.layers.heads.lite import LiteHead
 from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
+from siamcorr.layers.heads.multi_level import MultiLevelAnchorHead, MultiLevelBoxHead
 from siamcorr.layers.heads.pixelwise import PixelwiseHead, SharedPixelwiseHead
+from siamcorr.layers.heads.pixelwise_depthwise import PixelwiseDepthwiseHead
 from siamcorr.layers.heads.prediction import Prediction
-from siamcorr.layers.heads.twofold import PixelwiseDepthwiseHead
 
 __all__ = [
     "AsymmetricHead",

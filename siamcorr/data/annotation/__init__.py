@@ -1,0 +1,1 @@
+"""Annotation: a person marks the target in some frames, and a sequence comes out."""

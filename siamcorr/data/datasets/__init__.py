@@ -1,0 +1,1 @@
+"""Datasets: sequences with ground truth, in the layouts that benchmarks publish."""

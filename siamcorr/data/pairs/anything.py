@@ -1,0 +1,33 @@
+"""Any part of any picture, and the same part again: pairs that only a teacher can judge."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from siamcorr.data.pairs.stock import Stock
+from siamcorr.data.synthetic.clips import Box, Image
+from siamcorr.data.synthetic.warps import photo_pair
+
+FARTHEST = 20  # frames between the two views
+
+
+class Anything:
+    """Pictures and videos as a source of pairs; what a box holds may leave it from view to view.
+
+    Args:
+        places: see `Stock`.
+
+    Raises:
+        OSError, ValueError: as `Stock`.
+    """
+
+    def __init__(self, places: Sequence[str]) -> None:
+        self.stock = Stock(places)
+
+    def pair(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
+        """Two views, each with the box_xywh of the same place; of a video's two frames."""
+        frames = self.stock.shot(rng)
+        first = int(rng.integers(len(frames)))
+        low, high = max(0, first - FARTHEST), min(len(frames), first + FARTHEST + 1)
+        later = int(rng.integers(low, high))
+        return photo_pair(frames[first], rng, frames[later])

@@ -1,0 +1,1 @@
+"""Synthetic clips and scenes, whose boxes are known because they are rendered."""

@@ -1,0 +1,54 @@
+"""What cameras do to a picture: light, colour, blur, noise, compression."""
+
+import cv2
+import numpy as np
+
+from siamcorr.data.synthetic.clips import Image, Plane
+
+
+def degrade(image: Image, rng: np.random.Generator, scene: int) -> Image:
+    """A frame as a camera might have taken it.
+
+    Args:
+        image: (H, W, 3) uint8.
+        rng: chooses what differs from frame to frame.
+        scene: chooses what a scene keeps: how strong its noise, blur and compression are.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    fixed = np.random.default_rng(scene)
+    noise = fixed.uniform(0, 8) * (fixed.random() < 0.5)
+    blur = fixed.random() < 0.3
+    quality = int(fixed.integers(25, 90)) if fixed.random() < 0.3 else None
+    light = relight(image.astype(np.float32), rng, 0.15)
+    if blur:
+        light = motion_blur(light, rng)
+    if noise > 0:
+        light += np.float32(noise) * rng.standard_normal((*light.shape[:2], 1), dtype=np.float32)
+    taken = np.clip(light, 0, 255).astype(np.uint8)
+    if quality is not None:
+        _, packed = cv2.imencode(".jpg", taken, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        taken = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return taken
+
+
+def relight(image: Plane, rng: np.random.Generator, strength: float) -> Plane:
+    """Another brightness, contrast and tint, each by up to a share of `strength`."""
+    gain = 1 + rng.uniform(-strength, strength) + rng.uniform(-strength, strength, size=3) / 4
+    shift = 255 * rng.uniform(-strength, strength) / 2
+    mean = float(image.mean())
+    lit: Plane = image * gain.astype(np.float32)
+    lit += (mean * (1 - gain) + shift).astype(np.float32)
+    return lit
+
+
+def motion_blur(image: Plane, rng: np.random.Generator) -> Plane:
+    """Smeared along a line of up to nine pixels."""
+    length = int(rng.integers(1, 10))
+    angle = rng.uniform(0, np.pi)
+    kernel = np.zeros((9, 9), np.float32)
+    step = np.array([np.cos(angle), np.sin(angle)]) * length / 2
+    start, end = (tuple(int(v) for v in np.round(4 + sign * step)) for sign in (-1, 1))
+    cv2.line(kernel, start, end, 1.0)
+    return cv2.filter2D(image, -1, kernel / kernel.sum()).astype(np.float32)

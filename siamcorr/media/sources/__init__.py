@@ -1,0 +1,1 @@
+"""Sources: frames in, from files, folders, cameras, streams and standard input."""

@@ -1,0 +1,185 @@
+"""From marks in any frames to the frames between: forwards and backwards, and the two joined.
+
+A target is followed from each of its marks to the next, in both directions, from the first mark
+back to the first frame and from the last one on to the end. Between two marks each frame has two
+answers, and is given what both say where they agree, else what the better of them says.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Generic, Protocol, TypeVar
+
+from siamcorr.models import Network
+from siamcorr.tracking.boxes import Box, Image, box_iou, check_box
+from siamcorr.tracking.multi import MultiTracker
+from siamcorr.tracking.state import TrackResult
+
+Name = TypeVar("Name", bound=str | int)
+Found = dict[int, TrackResult]  # by frame
+
+AGREE = 0.5  # overlap of two boxes that mean the same thing
+
+
+class Frames(Protocol):
+    """A list of images (H, W, 3), or what reads them: IndexError behind the last one."""
+
+    def __getitem__(self, index: int, /) -> Image:
+        """A frame, counted from 0."""
+
+
+def follow_marks(
+    model: Network,
+    frames: Frames,
+    marks: Mapping[Name, Mapping[int, Sequence[float]]],
+    *,
+    recover: bool = False,
+    seen: Callable[[int], object] | None = None,
+) -> dict[Name, list[TrackResult]]:
+    """Follow targets that are marked in any frames, through all of them.
+
+    Args:
+        model: what `Tracker` takes.
+        frames: read once forwards and once backwards.
+        marks: for each target its boxes (x, y, w, h), in pixels, by frame, counted from 0. A mark
+            always wins over what was found.
+        recover: as `MultiTracker` does.
+        seen: called with the number of each frame that was read, in both directions.
+
+    Returns:
+        For each target a result a frame.
+
+    Raises:
+        ValueError: a target without a mark, one in a frame that there is not, a box that has no
+            size or lies outside of its frame, or frames that differ in size.
+
+    Example:
+        >>> import numpy as np
+        >>> from siamcorr.models import build_model
+        >>> frames = [np.zeros((120, 160, 3), np.uint8)] * 5
+        >>> found = follow_marks(build_model("nanotrack-v1"), frames, {"ball": {2: (9, 9, 30, 30)}})
+        >>> len(found["ball"]), found["ball"][2].box_xywh
+        (5, (9.0, 9.0, 30.0, 30.0))
+    """
+    for name, boxes in marks.items():
+        if not boxes or min(boxes) < 0:
+            raise ValueError(f"target {name}: needs marks in frames counted from 0")
+    if not marks:
+        return {}
+    first = min(min(boxes) for boxes in marks.values())
+    last = max(max(boxes) for boxes in marks.values())
+    seen = seen or (lambda _: None)
+    forwards, count = _forwards(MultiTracker(model, recover=recover), frames, marks, first, seen)
+    if last >= count:
+        raise ValueError(f"a mark in frame {last}: there are {count} frames, counted from 0")
+    backwards = _backwards(MultiTracker(model, recover=recover), frames, marks, last, seen)
+    return {name: joined(forwards[name], backwards[name], marks[name], count) for name in marks}
+
+
+def _forwards(
+    tracker: MultiTracker,
+    frames: Frames,
+    marks: Mapping[Name, Mapping[int, Sequence[float]]],
+    first: int,
+    seen: Callable[[int], object],
+) -> tuple[dict[Name, Found], int]:
+    """What is found from each mark on, and how many frames there are."""
+    walk, at = _Walk(tracker, marks), first
+    while True:
+        try:
+            image = frames[at]
+        except IndexError:
+            return walk.found, at
+        walk.step(at, image)
+        seen(at)
+        at += 1
+
+
+def _backwards(
+    tracker: MultiTracker,
+    frames: Frames,
+    marks: Mapping[Name, Mapping[int, Sequence[float]]],
+    last: int,
+    seen: Callable[[int], object],
+) -> dict[Name, Found]:
+    """What is found from each mark back to the first frame."""
+    walk = _Walk(tracker, marks)
+    for at in range(last, -1, -1):
+        walk.step(at, frames[at])
+        seen(at)
+    return walk.found
+
+
+class _Walk(Generic[Name]):
+    """One direction: each target begins anew at each of its marks."""
+
+    def __init__(
+        self, tracker: MultiTracker, marks: Mapping[Name, Mapping[int, Sequence[float]]]
+    ) -> None:
+        self.tracker, self.marks = tracker, marks
+        self.numbers: dict[Name, int] = {}
+        self.found: dict[Name, Found] = defaultdict(dict)
+
+    def step(self, at: int, image: Image) -> None:
+        """Take the next frame of this direction."""
+        if self.numbers:
+            results = self.tracker.update(image)
+            for name, number in self.numbers.items():
+                self.found[name][at] = results[number]
+        for name, boxes in self.marks.items():
+            if at in boxes:
+                self._begin(name, at, image, boxes[at])
+
+    def _begin(self, name: Name, at: int, image: Image, box: Sequence[float]) -> None:
+        try:
+            marked = check_box(box, image.shape[:2])
+        except ValueError as error:
+            raise ValueError(f"target {name}, frame {at}: {error}") from None
+        if name in self.numbers:
+            self.tracker.renew(self.numbers[name], image, marked)
+        else:
+            self.numbers[name] = self.tracker.add(image, marked)
+        self.found[name][at] = TrackResult(marked, 1.0)
+
+
+def joined(
+    forwards: Found, backwards: Found, marks: Mapping[int, Sequence[float]], count: int
+) -> list[TrackResult]:
+    """What is said of each frame, out of both directions.
+
+    Args:
+        forwards: from the first mark to the end.
+        backwards: from the last mark to the first frame.
+        marks: where they began.
+        count: of the frames.
+    """
+    known = sorted(marks)
+    results = {at: backwards[at] for at in range(known[0])}
+    results |= {at: forwards[at] for at in range(known[-1], count)}
+    for before, after in pairwise(known):
+        results[before] = forwards[before]
+        for at in range(before + 1, after):
+            share = (at - before) / (after - before)
+            results[at] = blended(forwards[at], backwards[at], share)
+    return [results[at] for at in range(count)]
+
+
+def blended(one: TrackResult, other: TrackResult, share: float) -> TrackResult:
+    """Two answers as one: weighed by their scores and by how near the mark of each is.
+
+    Args:
+        one: followed from the mark before.
+        other: followed from the mark behind.
+        share: of the way from that mark to this one, 0 to 1.
+    """
+    if one.lost != other.lost:
+        return other if one.lost else one
+    weights = one.score * (1 - share), other.score * share
+    if box_iou(one.box_xywh, other.box_xywh) < AGREE or not sum(weights):
+        return one if weights[0] >= weights[1] else other
+    part = weights[1] / sum(weights)
+    x, y, w, h = (
+        (1 - part) * a + part * b for a, b in zip(one.box_xywh, other.box_xywh, strict=True)
+    )
+    box: Box = x, y, w, h
+    return TrackResult(box, (1 - part) * one.score + part * other.score, one.lost)

@@ -1,0 +1,209 @@
+"""Lost and found: when the search begins, and what it takes for the target."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from siamcorr import MultiTracker, Tracker, build_model
+from siamcorr.data.synthetic.clips import texture
+from siamcorr.models import load_preset
+from siamcorr.tracking.appearance import appearance_of, likeness
+from siamcorr.tracking.recipes import Step, recipe_of
+from siamcorr.tracking.redetection import (
+    AGREEING,
+    PATIENCE,
+    check_recoverable,
+    found_above,
+    judged,
+    remembered,
+    watched,
+)
+from siamcorr.tracking.target import Target
+
+SIZE = (360, 640)
+FILL = (0.0, 0.0, 0.0)
+SIDE = 40
+PRESET = load_preset("nanotrack-v2")  # lost below 0.85, found above 0.925
+CONFIG = PRESET.recipe
+FULL = np.zeros((1, 1))
+SURE, UNSURE = 0.95, 0.3
+
+
+def at(x, y, side=SIDE):
+    """A target by its corner."""
+    return Target.from_box((x, y, side, side), SIZE)
+
+
+def picture(seed, side=SIDE):
+    return texture(np.random.default_rng(seed), side, side, 3)
+
+
+def frame_with(*things):
+    """A frame (360, 640) with pictures at corners (x, y) before a ground."""
+    image = texture(np.random.default_rng(99), 640, 360, 5)
+    for patch, (x, y) in things:
+        image[y : y + len(patch), x : x + len(patch)] = patch
+    return image.astype(np.uint8)
+
+
+HERE, THERE, FAR = at(20, 30), at(200, 100), at(100, 20)
+MINE = frame_with((picture(1), (20, 30)))
+
+
+def lost_memory(**changes):
+    memory = remembered(MINE, HERE, FILL)
+    return replace(memory, doubts=PATIENCE, **changes)
+
+
+def step(target, score=SURE):
+    return Step(target, score, FULL)
+
+
+@pytest.mark.parametrize(
+    ("score", "image", "doubts"),
+    [
+        (0.86, MINE, 0),
+        (0.84, MINE, 1),
+        (SURE, frame_with((picture(2), (20, 30))), 1),  # high, but what is there looks different
+    ],
+)
+def test_what_puts_a_target_in_doubt(score, image, doubts):
+    memory = replace(remembered(MINE, HERE, FILL), sure=at(16, 30))
+    after = watched(memory, step(HERE, score), image, FILL, CONFIG)
+    assert after.doubts == doubts
+    assert after.lost is bool(doubts)
+    assert after.sure == (at(16, 30) if doubts else HERE)
+    share = likeness(appearance_of(image, HERE, FILL), memory.views)
+    assert after.held == pytest.approx(score * share)
+
+
+def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
+    memory = remembered(MINE, HERE, FILL)
+    for count in range(1, PATIENCE + 1):
+        assert not memory.searching
+        memory = watched(memory, step(at(20 + 9 * count, 30), UNSURE), MINE, FILL, CONFIG)
+        assert memory.sure == HERE
+    assert memory.searching
+
+
+def test_one_sure_frame_ends_the_doubts_and_the_search():
+    memory = remembered(MINE, HERE, FILL)
+    for score in (*[UNSURE] * PATIENCE, 0.9):
+        memory = replace(memory, tile=7, spots=(THERE,), agreed=2)
+        memory = watched(memory, step(HERE, score), MINE, FILL, CONFIG)
+    assert not memory.lost
+    assert (memory.tile, memory.spots, memory.agreed) == (0, (), 0)
+    memory = watched(memory, step(HERE, UNSURE), MINE, FILL, CONFIG)
+    assert memory.doubts == 1
+
+
+@pytest.mark.parametrize(("score", "taken"), [(0.92, False), (0.93, True)])
+def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
+    """Half of the target turned into another picture: still alike, not the same."""
+    changed = picture(1)
+    changed[: SIDE // 4] = picture(2)[: SIDE // 4]
+    image = frame_with((changed, (20, 30)))
+    before = remembered(MINE, HERE, FILL)
+    after = watched(before, step(HERE, score), image, FILL, CONFIG)
+    assert not after.lost
+    assert after.views[0] is before.views[0]
+    same = likeness(after.views[1], (appearance_of(image, HERE, FILL),))
+    assert (same == pytest.approx(1)) is taken
+
+
+@pytest.mark.parametrize(
+    ("steps", "alike", "spots", "agreed"),
+    [
+        ([step(THERE, 0.91)], [1], (), 0),
+        ([step(THERE, 0.93)], [0.49], (), 0),
+        ([step(THERE, 0.93)], [0.51], (THERE,), 1),
+        # The more alike of two, and a second that comes close or does not.
+        ([step(FAR, 0.99), step(THERE, 0.93)], [0.6, 0.9], (THERE,), 1),
+        ([step(FAR, 0.99), step(THERE, 0.93)], [0.8, 0.9], (THERE, FAR), 0),
+        ([step(FAR, 0.91), step(THERE, 0.93)], [0.9, 0.9], (THERE,), 1),
+        # The same thing in two tiles is no rival of itself.
+        ([step(at(205, 95), 0.94), step(THERE, 0.93)], [0.9, 0.9], (at(205, 95),), 1),
+        # What is followed anyway is no find.
+        ([step(at(25, 30), 0.99)], [1], (), 0),
+    ],
+)
+def test_what_a_frame_of_the_search_says(steps, alike, spots, agreed):
+    memory = lost_memory(agreed=2, held=0.2)
+    after, index = judged(memory, HERE, steps, alike, found_above(CONFIG))
+    assert (index, after.spots, after.agreed) == (None, spots, agreed)
+    assert after.sure == HERE
+    assert after.lost
+
+
+def test_found_after_frames_that_agree():
+    memory = lost_memory(tile=8, held=0.2)
+    for count in range(1, AGREEING + 1):
+        assert memory.lost
+        moved = replace(at(200 + 10 * count, 100), lost=True)
+        memory, index = judged(memory, HERE, [step(FAR, 0.5), step(moved)], [0.9] * 2, 0.9)
+        assert index == (1 if count == AGREEING else None)
+    assert not memory.lost
+    assert memory.sure == replace(moved, lost=False)
+    assert (memory.spots, memory.tile) == ((), 0)
+
+
+@pytest.mark.parametrize(("held", "taken"), [(0.84, True), (0.86, False)])
+def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
+    """That has 0.95 x 0.9 here; to be doubted it must be unlike or score low."""
+    memory = lost_memory(held=held)
+    for _ in range(AGREEING):
+        memory, index = judged(memory, HERE, [step(THERE)], [0.9], 0.9)
+    assert (index == 0) is taken
+    assert memory.lost is not taken
+
+
+@pytest.mark.parametrize(
+    "between",
+    [[step(HERE, UNSURE)], [step(FAR)], [step(THERE), step(FAR)]],
+    ids=["gone", "elsewhere", "rival"],
+)
+def test_frames_that_disagree_begin_anew(between):
+    memory = lost_memory(held=0.2)
+    for steps in [[step(THERE)], [step(THERE)], between, [step(THERE)], [step(THERE)]]:
+        memory, index = judged(memory, HERE, steps, [0.9] * len(steps), 0.9)
+        assert index is None
+        assert memory.lost
+
+
+def test_likeness():
+    mine = appearance_of(MINE, HERE, FILL)
+    turned = frame_with((np.rot90(picture(1)), (20, 30)))
+    other = frame_with((picture(2), (20, 30)))
+    darker = (MINE * 0.8).astype(np.uint8)
+    assert likeness(mine, (mine,)) == pytest.approx(1)
+    assert likeness(appearance_of(turned, HERE, FILL), (mine,)) < 0.4
+    assert likeness(appearance_of(other, HERE, FILL), (mine,)) < 0.4
+    assert likeness(appearance_of(darker, HERE, FILL), (mine,)) > 0.6
+    assert likeness(mine, (appearance_of(other, HERE, FILL), mine)) == pytest.approx(1)
+
+
+def test_likeness_of_plain_targets_is_that_of_their_colours():
+    red, green = (np.full((360, 640, 3), color, np.uint8) for color in ((200, 0, 0), (0, 200, 0)))
+    plain = appearance_of(red, HERE, FILL)
+    assert likeness(plain, (plain,)) == pytest.approx(1)
+    assert likeness(plain, (appearance_of(green, HERE, FILL),)) == 0
+    assert likeness(plain, (appearance_of(MINE, HERE, FILL),)) == 0
+
+
+@pytest.mark.parametrize(("below", "above", "found"), [(0.8, 0.0, 0.9), (0.5, 0.6, 0.6)])
+def test_found_above(below, above, found):
+    config = replace(CONFIG, lost_below=below, found_above=above)
+    assert found_above(config) == pytest.approx(found)
+
+
+def test_found_above_is_at_least_lost_below():
+    with pytest.raises(ValueError, match=r"at least lost_below, got 0\.5 and 0\.6"):
+        replace(CONFIG, lost_below=0.6, found_above=0.5)
+
+
+@pytest.mark.parametrize("kind", [Tracker, MultiTracker])
+def test_a_preset_must_say_what_a_loss_is(kind):
+    with pytest.raises(ValueError, match=r"lost_below > 0, siamfc-alexnet has none"):
+        kind(build_model("siamfc-alexnet"), recover=True)
+    assert check_recoverable(recipe_of(PRESET), "nanotrack-v2") is None
