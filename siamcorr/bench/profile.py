@@ -101,7 +101,7 @@ class _Timed:
 
 def _time_recipe(tracker: Tracker, watch: Stopwatch) -> None:
     """Time the two ends of a frame: cutting and bringing the crops, and reading the maps."""
-    matcher, recipe = tracker.matcher, tracker.recipe
+    runner, recipe = tracker.runner, tracker.recipe
     cut, renew, follow = recipe.search_crops, recipe.template_crop, recipe.follow
 
     def timed(name: str, call: Any) -> Any:
@@ -114,7 +114,7 @@ def _time_recipe(tracker: Tracker, watch: Stopwatch) -> None:
     recipe.search_crops = timed("crop", cut)  # type: ignore[method-assign]
     recipe.template_crop = timed("crop", renew)  # type: ignore[method-assign]
     recipe.follow = timed("decode", follow)  # type: ignore[method-assign]
-    matcher.tensor = timed("crop", matcher.tensor)  # type: ignore[method-assign]
+    runner.tensor = timed("crop", runner.tensor)  # type: ignore[method-assign]
 
 
 def _time_predictors(network: SiameseNetwork, watch: Stopwatch) -> list[Any]:

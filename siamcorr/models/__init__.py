@@ -10,12 +10,11 @@ from siamcorr.models.build import (
 )
 from siamcorr.models.checkpoints import Checkpoint, read_checkpoint
 from siamcorr.models.download import download
-from siamcorr.models.inference import for_inference
+from siamcorr.models.inference import fast_copy, for_inference
 from siamcorr.models.memory import keep_freed_memory
 from siamcorr.models.presets import Preset, load_preset, preset_names
 from siamcorr.models.registry import assemble
 from siamcorr.models.siamese import Network, SiameseNetwork, Template
-from siamcorr.models.speed import fast_copy
 
 __all__ = [
     "Checkpoint",

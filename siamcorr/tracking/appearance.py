@@ -35,7 +35,7 @@ def appearance_of(frame: Image, target: Target, fill: Color) -> Appearance:
     return Appearance(counts.ravel() / counts.sum(), layout / length if length else layout)
 
 
-def likeness(view: Appearance, known: tuple[Appearance, ...]) -> float:
+def similarity(view: Appearance, known: tuple[Appearance, ...]) -> float:
     """How much a view looks like the most similar of some others: 1 for equal, about 0 for not.
 
     The geometric mean of what the colours have in common (Bhattacharyya's coefficient) and of the

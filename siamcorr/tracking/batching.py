@@ -15,7 +15,7 @@ from siamcorr.tracking.target import Target
 AT_ONCE = 33  # crops in one forward on the CPU, whole pyramids of three; more gain nothing
 
 
-class Matcher:
+class NetworkRunner:
     """A network, and the recipe for what it is shown and how its maps are read; for any target.
 
     Args:

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 import torch
 
 from siamcorr.models import Network, Template
-from siamcorr.tracking.batching import Matcher
+from siamcorr.tracking.batching import NetworkRunner
 from siamcorr.tracking.boxes import Image, check_frame
 from siamcorr.tracking.crops import Crop
-from siamcorr.tracking.redetection import Sight, check_recoverable
-from siamcorr.tracking.redetection_search import budget, search, stack
+from siamcorr.tracking.redetection import Observation, check_recoverable
+from siamcorr.tracking.redetection_search import place_budget, search, stack
 from siamcorr.tracking.state import (
-    Followed,
+    TargetState,
     TrackResult,
-    begun,
-    moved,
-    renewed,
-    result_of,
+    make_result,
+    start,
+    step,
+    update_template,
 )
 
 
@@ -48,12 +48,12 @@ class MultiTracker:
     """
 
     def __init__(self, model: Network, *, recover: bool = False, optimize: bool = True) -> None:
-        self.matcher = Matcher(model, optimize)
-        self.model, self.recipe = model, self.matcher.recipe
+        self.runner = NetworkRunner(model, optimize)
+        self.model, self.recipe = model, self.runner.recipe
         self.recover = recover
         if recover:
             check_recoverable(self.recipe, model.preset.name)
-        self._followed: dict[int, Followed] = {}
+        self._followed: dict[int, TargetState] = {}
         self._stacked: dict[tuple[int, ...], Template] = {}
         self._next = 0
 
@@ -70,7 +70,7 @@ class MultiTracker:
                 box has no size or lies outside of it.
         """
         self._check(frame)
-        one = begun(self.matcher, frame, box_xywh, self.recover)
+        one = start(self.runner, frame, box_xywh, self.recover)
         number, self._next = self._next, self._next + 1
         self._followed[number] = one
         return number
@@ -86,7 +86,7 @@ class MultiTracker:
         if number not in self._followed:
             raise KeyError(number)
         self._check(frame)
-        self._followed[number] = begun(self.matcher, frame, box_xywh, self.recover)
+        self._followed[number] = start(self.runner, frame, box_xywh, self.recover)
         self._stacked.clear()
 
     def remove(self, number: int) -> None:
@@ -108,22 +108,22 @@ class MultiTracker:
         """
         self._check(frame)
         config = self.recipe.config
-        sights = self._look(frame)
-        for number, sight in sights.items():
-            self._followed[number] = moved(self._followed[number], sight.step, frame, config)
+        observations = self._look(frame)
+        for number, observation in observations.items():
+            self._followed[number] = step(self._followed[number], observation.step, frame, config)
         lost = {number: one for number, one in self._followed.items() if one.searching}
         if lost:
-            after, found = search(lost, self.matcher, frame, budget(len(self._followed)))
+            after, found = search(lost, self.runner, frame, place_budget(len(self._followed)))
             self._followed |= after
-            sights |= found
+            observations |= found
         results = {
-            number: result_of(one, sights[number], config, response)
+            number: make_result(one, observations[number], config, response)
             for number, one in self._followed.items()
         }
         self._renew(frame)
         return results
 
-    def _look(self, frame: Image) -> dict[int, Sight]:
+    def _look(self, frame: Image) -> dict[int, Observation]:
         """Look for each in its place."""
         crops = {
             number: self.recipe.search_crops(frame, one.target, one.fill)
@@ -132,22 +132,24 @@ class MultiTracker:
         groups = defaultdict(list)  # one forward for each size of crop; mostly there is one
         for number, cut in crops.items():
             groups[len(cut[0].image)].append(number)
-        sights: dict[int, Sight] = {}
+        observations: dict[int, Observation] = {}
         for numbers in groups.values():
-            sights |= self._look_together(numbers, crops)
-        return sights
+            observations |= self._look_together(numbers, crops)
+        return observations
 
-    def _look_together(self, numbers: list[int], crops: dict[int, list[Crop]]) -> dict[int, Sight]:
+    def _look_together(
+        self, numbers: list[int], crops: dict[int, list[Crop]]
+    ) -> dict[int, Observation]:
         count = len(crops[numbers[0]])  # of each target, more than one for a pyramid
         images = [crop for number in numbers for crop in crops[number]]
-        logits, boxes = self.matcher.predict(images, self._templates(tuple(numbers), count))
-        sights = {}
+        logits, boxes = self.runner.predict(images, self._templates(tuple(numbers), count))
+        observations = {}
         for index, number in enumerate(numbers):
             rows = slice(index * count, (index + 1) * count)
             place = self._followed[number].target
             step = self.recipe.follow(logits[rows], boxes[rows], crops[number], place)
-            sights[number] = Sight(step, crops[number])
-        return sights
+            observations[number] = Observation(step, crops[number])
+        return observations
 
     def _templates(self, numbers: tuple[int, ...], count: int) -> Template:
         """The templates of these targets as one batch, each as often as it has crops."""
@@ -160,7 +162,7 @@ class MultiTracker:
     def _renew(self, frame: Image) -> None:
         if self.recipe.config.update_rate:
             for number, one in self._followed.items():
-                self._followed[number] = renewed(one, self.matcher, frame)
+                self._followed[number] = update_template(one, self.runner, frame)
             self._stacked.clear()
 
     def _check(self, frame: Image) -> None:

@@ -1,4 +1,4 @@
-"""Lost and found: what a tracker does when its target is no longer in sight.
+"""Re-detection: decide that a target is lost, and that it was found again.
 
 A target goes on being followed whatever its score is: one that is covered, blurred or turned
 mostly comes out of it where it went in. Where it is in doubt for some frames in a row, a search
@@ -7,7 +7,7 @@ the nearest first. What scores high and has the target's colours there takes ove
 found for some frames in a row, was more than what is followed had in each of them, and nothing
 elsewhere came close.
 
-All is told to functions and comes out of them; a tracker keeps a `Memory` for each target.
+Functions take a `RedetectionState` and return the next one; a tracker keeps one for each target.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siamcorr.models.recipe import RecipeConfig
-from siamcorr.tracking.appearance import Appearance, appearance_of, likeness
+from siamcorr.tracking.appearance import Appearance, appearance_of, similarity
 from siamcorr.tracking.boxes import Image, box_iou
 from siamcorr.tracking.crops import Color, Crop
 from siamcorr.tracking.recipes import Recipe, Step
@@ -31,7 +31,7 @@ RIVAL = 0.8  # of the winner's score and likeness: from there on another makes i
 SAME = 0.3  # of two boxes' union: from there on they show the same thing
 
 
-class Sight(NamedTuple):
+class Observation(NamedTuple):
     """A place of a frame: its crops, and where their maps move the target."""
 
     step: Step
@@ -39,41 +39,41 @@ class Sight(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory:
+class RedetectionState:
     """What a tracker knows of a target from the frames before.
 
     sure: the target as it was last seen for certain.
-    views: of the first frame, and of the last with a clear sight.
-    doubts: frames in a row in which it was not seen for certain.
+    views: of the first frame, and of the last with a clear view.
+    uncertain_frames: frames in a row in which it was not seen for certain.
     held: score times likeness of what is followed, in the last frame.
-    spots: what the search found that may be it, and what rivals that; looked at in every frame.
-    agreed: frames in a row that found the first spot.
+    candidates: what the search found that may be it, and its rival; looked at in every frame.
+    confirmations: frames in a row that found the first candidate.
     tile: where the sweep over the frame goes on.
     """
 
     sure: Target
     views: tuple[Appearance, Appearance]
-    doubts: int = 0
+    uncertain_frames: int = 0
     held: float = 1.0
-    spots: tuple[Target, ...] = ()
-    agreed: int = 0
+    candidates: tuple[Target, ...] = ()
+    confirmations: int = 0
     tile: int = 0
 
     @property
     def lost(self) -> bool:
         """Whether the target was not seen for certain in the last frame."""
-        return self.doubts > 0
+        return self.uncertain_frames > 0
 
     @property
     def searching(self) -> bool:
         """Whether it has been in doubt for so long that frames are searched for it."""
-        return self.doubts >= PATIENCE
+        return self.uncertain_frames >= PATIENCE
 
 
-def remembered(frame: Image, target: Target, fill: Color) -> Memory:
+def start_redetection(frame: Image, target: Target, fill: Color) -> RedetectionState:
     """The memory of a target that was just shown."""
     view = appearance_of(frame, target, fill)
-    return Memory(target, (view, view))
+    return RedetectionState(target, (view, view))
 
 
 def check_recoverable(recipe: Recipe, name: str) -> None:
@@ -91,29 +91,35 @@ def found_above(config: RecipeConfig) -> float:
     return config.found_above or (1 + config.lost_below) / 2
 
 
-def watched(memory: Memory, step: Step, frame: Image, fill: Color, config: RecipeConfig) -> Memory:
+def observe(
+    memory: RedetectionState, step: Step, frame: Image, fill: Color, config: RecipeConfig
+) -> RedetectionState:
     """The memory after a frame in which the target was followed as without recovery."""
     view = appearance_of(frame, step.target, fill)
-    share = likeness(view, memory.views)
+    share = similarity(view, memory.views)
     held = step.score * share
     if step.score < config.lost_below or share < UNLIKE:
-        return replace(memory, doubts=memory.doubts + 1, held=held)
+        return replace(memory, uncertain_frames=memory.uncertain_frames + 1, held=held)
     first, clear = memory.views
     if step.score >= found_above(config):
         clear = view
-    return Memory(step.target, (first, clear), held=held)
+    return RedetectionState(step.target, (first, clear), held=held)
 
 
-def judged(
-    memory: Memory, target: Target, steps: list[Step], alike: list[float], above: float
-) -> tuple[Memory, int | None]:
+def decide(
+    memory: RedetectionState,
+    target: Target,
+    steps: list[Step],
+    similarities: list[float],
+    above: float,
+) -> tuple[RedetectionState, int | None]:
     """What the places that were searched say: not there, maybe there, or found.
 
     Args:
         memory: of the target, which is in doubt.
         target: where it is followed.
         steps: where the maps of each place move it.
-        alike: how much what they found looks like the target, see `likeness`.
+        similarities: how much what they found looks like the target, see `similarity`.
         above: the score that they must reach.
 
     Returns:
@@ -125,11 +131,11 @@ def judged(
         and share >= ALIKE
         and box_iou(step.target.box_xywh, target.box_xywh) < SAME
         else 0.0
-        for step, share in zip(steps, alike, strict=True)
+        for step, share in zip(steps, similarities, strict=True)
     ]
     best = int(np.argmax(ranks))
     if ranks[best] <= memory.held:  # what is followed is as good
-        return replace(memory, spots=(), agreed=0), None
+        return replace(memory, candidates=(), confirmations=0), None
     found = _again(steps[best].target)
     rivals = [
         rank if rank >= RIVAL * ranks[best] and not _meet(step.target, found) else 0.0
@@ -137,12 +143,12 @@ def judged(
     ]
     if any(rivals):
         rival = _again(steps[int(np.argmax(rivals))].target)
-        return replace(memory, spots=(found, rival), agreed=0), None
-    again = bool(memory.spots) and _meet(found, memory.spots[0])
-    agreed = memory.agreed + 1 if again else 1
-    if agreed < AGREEING:
-        return replace(memory, spots=(found,), agreed=agreed), None
-    return Memory(found, memory.views, held=ranks[best]), best
+        return replace(memory, candidates=(found, rival), confirmations=0), None
+    again = bool(memory.candidates) and _meet(found, memory.candidates[0])
+    confirmations = memory.confirmations + 1 if again else 1
+    if confirmations < AGREEING:
+        return replace(memory, candidates=(found,), confirmations=confirmations), None
+    return RedetectionState(found, memory.views, held=ranks[best]), best
 
 
 def _again(target: Target) -> Target:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from siamcorr.models import Template
 from siamcorr.models.recipe import RecipeConfig
-from siamcorr.tracking.batching import Matcher
+from siamcorr.tracking.batching import NetworkRunner
 from siamcorr.tracking.boxes import Box, Image, check_box
 from siamcorr.tracking.crops import Color, mean_color
 from siamcorr.tracking.decoding import Map
 from siamcorr.tracking.recipes import Step
-from siamcorr.tracking.redetection import Memory, Sight, remembered, watched
+from siamcorr.tracking.redetection import Observation, RedetectionState, observe, start_redetection
 from siamcorr.tracking.target import Target
 
 
@@ -37,7 +37,7 @@ class TrackResult:
 
 
 @dataclass(frozen=True)
-class Followed:
+class TargetState:
     """A target after a frame.
 
     target: where it is.
@@ -49,7 +49,7 @@ class Followed:
     target: Target
     template: Template
     fill: Color
-    memory: Memory | None = None
+    memory: RedetectionState | None = None
 
     @property
     def searching(self) -> bool:
@@ -57,7 +57,9 @@ class Followed:
         return self.memory is not None and self.memory.searching
 
 
-def begun(matcher: Matcher, frame: Image, box_xywh: Sequence[float], recover: bool) -> Followed:
+def start(
+    runner: NetworkRunner, frame: Image, box_xywh: Sequence[float], recover: bool
+) -> TargetState:
     """The target inside a box of its first frame.
 
     Raises:
@@ -66,29 +68,31 @@ def begun(matcher: Matcher, frame: Image, box_xywh: Sequence[float], recover: bo
     size = frame.shape[:2]
     target = Target.from_box(check_box(box_xywh, size), size)
     fill = mean_color(frame)
-    memory = remembered(frame, target, fill) if recover else None
-    return Followed(target, matcher.template(frame, target, fill), fill, memory)
+    memory = start_redetection(frame, target, fill) if recover else None
+    return TargetState(target, runner.template(frame, target, fill), fill, memory)
 
 
-def moved(one: Followed, step: Step, frame: Image, config: RecipeConfig) -> Followed:
+def step(one: TargetState, found: Step, frame: Image, config: RecipeConfig) -> TargetState:
     """It was looked for in its place, and this is where the maps move it."""
-    memory = one.memory and watched(one.memory, step, frame, one.fill, config)
-    return replace(one, target=step.target, memory=memory)
+    memory = one.memory and observe(one.memory, found, frame, one.fill, config)
+    return replace(one, target=found.target, memory=memory)
 
 
-def renewed(one: Followed, matcher: Matcher, frame: Image) -> Followed:
+def update_template(one: TargetState, runner: NetworkRunner, frame: Image) -> TargetState:
     """Its template takes over a share of how it looks now, if the recipe says so."""
-    rate = matcher.recipe.config.update_rate
+    rate = runner.recipe.config.update_rate
     if not rate or (one.memory is not None and one.memory.lost):
         return one
-    fresh = matcher.template(frame, one.target, one.fill)
+    fresh = runner.template(frame, one.target, one.fill)
     pairs = zip(one.template, fresh, strict=True)
     return replace(one, template=tuple(old + rate * (new - old) for old, new in pairs))
 
 
-def result_of(one: Followed, sight: Sight, config: RecipeConfig, response: bool) -> TrackResult:
+def make_result(
+    one: TargetState, observation: Observation, config: RecipeConfig, response: bool
+) -> TrackResult:
     """What is told of it; with `response`, the map that it was found in."""
-    (_, score, cells), crops = sight
+    (_, score, cells), crops = observation
     lost = score < config.lost_below if one.memory is None else one.memory.lost
     # A map's cells lie around the middle of its crop; of a pyramid's, the middle one has its size.
     region = crops[len(crops) // 2].middle(len(cells) * config.stride)

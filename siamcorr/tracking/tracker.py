@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import torch
 
 from siamcorr.models import Network
-from siamcorr.tracking.batching import Matcher
+from siamcorr.tracking.batching import NetworkRunner
 from siamcorr.tracking.boxes import Box, Image, check_frame
-from siamcorr.tracking.redetection import Sight, check_recoverable
-from siamcorr.tracking.redetection_search import budget, search
+from siamcorr.tracking.redetection import Observation, check_recoverable
+from siamcorr.tracking.redetection_search import place_budget, search
 from siamcorr.tracking.state import (
-    Followed,
+    TargetState,
     TrackResult,
-    begun,
-    moved,
-    renewed,
-    result_of,
+    make_result,
+    start,
+    step,
+    update_template,
 )
 
 
@@ -49,12 +49,12 @@ class Tracker:
     """
 
     def __init__(self, model: Network, *, recover: bool = False, optimize: bool = True) -> None:
-        self.matcher = Matcher(model, optimize)
-        self.model, self.recipe = model, self.matcher.recipe
+        self.runner = NetworkRunner(model, optimize)
+        self.model, self.recipe = model, self.runner.recipe
         self.recover = recover
         if recover:
             check_recoverable(self.recipe, model.preset.name)
-        self._one: Followed | None = None
+        self._one: TargetState | None = None
 
     @torch.inference_mode()
     def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
@@ -65,7 +65,7 @@ class Tracker:
             ValueError: frame is not (H, W, 3), or the box has no size or lies outside of it.
         """
         check_frame(frame)
-        self._one = begun(self.matcher, frame, box_xywh, self.recover)
+        self._one = start(self.runner, frame, box_xywh, self.recover)
 
     @torch.inference_mode()
     def update(self, frame: Image, *, response: bool = False) -> TrackResult:
@@ -79,14 +79,14 @@ class Tracker:
         one = self._begun()
         check_frame(frame, one.target.frame_size)
         crops = self.recipe.search_crops(frame, one.target, one.fill)
-        maps = self.matcher.predict(crops, one.template)
-        sight = Sight(self.recipe.follow(*maps, crops, one.target), crops)
-        one = moved(one, sight.step, frame, self.recipe.config)
+        maps = self.runner.predict(crops, one.template)
+        observation = Observation(self.recipe.follow(*maps, crops, one.target), crops)
+        one = step(one, observation.step, frame, self.recipe.config)
         if one.searching:
-            after, found = search({0: one}, self.matcher, frame, budget(1))
-            one, sight = after[0], found.get(0, sight)
-        self._one = renewed(one, self.matcher, frame)
-        return result_of(one, sight, self.recipe.config, response)
+            after, found = search({0: one}, self.runner, frame, place_budget(1))
+            one, observation = after[0], found.get(0, observation)
+        self._one = update_template(one, self.runner, frame)
+        return make_result(one, observation, self.recipe.config, response)
 
     @property
     def box_xywh(self) -> Box:
@@ -97,7 +97,7 @@ class Tracker:
         """
         return self._begun().target.box_xywh
 
-    def _begun(self) -> Followed:
+    def _begun(self) -> TargetState:
         if self._one is None:
             raise RuntimeError("Tracker: call init with a frame and a box first")
         return self._one

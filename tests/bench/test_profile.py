@@ -8,7 +8,7 @@ import torch
 from siamcorr.bench import STAGES, profile, profile_tracker
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import assemble, build_model, load_preset, preset_names
-from siamcorr.tracking.batching import Matcher
+from siamcorr.tracking.batching import NetworkRunner
 from siamcorr.tracking.recipes import Recipe, recipe_of
 
 CLIP = [*render_clip(ClipConfig(frames=5, width=160, height=120, target=40))]
@@ -92,7 +92,7 @@ def test_each_part_counts_to_its_stage(network, clock):
     cuts, brings, looks, before = EXPECTED[network.preset.name]
     behind = PREDICTORS[network.preset.name]
     clock.takes(Recipe, "_cut", 1)
-    clock.takes(Matcher, "tensor", 10)
+    clock.takes(NetworkRunner, "tensor", 10)
     clock.takes(network.backbone, "forward", 100)
     clock.takes(network.head, "forward", 1000)
     for name in before:

@@ -130,6 +130,7 @@ def test_forward_mode_in_a_graph(op, method):
 
 
 @all_methods
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 @pytest.mark.parametrize("name", ["batched", "depthwise"])
 def test_operator_that_graphs_hold(name, method):
     """Torch's own checks of such operators, and gradients of first and second order."""

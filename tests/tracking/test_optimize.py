@@ -9,7 +9,7 @@ from torch import nn
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.models import fast_copy, for_inference, preset_names, speed
+from siamcorr.models import fast_copy, for_inference, inference, preset_names
 
 CLIP = [*render_clip(ClipConfig(frames=8, width=240, height=160, target=40))]
 
@@ -51,7 +51,7 @@ def test_the_network_stays_as_it_was(network, kind):
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     norms = [
         sum(isinstance(module, nn.BatchNorm2d) for module in one.modules())
-        for one in (tracker.matcher.model, network)
+        for one in (tracker.runner.model, network)
     ]
     assert norms[0] < norms[1] / 2
 
@@ -59,7 +59,7 @@ def test_the_network_stays_as_it_was(network, kind):
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
 def test_without_it_the_network_itself_runs(network, kind):
     tracker = kind(network, optimize=False)
-    assert tracker.matcher.model is network
+    assert tracker.runner.model is network
     assert not network.training
 
 
@@ -88,13 +88,13 @@ def test_what_is_no_network_of_torch_is_left_alone(network):
         preset, device = network.preset, torch.device("cpu")
 
     other = Other()
-    assert Tracker(other).matcher.model is other
+    assert Tracker(other).runner.model is other
 
 
 def test_freed_memory_is_kept_from_the_first_tracker_on(network, monkeypatch):
     calls = []
-    monkeypatch.setattr(speed, "keep_freed_memory", lambda: calls.append(1) or True)
-    speed._keep_freed_memory_once.cache_clear()
+    monkeypatch.setattr(inference, "keep_freed_memory", lambda: calls.append(1) or True)
+    inference._keep_freed_memory_once.cache_clear()
     Tracker(network, optimize=False)
     assert calls == []
     Tracker(network)

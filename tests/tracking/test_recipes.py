@@ -39,7 +39,7 @@ class PerfectTracker(Tracker):
     def __init__(self, name: str, cells: int) -> None:
         super().__init__(SiameseNetwork(load_preset(name), nn.Identity(), Oracle()))
         self.cells = cells
-        self.matcher.tensor = partial(self.seen, self.matcher.tensor)
+        self.runner.tensor = partial(self.seen, self.runner.tensor)
 
     def seen(self, tensor, crops):
         self.crops = crops
@@ -189,8 +189,8 @@ def test_filter_renews_its_template():
     for expected in (1, 1.99, 2.9701):
         tracker.update(flat(250))
         fixed.update(flat(250))
-        renewed = tracker._one.template[0][0] - first
-        assert renewed.tolist() == pytest.approx([expected] * 3, abs=1e-3)
+        update_template = tracker._one.template[0][0] - first
+        assert update_template.tolist() == pytest.approx([expected] * 3, abs=1e-3)
     assert fixed._one.template[0][0].tolist() == [150] * 3
 
 
@@ -202,5 +202,5 @@ def test_filter_renews_its_template_where_the_target_went():
     first = tracker._one.template[0][0]
     tracker.truth = (110, 90, 30, 30)
     tracker.update(ramp)
-    renewed = 100 * (tracker._one.template[0][0] - first)
-    assert renewed.tolist() == pytest.approx([20] * 3, abs=0.6)
+    update_template = 100 * (tracker._one.template[0][0] - first)
+    assert update_template.tolist() == pytest.approx([20] * 3, abs=0.6)

@@ -8,16 +8,16 @@ import pytest
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data.synthetic.clips import texture
 from siamcorr.models import load_preset
-from siamcorr.tracking.appearance import appearance_of, likeness
+from siamcorr.tracking.appearance import appearance_of, similarity
 from siamcorr.tracking.recipes import Step, recipe_of
 from siamcorr.tracking.redetection import (
     AGREEING,
     PATIENCE,
     check_recoverable,
+    decide,
     found_above,
-    judged,
-    remembered,
-    watched,
+    observe,
+    start_redetection,
 )
 from siamcorr.tracking.target import Target
 
@@ -52,8 +52,8 @@ MINE = frame_with((picture(1), (20, 30)))
 
 
 def lost_memory(**changes):
-    memory = remembered(MINE, HERE, FILL)
-    return replace(memory, doubts=PATIENCE, **changes)
+    memory = start_redetection(MINE, HERE, FILL)
+    return replace(memory, uncertain_frames=PATIENCE, **changes)
 
 
 def step(target, score=SURE):
@@ -61,41 +61,41 @@ def step(target, score=SURE):
 
 
 @pytest.mark.parametrize(
-    ("score", "image", "doubts"),
+    ("score", "image", "uncertain_frames"),
     [
         (0.86, MINE, 0),
         (0.84, MINE, 1),
         (SURE, frame_with((picture(2), (20, 30))), 1),  # high, but what is there looks different
     ],
 )
-def test_what_puts_a_target_in_doubt(score, image, doubts):
-    memory = replace(remembered(MINE, HERE, FILL), sure=at(16, 30))
-    after = watched(memory, step(HERE, score), image, FILL, CONFIG)
-    assert after.doubts == doubts
-    assert after.lost is bool(doubts)
-    assert after.sure == (at(16, 30) if doubts else HERE)
-    share = likeness(appearance_of(image, HERE, FILL), memory.views)
+def test_what_puts_a_target_in_doubt(score, image, uncertain_frames):
+    memory = replace(start_redetection(MINE, HERE, FILL), sure=at(16, 30))
+    after = observe(memory, step(HERE, score), image, FILL, CONFIG)
+    assert after.uncertain_frames == uncertain_frames
+    assert after.lost is bool(uncertain_frames)
+    assert after.sure == (at(16, 30) if uncertain_frames else HERE)
+    share = similarity(appearance_of(image, HERE, FILL), memory.views)
     assert after.held == pytest.approx(score * share)
 
 
 def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
-    memory = remembered(MINE, HERE, FILL)
+    memory = start_redetection(MINE, HERE, FILL)
     for count in range(1, PATIENCE + 1):
         assert not memory.searching
-        memory = watched(memory, step(at(20 + 9 * count, 30), UNSURE), MINE, FILL, CONFIG)
+        memory = observe(memory, step(at(20 + 9 * count, 30), UNSURE), MINE, FILL, CONFIG)
         assert memory.sure == HERE
     assert memory.searching
 
 
 def test_one_sure_frame_ends_the_doubts_and_the_search():
-    memory = remembered(MINE, HERE, FILL)
+    memory = start_redetection(MINE, HERE, FILL)
     for score in (*[UNSURE] * PATIENCE, 0.9):
-        memory = replace(memory, tile=7, spots=(THERE,), agreed=2)
-        memory = watched(memory, step(HERE, score), MINE, FILL, CONFIG)
+        memory = replace(memory, tile=7, candidates=(THERE,), confirmations=2)
+        memory = observe(memory, step(HERE, score), MINE, FILL, CONFIG)
     assert not memory.lost
-    assert (memory.tile, memory.spots, memory.agreed) == (0, (), 0)
-    memory = watched(memory, step(HERE, UNSURE), MINE, FILL, CONFIG)
-    assert memory.doubts == 1
+    assert (memory.tile, memory.candidates, memory.confirmations) == (0, (), 0)
+    memory = observe(memory, step(HERE, UNSURE), MINE, FILL, CONFIG)
+    assert memory.uncertain_frames == 1
 
 
 @pytest.mark.parametrize(("score", "taken"), [(0.92, False), (0.93, True)])
@@ -104,16 +104,16 @@ def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
     changed = picture(1)
     changed[: SIDE // 4] = picture(2)[: SIDE // 4]
     image = frame_with((changed, (20, 30)))
-    before = remembered(MINE, HERE, FILL)
-    after = watched(before, step(HERE, score), image, FILL, CONFIG)
+    before = start_redetection(MINE, HERE, FILL)
+    after = observe(before, step(HERE, score), image, FILL, CONFIG)
     assert not after.lost
     assert after.views[0] is before.views[0]
-    same = likeness(after.views[1], (appearance_of(image, HERE, FILL),))
+    same = similarity(after.views[1], (appearance_of(image, HERE, FILL),))
     assert (same == pytest.approx(1)) is taken
 
 
 @pytest.mark.parametrize(
-    ("steps", "alike", "spots", "agreed"),
+    ("steps", "alike", "candidates", "confirmations"),
     [
         ([step(THERE, 0.91)], [1], (), 0),
         ([step(THERE, 0.93)], [0.49], (), 0),
@@ -128,10 +128,10 @@ def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
         ([step(at(25, 30), 0.99)], [1], (), 0),
     ],
 )
-def test_what_a_frame_of_the_search_says(steps, alike, spots, agreed):
-    memory = lost_memory(agreed=2, held=0.2)
-    after, index = judged(memory, HERE, steps, alike, found_above(CONFIG))
-    assert (index, after.spots, after.agreed) == (None, spots, agreed)
+def test_what_a_frame_of_the_search_says(steps, alike, candidates, confirmations):
+    memory = lost_memory(confirmations=2, held=0.2)
+    after, index = decide(memory, HERE, steps, alike, found_above(CONFIG))
+    assert (index, after.candidates, after.confirmations) == (None, candidates, confirmations)
     assert after.sure == HERE
     assert after.lost
 
@@ -141,11 +141,11 @@ def test_found_after_frames_that_agree():
     for count in range(1, AGREEING + 1):
         assert memory.lost
         moved = replace(at(200 + 10 * count, 100), lost=True)
-        memory, index = judged(memory, HERE, [step(FAR, 0.5), step(moved)], [0.9] * 2, 0.9)
+        memory, index = decide(memory, HERE, [step(FAR, 0.5), step(moved)], [0.9] * 2, 0.9)
         assert index == (1 if count == AGREEING else None)
     assert not memory.lost
     assert memory.sure == replace(moved, lost=False)
-    assert (memory.spots, memory.tile) == ((), 0)
+    assert (memory.candidates, memory.tile) == ((), 0)
 
 
 @pytest.mark.parametrize(("held", "taken"), [(0.84, True), (0.86, False)])
@@ -153,7 +153,7 @@ def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
     """That has 0.95 x 0.9 here; to be doubted it must be unlike or score low."""
     memory = lost_memory(held=held)
     for _ in range(AGREEING):
-        memory, index = judged(memory, HERE, [step(THERE)], [0.9], 0.9)
+        memory, index = decide(memory, HERE, [step(THERE)], [0.9], 0.9)
     assert (index == 0) is taken
     assert memory.lost is not taken
 
@@ -166,7 +166,7 @@ def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
 def test_frames_that_disagree_begin_anew(between):
     memory = lost_memory(held=0.2)
     for steps in [[step(THERE)], [step(THERE)], between, [step(THERE)], [step(THERE)]]:
-        memory, index = judged(memory, HERE, steps, [0.9] * len(steps), 0.9)
+        memory, index = decide(memory, HERE, steps, [0.9] * len(steps), 0.9)
         assert index is None
         assert memory.lost
 
@@ -176,19 +176,19 @@ def test_likeness():
     turned = frame_with((np.rot90(picture(1)), (20, 30)))
     other = frame_with((picture(2), (20, 30)))
     darker = (MINE * 0.8).astype(np.uint8)
-    assert likeness(mine, (mine,)) == pytest.approx(1)
-    assert likeness(appearance_of(turned, HERE, FILL), (mine,)) < 0.4
-    assert likeness(appearance_of(other, HERE, FILL), (mine,)) < 0.4
-    assert likeness(appearance_of(darker, HERE, FILL), (mine,)) > 0.6
-    assert likeness(mine, (appearance_of(other, HERE, FILL), mine)) == pytest.approx(1)
+    assert similarity(mine, (mine,)) == pytest.approx(1)
+    assert similarity(appearance_of(turned, HERE, FILL), (mine,)) < 0.4
+    assert similarity(appearance_of(other, HERE, FILL), (mine,)) < 0.4
+    assert similarity(appearance_of(darker, HERE, FILL), (mine,)) > 0.6
+    assert similarity(mine, (appearance_of(other, HERE, FILL), mine)) == pytest.approx(1)
 
 
 def test_likeness_of_plain_targets_is_that_of_their_colours():
     red, green = (np.full((360, 640, 3), color, np.uint8) for color in ((200, 0, 0), (0, 200, 0)))
     plain = appearance_of(red, HERE, FILL)
-    assert likeness(plain, (plain,)) == pytest.approx(1)
-    assert likeness(plain, (appearance_of(green, HERE, FILL),)) == 0
-    assert likeness(plain, (appearance_of(MINE, HERE, FILL),)) == 0
+    assert similarity(plain, (plain,)) == pytest.approx(1)
+    assert similarity(plain, (appearance_of(green, HERE, FILL),)) == 0
+    assert similarity(plain, (appearance_of(MINE, HERE, FILL),)) == 0
 
 
 @pytest.mark.parametrize(("below", "above", "found"), [(0.8, 0.0, 0.9), (0.5, 0.6, 0.6)])

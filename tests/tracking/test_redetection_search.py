@@ -11,9 +11,16 @@ from siamcorr import MultiTracker, Tracker
 from siamcorr.data.synthetic.clips import texture
 from siamcorr.layers import Prediction
 from siamcorr.models import load_preset
-from siamcorr.tracking.redetection import AGREEING, PATIENCE, remembered
-from siamcorr.tracking.redetection_search import FEWEST, budget, share_places, swept
-from siamcorr.tracking.sweep import SCALES, STRIDE, sweep
+from siamcorr.tracking.redetection import AGREEING, PATIENCE, start_redetection
+from siamcorr.tracking.redetection_search import (
+    FEWEST,
+    SCALES,
+    STRIDE,
+    advance_tiles,
+    place_budget,
+    search_grid,
+    share_places,
+)
 from siamcorr.tracking.target import Target
 
 SIZE, SIDE = (360, 640), 40
@@ -23,13 +30,13 @@ CONFIG = PRESET.recipe
 SURE, UNSURE = 0.95, 0.3
 HERE = Target.from_box((20, 30, SIDE, SIDE), SIZE)
 MINE = texture(np.random.default_rng(99), 640, 360, 5).astype(np.uint8)
-TILES = sweep(HERE, PRESET.crop)
+TILES = search_grid(HERE, PRESET.crop)
 
 
 @pytest.mark.parametrize("keep_ratio", [True, False])
 def test_the_sweep_covers_the_frame_at_every_scale(keep_ratio):
     crop = replace(PRESET.crop, keep_ratio=keep_ratio)
-    places = sweep(replace(HERE, size=(40.0, 20.0), lost=True), crop)
+    places = search_grid(replace(HERE, size=(40.0, 20.0), lost=True), crop)
     assert not any(place.lost for place in places)
     for scale in SCALES:
         tiles = [place for place in places if place.size == (40 * scale, 20 * scale)]
@@ -47,12 +54,12 @@ def test_the_sweep_covers_the_frame_at_every_scale(keep_ratio):
 
 
 def lost_memory(**changes):
-    return replace(remembered(MINE, HERE, FILL), doubts=PATIENCE, **changes)
+    return replace(start_redetection(MINE, HERE, FILL), uncertain_frames=PATIENCE, **changes)
 
 
 @pytest.mark.parametrize(("followed", "places"), [(1, FEWEST), (8, FEWEST), (32, 16)])
 def test_places_of_a_frame_do_not_grow_with_the_lost(followed, places):
-    assert budget(followed) == places
+    assert place_budget(followed) == places
 
 
 def test_a_sweep_looks_at_every_tile_once_and_begins_again():
@@ -62,17 +69,17 @@ def test_a_sweep_looks_at_every_tile_once_and_begins_again():
         places = share_places({0: memory}, FEWEST, PRESET.crop)[0]
         assert len(places) == FEWEST
         seen += places
-        memory = swept(memory, places, PRESET.crop)
+        memory = advance_tiles(memory, places, PRESET.crop)
     assert seen[: len(TILES)] == list(TILES)
     assert seen[len(TILES) :] == list(TILES[: len(seen) - len(TILES)])
 
 
 def test_what_may_be_it_is_looked_at_again_and_does_not_move_the_sweep():
     spot = replace(HERE, center=(500.0, 90.0))
-    memory = lost_memory(spots=(spot,), tile=4)
+    memory = lost_memory(candidates=(spot,), tile=4)
     places = share_places({3: memory}, FEWEST, PRESET.crop)[3]
     assert places == [spot, *TILES[4 : 4 + FEWEST - 1]]
-    assert swept(memory, places, PRESET.crop).tile == 4 + FEWEST - 1
+    assert advance_tiles(memory, places, PRESET.crop).tile == 4 + FEWEST - 1
 
 
 def test_lost_targets_share_a_frame():
@@ -82,13 +89,13 @@ def test_lost_targets_share_a_frame():
         shares = share_places(memories, 3, PRESET.crop)
         assert sum(map(len, shares.values())) == 3
         for number, places in shares.items():
-            memories[number] = swept(memories[number], places, PRESET.crop)
+            memories[number] = advance_tiles(memories[number], places, PRESET.crop)
     assert [memory.tile for memory in memories.values()] == [3] * 5
 
 
 def test_spots_of_many_do_not_exceed_the_places():
-    spots = HERE, replace(HERE, center=(500.0, 90.0))
-    memories = {number: lost_memory(spots=spots) for number in range(4)}
+    candidates = HERE, replace(HERE, center=(500.0, 90.0))
+    memories = {number: lost_memory(candidates=candidates) for number in range(4)}
     shares = share_places(memories, 5, PRESET.crop)
     assert sum(map(len, shares.values())) == 5
 
@@ -148,8 +155,8 @@ def test_the_search_goes_beside_what_is_followed(kind):
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
 def test_what_the_search_finds_takes_over(kind, monkeypatch):
     """Its place is the last of the frame's, later the spot that is looked at again."""
-    monkeypatch.setattr("siamcorr.tracking.redetection_search.likeness", lambda view, known: 0.9)
-    monkeypatch.setattr("siamcorr.tracking.redetection.likeness", lambda view, known: 0.9)
+    monkeypatch.setattr("siamcorr.tracking.redetection_search.similarity", lambda view, known: 0.9)
+    monkeypatch.setattr("siamcorr.tracking.redetection.similarity", lambda view, known: 0.9)
     monkeypatch.setattr("siamcorr.tracking.redetection_search.share_places", always_there)
     network = Scripted([SURE, *[UNSURE] * 30], found=[UNSURE, *[SURE] * AGREEING])
     _, update = start(kind, network, recover=True)

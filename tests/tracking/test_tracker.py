@@ -22,7 +22,7 @@ class PerfectTracker(Tracker):
 
     def __init__(self, model):
         super().__init__(model, optimize=False)
-        self.matcher.tensor = partial(self.seen, self.matcher.tensor)
+        self.runner.tensor = partial(self.seen, self.runner.tensor)
 
     def seen(self, tensor, crops):
         self.last_crop = crops[0]
