@@ -15,7 +15,7 @@ from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.evaluation import Result, evaluate, run_supervised
 from siamcorr.evaluation.summary import Summary, summarise
 from siamcorr.evaluation.tables import Table
-from siamcorr.evaluation.writing import write_summary
+from siamcorr.evaluation.write_report import write_summary
 from siamcorr.training.processes import join_processes
 
 

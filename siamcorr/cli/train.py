@@ -14,8 +14,8 @@ from siamcorr.cli.device import choose_device
 from siamcorr.cli.validation import check_counts, use_threads
 from siamcorr.data.datasets.sequences import find_sequences
 from siamcorr.data.synthetic.clips import Image
+from siamcorr.data.synthetic.cutouts import video_cutouts
 from siamcorr.data.synthetic.library import Library
-from siamcorr.data.synthetic.masked import video_cutouts
 from siamcorr.models import Preset, SiameseNetwork, assemble, load_preset, read_checkpoint
 from siamcorr.models.checkpoints import write_safetensors
 from siamcorr.training.config import PARTS, DataConfig, TrainConfig, load_config

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from siamcorr.evaluation.geometry import (
+from siamcorr.evaluation.overlaps import (
     Array,
     bounded,
     center_errors,

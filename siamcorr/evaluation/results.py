@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from siamcorr.evaluation.geometry import Array
+from siamcorr.evaluation.overlaps import Array
 
 LONGEST = 200  # bytes of a folder's name; file systems take 255
 

@@ -7,8 +7,7 @@ from siamcorr.layers.correlation import (
     DepthwiseCorrelation,
     PixelwiseCorrelation,
 )
-from siamcorr.layers.counting import conv_parameters, count_parameters
-from siamcorr.layers.fusing import fuse
+from siamcorr.layers.fusion import fuse
 from siamcorr.layers.heads import (
     AsymmetricHead,
     CrossCorrelationHead,
@@ -25,7 +24,7 @@ from siamcorr.layers.heads import (
     SharedPixelwiseHead,
     UpChannelHead,
 )
-from siamcorr.layers.matrix import MatrixCorrelation, MatrixEncoding
+from siamcorr.layers.matrix_correlation import MatrixCorrelation, MatrixEncoding
 from siamcorr.layers.native import NativeDepthwiseConv2d, use_native
 from siamcorr.layers.necks import (
     AdjustAllLayer,
@@ -36,11 +35,12 @@ from siamcorr.layers.necks import (
     fuse_levels,
 )
 from siamcorr.layers.padding import same_pad
+from siamcorr.layers.parameter_counts import conv_parameters, count_parameters
 from siamcorr.layers.pointwise import PointwiseConv2d, use_pointwise
 from siamcorr.layers.receptive_field import Field, receptive_fields
 from siamcorr.layers.search_space import BLOCKS, FactorizedReduce, Identity, Zero, make_block
 from siamcorr.layers.separable import DepthwiseConv2d, SeparableConv2d
-from siamcorr.layers.spatial import SpatialSeparableConv2d
+from siamcorr.layers.spatial_separable import SpatialSeparableConv2d
 from siamcorr.layers.winograd import WinogradConv2d, use_winograd
 
 __all__ = [

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from siamcorr.data.pairs.stock import Stock
+from siamcorr.data.pairs.picture_stock import Stock
 from siamcorr.data.synthetic.effects import degrade
 from siamcorr.models import Preset
 from siamcorr.tracking.crops import crop_box, mean_color

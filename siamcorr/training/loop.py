@@ -16,7 +16,7 @@ from siamcorr.models import SiameseNetwork
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.crops import CropDataset
 from siamcorr.training.objectives import FeatureObjective, PairObjective
-from siamcorr.training.optimizing import learning_rate, make_optimizer, moving_average
+from siamcorr.training.optimizer import learning_rate, make_optimizer, moving_average
 from siamcorr.training.pairs import PairDataset, collate
 from siamcorr.training.processes import Processes
 

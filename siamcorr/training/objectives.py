@@ -16,7 +16,7 @@ from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.models import SiameseNetwork, for_inference
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.crops import CropDataset
-from siamcorr.training.inner import outputs_of
+from siamcorr.training.inner_maps import outputs_of
 from siamcorr.training.losses import anchor_free_losses, overlaps
 from siamcorr.training.pairs import Pair, PairDataset, collate
 from siamcorr.training.points import boxes_at, cell_points

@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from siamcorr.data.datasets.sequences import find_sequences
-from siamcorr.data.pairs.anything import Anything
+from siamcorr.data.pairs.any_picture import Anything
 from siamcorr.data.pairs.footage import Footage
 from siamcorr.data.pairs.labelled import Labelled
 from siamcorr.data.pairs.stills import Stills
 from siamcorr.data.synthetic.clips import Box, Image
 from siamcorr.data.synthetic.effects import degrade
 from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.photo_warps import photo_pair
 from siamcorr.data.synthetic.scenes import Scene
-from siamcorr.data.synthetic.warps import photo_pair
 from siamcorr.models import Preset
 from siamcorr.tracking.crops import Crop, context_box, crop_box, mean_color
 from siamcorr.training.config import DataConfig

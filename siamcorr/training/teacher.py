@@ -24,7 +24,7 @@ from siamcorr.models.build import load_weights
 from siamcorr.models.checkpoints import read_checkpoint
 from siamcorr.models.recipe import AnchorConfig
 from siamcorr.training.config import TeacherConfig
-from siamcorr.training.inner import outputs_of
+from siamcorr.training.inner_maps import outputs_of
 from siamcorr.training.points import boxes_at, cell_points, sample_cells
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from training.conftest import cutout, photograph, write_pictures
 
-from siamcorr.data.synthetic import effects, warps
+from siamcorr.data.synthetic import effects, photo_warps
 from siamcorr.data.synthetic.actors import Actor
 from siamcorr.data.synthetic.effects import degrade, motion_blur, relight
 from siamcorr.data.synthetic.library import Library
+from siamcorr.data.synthetic.photo_warps import photo_pair
 from siamcorr.data.synthetic.scene_config import HEIGHT, WIDTH, SceneConfig
 from siamcorr.data.synthetic.scenes import Scene
-from siamcorr.data.synthetic.warps import photo_pair
 
 CALM = {"turn": 0, "zoom": 1, "stretch": 1, "tilt": 0}
 WHITE = np.full((80, 80, 4), 255, np.uint8)
@@ -291,7 +291,7 @@ def test_motion_blur_smears_a_dot_to_a_line():
 def test_second_view_shows_the_ellipse_in_its_box(seed, monkeypatch):
     """An ellipse painted into the first box is found in the second one."""
     first = (90.0, 60.0, 60.0, 40.0)
-    monkeypatch.setattr(warps, "_eventful", lambda photo, rng: first)
+    monkeypatch.setattr(photo_warps, "_eventful", lambda photo, rng: first)
     photo = cv2.convertScaleAbs(photograph(seed), alpha=0.5)
     ys, xs = np.mgrid[:180, :240] + 0.5
     photo[((xs - 120) / 30) ** 2 + ((ys - 80) / 20) ** 2 <= 1] = 255
@@ -326,7 +326,7 @@ def test_both_boxes_show_the_same():
 
 
 def test_second_view_is_of_a_later_frame_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(warps, "_eventful", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
+    monkeypatch.setattr(photo_warps, "_eventful", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
     early, late = photograph(0), photograph(1)
     (first, box), (view, turned) = photo_pair(early, seeded(0), late)
     (_, same), (expected, expected_box) = photo_pair(late, seeded(0))

@@ -16,7 +16,7 @@ from siamcorr.layers import (
     MatrixEncoding,
     PixelwiseCorrelation,
 )
-from siamcorr.layers.matrix import DILATIONS
+from siamcorr.layers.matrix_correlation import DILATIONS
 
 
 class Matrix(nn.Module):

@@ -12,7 +12,7 @@ from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import DataConfig, TrainConfig
 from siamcorr.training.loop import Trainer, save
 from siamcorr.training.objectives import PairObjective, measure_features
-from siamcorr.training.optimizing import learning_rate, moving_average
+from siamcorr.training.optimizer import learning_rate, moving_average
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes
 from siamcorr.training.teacher import Teacher

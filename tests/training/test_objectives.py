@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import TeacherConfig
-from siamcorr.training.inner import outputs_of
+from siamcorr.training.inner_maps import outputs_of
 from siamcorr.training.objectives import (
     FeatureObjective,
     PairObjective,

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from siamcorr.data.synthetic.clips import Box, Image
-from siamcorr.data.synthetic.warps import photo_pair
+from siamcorr.data.synthetic.photo_warps import photo_pair
 from siamcorr.media import open_source
 
 LONGEST = 480  # pixels; larger frames are shrunk

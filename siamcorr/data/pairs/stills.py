@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from siamcorr.data.pairs.stock import read_shrunk
+from siamcorr.data.pairs.picture_stock import read_shrunk
 from siamcorr.data.synthetic.clips import Box, Image
-from siamcorr.data.synthetic.warps import warped_pair
+from siamcorr.data.synthetic.photo_warps import warped_pair
 
 SMALLEST = 16.0  # pixels; smaller boxes are left out
 LARGEST = 0.6  # of the picture's width and height, likewise

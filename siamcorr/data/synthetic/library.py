@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from siamcorr.data.synthetic.clips import Image
-from siamcorr.data.synthetic.masked import cut_out
+from siamcorr.data.synthetic.cutouts import cut_out
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
 LONGEST = 640  # pixels; larger pictures are shrunk when they are read

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from siamcorr.layers.asymmetric import AsymmetricCorrelation
 from siamcorr.layers.heads.anchors import DepthwiseHead
 from siamcorr.layers.heads.prediction import Prediction
-from siamcorr.layers.matrix import MatrixCorrelation, MatrixEncoding
+from siamcorr.layers.matrix_correlation import MatrixCorrelation, MatrixEncoding
 
 
 class DepthwiseBoxHead(DepthwiseHead):

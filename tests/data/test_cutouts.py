@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from siamcorr.data.datasets.sequences import Sequence, find_sequences
+from siamcorr.data.synthetic.cutouts import EVERY, cut_out, video_cutouts
 from siamcorr.data.synthetic.library import Library
-from siamcorr.data.synthetic.masked import EVERY, cut_out, video_cutouts
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from siamcorr.data.pairs import anything
-from siamcorr.data.pairs.anything import FARTHEST, Anything
+from siamcorr.data.pairs import any_picture
+from siamcorr.data.pairs.any_picture import FARTHEST, Anything
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_views_are_of_neighbouring_frames(places):
 def test_both_views_are_of_one_place(places, monkeypatch):
     """What `photo_pair` is given is a frame, and one of the same video for the second view."""
     asked = []
-    monkeypatch.setattr(anything, "photo_pair", lambda *views: asked.append(views) or [])
+    monkeypatch.setattr(any_picture, "photo_pair", lambda *views: asked.append(views) or [])
     source = Anything(places)
     for index in range(50):
         source.pair(np.random.default_rng(index))

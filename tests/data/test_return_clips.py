@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from siamcorr.data.synthetic.returns import KINDS, ReturnConfig, render_return
+from siamcorr.data.synthetic.return_clips import KINDS, ReturnConfig, render_return
 
 SHORT = {"before": 12, "away": 6, "after": 40, "width": 320, "height": 180, "target": 40.0}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from siamcorr.data.frame_cache import cached_frames
-from siamcorr.data.pairs.stock import VIDEO, Stock, find_pictures
+from siamcorr.data.pairs.picture_stock import VIDEO, Stock, find_pictures
 from siamcorr.media import SourceError, open_source
 
 

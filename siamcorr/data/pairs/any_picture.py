@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from siamcorr.data.pairs.stock import Stock
+from siamcorr.data.pairs.picture_stock import Stock
 from siamcorr.data.synthetic.clips import Box, Image
-from siamcorr.data.synthetic.warps import photo_pair
+from siamcorr.data.synthetic.photo_warps import photo_pair
 
 FARTHEST = 20  # frames between the two views
 

@@ -8,7 +8,7 @@ from tiny_datasets import only, write_images, write_rows, write_video
 
 from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation import tracker_colors
-from siamcorr.evaluation.strips import frames_at, strip, telling_frames
+from siamcorr.evaluation.frame_strips import frames_at, strip, telling_frames
 from siamcorr.media import SourceError
 
 TRUTH = np.tile([20.0, 20, 30, 40], (12, 1))
