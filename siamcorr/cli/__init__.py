@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from contextlib import suppress
 
 import cv2
 import torch
@@ -23,6 +24,7 @@ from siamcorr.cli import (
     tune,
     web,
 )
+from siamcorr.cli.examples import epilog
 from siamcorr.models import keep_freed_memory
 from siamcorr.ops import kernels
 
@@ -48,13 +50,26 @@ def _version() -> str:
     return f"siamcorr {__version__} (torch {torch.__version__}, native kernels: {variant})"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; what is wrong with its input is told in one line, with exit code 2."""
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="siamcorr", description="Siamese visual tracking.")
     parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
+    for name, subparser in subparsers.choices.items():
+        subparser.epilog = epilog(name)
+        subparser.formatter_class = argparse.RawDescriptionHelpFormatter
+    with suppress(ImportError):  # the extra `completion`
+        import shtab
+
+        shtab.add_argument_to(parser, "--print-completion")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command. Wrong input ends with one line and exit code 2."""
+    parser = build_parser()
     argv = sys.argv[1:] if argv is None else argv
     if argv.count("--") > 1:  # argparse would take the second away, too, and leave no argument
         parser.error("-- ends the options, and may stand once; a file of that name is ./--")
