@@ -82,9 +82,22 @@ def test_contact_sheet_that_cannot_be_written(demo, clip, tmp_path):
         demo("contact_sheet", clip, tmp_path / "no" / "sheet.png").main()
 
 
+def test_response_map(demo, clip, tmp_path, capsys):
+    picture = tmp_path / "new" / "response.png"
+    demo("response_map", clip, "--box", "60,40,40,28", "--frame", 3, "--output", picture).main()
+    assert cv2.imread(str(picture)).shape == (255, 3 * 255 + 340, 3)
+    out = capsys.readouterr().out
+    assert re.fullmatch(rf"frame 3, score \d\.\d\d: {re.escape(str(picture))}\n", out)
+
+
+def test_response_map_of_nothing(demo, tmp_path):
+    with pytest.raises(SystemExit, match=r"gone\.mp4: no such file or folder"):
+        demo("response_map", tmp_path / "gone.mp4", "--box", "1,2,3,4").main()
+
+
 def test_pictures_of_the_readme_are_there():
     names = re.findall(r"!\[.*?\]\((.+?)\)", (FOLDER / "README.md").read_text())
-    assert len(names) == 3
+    assert len(names) == 4
     assert all((FOLDER / name).is_file() for name in names)
 
 
