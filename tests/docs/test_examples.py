@@ -19,6 +19,8 @@ import pytest
 import torch
 
 from siamcorr.cli import COMMANDS
+from siamcorr.models import load_preset, preset_names
+from siamcorr.training.config import load_config
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
@@ -107,7 +109,7 @@ def parser():
 
 @pytest.mark.parametrize(("page", "line"), [*commands()])
 def test_commands(page, line, parser):
-    words = shlex.split(line, comments=True)
+    words = shlex.split(line.rpartition(" | ")[2], comments=True)
     if "-m" in words and "siamcorr" in words:  # under torchrun
         words = words[words.index("siamcorr") :]
     if words[0] == "siamcorr":
@@ -120,6 +122,22 @@ def test_commands(page, line, parser):
         assert (ROOT / words[1]).is_file()
     else:
         assert words[0] in ("pip", "python", "python3", ".venv/bin/python", "git", "cd", "ssh")
+
+
+def test_the_preset_is_one(tmp_path):
+    [(code, _)] = blocks("trackers", "toml")
+    path = tmp_path / "preset.toml"
+    path.write_text(code, encoding="utf-8")
+    preset = load_preset(str(path))
+    published = load_preset("nanotrack-v2")
+    assert (preset.crop, preset.recipe) == (published.crop, published.recipe)
+
+
+def test_the_run_is_one(tmp_path):
+    [(code, _)] = blocks("train", "toml")
+    path = tmp_path / "run.toml"
+    path.write_text(code, encoding="utf-8")
+    assert load_config(path).model in preset_names()
 
 
 def test_figures_are_those_of_the_script(tmp_path, monkeypatch):
