@@ -1,6 +1,7 @@
 """Griffe extension: the docstrings of the package as Markdown.
 
-The docstrings are written for `help()`. Three of their habits mean something else in Markdown:
+The docstrings are written for `help()`. Three of their habits mean something else in Markdown, and
+a public name in backquotes can be a link here:
 
 - "Example:" holds doctests; griffe knows the section as "Examples:".
 - A formula is a paragraph of its own; here it becomes a code block.
@@ -8,6 +9,8 @@ The docstrings are written for `help()`. Three of their habits mean something el
 """
 
 import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import griffe
@@ -16,6 +19,18 @@ EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 FORMULA = re.compile(r"^\w+(\[[^\]]*\])? = [^\n]*(\n[^\n]+)*$")
 CODE = re.compile(r"(`[^`]*`)")
 PRODUCT = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
+ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
+
+
+def _targets() -> dict[str, str]:
+    """From the names that the API reference has once to their entries."""
+    pages = (Path(__file__).parent.parent / "api").glob("*.md")
+    entries = [path for page in pages for path in ENTRY.findall(page.read_text(encoding="utf-8"))]
+    count = Counter(path.rpartition(".")[2] for path in entries)
+    return {name: path for path in entries if count[name := path.rpartition(".")[2]] == 1}
+
+
+TARGETS = _targets()
 
 
 def as_markdown(text: str) -> str:
@@ -30,7 +45,15 @@ def _paragraph(text: str) -> str:
         return "\n".join(["```text", text, "```"])
     parts = CODE.split(text)
     parts[::2] = [PRODUCT.sub(r"\*", part) for part in parts[::2]]
+    parts[1::2] = [_link(part) for part in parts[1::2]]
     return "".join(parts)
+
+
+def _link(code: str) -> str:
+    """A public name as a link; a word that is a name by chance stays as it is."""
+    package, _, name = code.strip("`").rpartition(".")
+    known = package.startswith("siamcorr") or (not package and re.search("[A-Z_]", name))
+    return f"[{code}][{TARGETS[name]}]" if known and name in TARGETS else code
 
 
 class Docstrings(griffe.Extension):
