@@ -122,7 +122,7 @@ def same() -> Canvas:
     """What padding "same" adds at an even kernel, and at stride 2."""
     canvas = Canvas(760, 300, 'Padding "same" at an even kernel and at stride 2')
     cells(canvas, 30, 1, 6, 2, "1 zero before, 2 behind")
-    canvas.text(20, 22, "stride 1, kernel 4, everywhere", anchor="start")
+    canvas.text(20, 22, "stride 1, kernel 4", anchor="start")
     canvas.line(54, 68, 186, 68, ORANGE)
     canvas.text(120, 84, "first window", 12)
     canvas.text(20, 122, "stride 2, kernel 3, as TensorFlow and Keras", anchor="start")

@@ -13,14 +13,17 @@ import argparse
 import ast
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from siamcorr.cli import COMMANDS
-from siamcorr.models import load_preset, preset_names
+from siamcorr.layers import count_parameters
+from siamcorr.models import assemble, load_preset, preset_names
 from siamcorr.training.config import load_config
+from siamcorr.viewer import View
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
@@ -138,6 +141,23 @@ def test_the_run_is_one(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(code, encoding="utf-8")
     assert load_config(path).model in preset_names()
+
+
+def test_the_table_of_networks():
+    text = PAGES["trackers"].read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `([\w-]+)` \| ([\d.]+) M \|", text, re.MULTILINE))
+    assert sorted(told) == preset_names()
+    for name, millions in told.items():
+        with torch.device("meta"):
+            parameters = count_parameters(assemble(load_preset(name)))
+        digits = len(millions.partition(".")[2])
+        assert f"{parameters / 1e6:.{digits}f}" == millions, name
+
+
+def test_the_keys_of_the_window():
+    text = PAGES["demo"].read_text(encoding="utf-8")
+    told = re.findall(r"^\| (space|`\w`)", text, re.MULTILINE)
+    assert [key.strip("`") for key in told] == [*sys.modules[View.__module__].KEYS]
 
 
 def test_figures_are_those_of_the_script(tmp_path, monkeypatch):
