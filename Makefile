@@ -1,9 +1,9 @@
 # Everything on a fresh machine: `make demo`, `make test`, `make check`, `make test-oldest`,
-# `make train-data`.
+# `make docs`, `make train-data`.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-oldest check fuzz train-data
+.PHONY: demo docs test test-oldest check fuzz train-data
 
 demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
@@ -15,6 +15,10 @@ test: .venv/.installed
 OLDEST ?= tests
 test-oldest: .venv-oldest/.installed
 	.venv-oldest/bin/python -m pytest $(OLDEST)
+
+# The site, in site/; a broken reference fails.
+docs: .venv/.docs
+	$(BIN)/mkdocs build --strict
 
 # So many inputs for each of the tests of broken input.
 FUZZ ?= 1000
@@ -30,6 +34,10 @@ check: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/.docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	touch $@
 
 .venv-oldest/.installed: pyproject.toml constraints-oldest.txt

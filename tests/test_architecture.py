@@ -24,7 +24,7 @@ ROOMS = {
     "bench": {"torch", "matplotlib", "torchinfo"},
     "viewer": {"cv2", "numpy"},
     "web": {"aiohttp", "cv2", "numpy", "torch"},
-    "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib", "optuna"},
+    "cli": {"torch", "cv2", "numpy", "tqdm", "matplotlib", "optuna", "shtab"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -5,7 +5,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TOOLS = {"ruff", "mypy", "pre-commit", "types-tqdm", "siamcorr"}  # no test runs with these
+SITE = {"mkdocs-material", "mkdocstrings-python"}
+TOOLS = {"ruff", "mypy", "pre-commit", "types-tqdm", "siamcorr"} | SITE  # no test runs with these
 
 
 def pinned(name):
