@@ -9,7 +9,6 @@ checked:
 A block behind `<!-- not run: why -->` is compiled only.
 """
 
-import argparse
 import ast
 import re
 import shlex
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from siamcorr.cli import COMMANDS
+from siamcorr.cli import build_parser
 from siamcorr.layers import count_parameters
 from siamcorr.models import assemble, load_preset, preset_names
 from siamcorr.training.config import load_config
@@ -30,7 +29,7 @@ BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<why>.+) -->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-PAGES = {path.stem: path for path in sorted(ROOT.glob("docs/*.md"))}
+PAGES = {path.stem: path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
 
 
 def blocks(page, language):
@@ -102,12 +101,7 @@ def commands():
 
 @pytest.fixture(scope="module")
 def parser():
-    made = argparse.ArgumentParser(prog="siamcorr")
-    made.add_argument("--version", action="store_true")
-    subparsers = made.add_subparsers(required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
-    return made
+    return build_parser()
 
 
 @pytest.mark.parametrize(("page", "line"), [*commands()])
@@ -158,6 +152,13 @@ def test_the_keys_of_the_window():
     text = PAGES["demo"].read_text(encoding="utf-8")
     told = re.findall(r"^\| (space|`\w`)", text, re.MULTILINE)
     assert [key.strip("`") for key in told] == [*sys.modules[View.__module__].KEYS]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "demo/README.md"])
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert all((ROOT / page).parent.joinpath(link).is_file() for link in links), links
 
 
 def test_figures_are_those_of_the_script(tmp_path, monkeypatch):
