@@ -1,15 +1,24 @@
-# Everything on a fresh machine: `make demo`, `make test`, `make check`, `make test-oldest`,
-# `make docs`, `make train-data`.
+# Everything on a fresh machine: `make demo`, `make test`, `make test-fast`, `make check`,
+# `make test-oldest`, `make docs`, `make train-data`.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo docs test test-oldest check fuzz train-data
+.PHONY: demo docs test test-fast test-oldest check fuzz train-data
 
 demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
 
 test: .venv/.installed
 	$(BIN)/python -m pytest
+
+# Of each folder the tests that are quick, for work in progress: less than a minute.
+FAST = tests/test_architecture.py tests/test_floors.py tests/docs tests/cli/test_help.py \
+    $(addprefix tests/ops/test_,xcorr.py dispatch.py pixelwise.py prepare.py) \
+    $(addprefix tests/layers/test_,separable.py blocks.py lite_twofold.py padding.py) \
+    $(addprefix tests/tracking/test_,boxes.py crops.py decoding.py target.py redetection.py) \
+    $(addprefix tests/media/test_,tables.py coco.py sinks.py) tests/training/test_config.py
+test-fast: .venv/.installed
+	$(BIN)/python -m pytest -q $(FAST)
 
 # The same with the lowest versions that pyproject.toml promises; OLDEST says which tests.
 OLDEST ?= tests
