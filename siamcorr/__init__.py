@@ -12,7 +12,7 @@ from siamcorr.ops import (
 )
 from siamcorr.tracking import MultiTracker, Tracker, TrackResult, follow_marks
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MultiTracker",
