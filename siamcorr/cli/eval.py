@@ -13,9 +13,9 @@ from siamcorr.cli.trackers import make_tracker
 from siamcorr.cli.validation import check_workers, check_writable, use_threads
 from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.evaluation import Result, evaluate, run_supervised
+from siamcorr.evaluation.evaluation_files import write_summary
 from siamcorr.evaluation.summary import Summary, summarise
 from siamcorr.evaluation.tables import Table
-from siamcorr.evaluation.write_report import write_summary
 from siamcorr.training.processes import join_processes
 
 

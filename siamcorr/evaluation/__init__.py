@@ -1,14 +1,14 @@
 """Evaluation: boxes against the truth, sequence by sequence, and a report to look at."""
 
 from siamcorr.evaluation.attributes import AttributeScore, attribute_scores
+from siamcorr.evaluation.box_errors import center_errors, overlaps
 from siamcorr.evaluation.metrics import Scores, mean_scores, score
-from siamcorr.evaluation.overlaps import center_errors, overlaps
+from siamcorr.evaluation.palette import tracker_colors
 from siamcorr.evaluation.polygons import polygon_overlaps, truth_overlaps
 from siamcorr.evaluation.report import write_report
+from siamcorr.evaluation.restarts import robustness, run_supervised
 from siamcorr.evaluation.results import Result, load_result, save_result
-from siamcorr.evaluation.robustness import robustness, run_supervised
 from siamcorr.evaluation.run import Tracking, evaluate, run_sequence
-from siamcorr.evaluation.tracker_colors import tracker_colors
 
 __all__ = [
     "AttributeScore",

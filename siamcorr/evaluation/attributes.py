@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamcorr.data.datasets.sequences import Sequence as Clip
+from siamcorr.evaluation.box_errors import Array
 from siamcorr.evaluation.metrics import success_curve
-from siamcorr.evaluation.overlaps import Array
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from siamcorr.data.datasets.sequences import Sequence as Clip
-from siamcorr.evaluation.overlaps import Array, corners_of
-from siamcorr.evaluation.tracker_colors import TRUTH, Color
+from siamcorr.evaluation.box_errors import Array, corners_of
+from siamcorr.evaluation.palette import TRUTH, Color
 from siamcorr.media import read_image
 from siamcorr.media.overlay import draw_text
 from siamcorr.tracking.boxes import Image

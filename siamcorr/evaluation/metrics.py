@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from siamcorr.evaluation.overlaps import (
+from siamcorr.evaluation.box_errors import (
     Array,
     bounded,
     center_errors,

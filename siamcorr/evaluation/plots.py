@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siamcorr.evaluation.box_errors import Array
 from siamcorr.evaluation.metrics import OVERLAPS, PIXELS, Scores
-from siamcorr.evaluation.overlaps import Array
-from siamcorr.evaluation.tracker_colors import Color, hex_color
+from siamcorr.evaluation.palette import Color, hex_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

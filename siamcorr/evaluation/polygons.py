@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from siamcorr.evaluation.overlaps import Array, corners_of, known_rows, overlaps
+from siamcorr.evaluation.box_errors import Array, corners_of, known_rows, overlaps
 
 
 def polygon_overlaps(

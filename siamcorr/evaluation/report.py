@@ -7,11 +7,11 @@ from pathlib import Path
 
 import cv2
 
+from siamcorr.evaluation.box_errors import Array
 from siamcorr.evaluation.metrics import Scores
-from siamcorr.evaluation.overlaps import Array
+from siamcorr.evaluation.palette import TRUTH, Color, hex_color
 from siamcorr.evaluation.plots import overlap_plot, score_plots
 from siamcorr.evaluation.tables import Table
-from siamcorr.evaluation.tracker_colors import TRUTH, Color, hex_color
 from siamcorr.tracking.boxes import Image
 
 STYLE = """body{font:15px system-ui,sans-serif;margin:2em auto;max-width:76em;padding:0 1em;

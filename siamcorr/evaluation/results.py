@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from siamcorr.evaluation.overlaps import Array
+from siamcorr.evaluation.box_errors import Array
 
 LONGEST = 200  # bytes of a folder's name; file systems take 255
 

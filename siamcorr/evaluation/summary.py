@@ -7,8 +7,8 @@ import numpy as np
 
 from siamcorr.data.datasets.sequences import Sequence as Clip
 from siamcorr.evaluation.attributes import attribute_scores
+from siamcorr.evaluation.box_errors import Array
 from siamcorr.evaluation.metrics import Scores, mean_scores, score
-from siamcorr.evaluation.overlaps import Array
 from siamcorr.evaluation.polygons import truth_overlaps
 from siamcorr.evaluation.results import Result
 from siamcorr.evaluation.tables import (

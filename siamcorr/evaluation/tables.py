@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from siamcorr.evaluation.attributes import AttributeScore
 from siamcorr.evaluation.metrics import Scores
-from siamcorr.evaluation.robustness import robustness
+from siamcorr.evaluation.restarts import robustness
 
 Table = list[list[str]]
 

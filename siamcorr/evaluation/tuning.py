@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from siamcorr.data.datasets.sequences import Sequence as Frames
-from siamcorr.evaluation.overlaps import overlaps
+from siamcorr.evaluation.box_errors import overlaps
 from siamcorr.evaluation.run import start_box
 from siamcorr.models import Network, Preset
 from siamcorr.tracking import Tracker

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamcorr.evaluation import center_errors, mean_scores, overlaps, score
-from siamcorr.evaluation.overlaps import corners_of
+from siamcorr.evaluation.box_errors import corners_of
 
 TRUTH = np.tile([10.0, 20, 10, 20], (4, 1))
 # Quarters of pixels: boxes that touch, hold each other, are equal, or hit a threshold.

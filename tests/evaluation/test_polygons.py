@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siamcorr.evaluation import overlaps, polygon_overlaps, score, truth_overlaps
-from siamcorr.evaluation.overlaps import corners_of
+from siamcorr.evaluation.box_errors import corners_of
 
 pytest.importorskip("shapely")
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from siamcorr.evaluation import mean_scores, score, tracker_colors, write_report
+from siamcorr.evaluation.palette import hex_color
 from siamcorr.evaluation.plots import overlap_plot
 from siamcorr.evaluation.tables import score_table
-from siamcorr.evaluation.tracker_colors import hex_color
 
 pytest.importorskip("matplotlib")
 

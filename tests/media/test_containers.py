@@ -73,7 +73,7 @@ def test_rotation(turned, tmp_path):
     assert frames[0].image.shape == ((120, 160, 3) if turned == 180 else (160, 120, 3))
     assert off(frames[0].image, by_opencv) < 1  # which turns, too
     for frame, image in zip(frames, upright, strict=True):
-        assert off(frame.image, np.rot90(image, turned // 90)) < 1  # two runs of x264 differ a bit
+        assert off(frame.image, np.rot90(image, turned // 90)) < 3  # two runs of x264 differ a bit
 
 
 def test_colours_are_those_of_opencv(tmp_path):

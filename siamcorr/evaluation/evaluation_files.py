@@ -3,12 +3,12 @@
 import csv
 from pathlib import Path
 
+from siamcorr.evaluation.box_errors import Array
 from siamcorr.evaluation.frame_strips import frames_at, strip, telling_frames
-from siamcorr.evaluation.overlaps import Array
+from siamcorr.evaluation.palette import Color, tracker_colors
 from siamcorr.evaluation.report import write_report
 from siamcorr.evaluation.summary import Summary
 from siamcorr.evaluation.tables import Table
-from siamcorr.evaluation.tracker_colors import Color, tracker_colors
 from siamcorr.tracking.boxes import Image
 
 FILES = {"Trackers": "table.csv", "Attributes": "attributes.csv", "Sequences": "sequences.csv"}
