@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 20  # of a file
+MOST_DOTS = 1000  # in a line; the parser takes minutes for a key of thousands of parts
 MOST_ITEMS = 1000  # of a list
 MOST_LETTERS = 4096  # of a text
 LARGEST = 10**9  # of a number, either way; nothing here counts or measures more
@@ -33,6 +34,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(f"{path}: larger than the {MOST_BYTES} bytes that a config may have")
+    if any(line.count(b".") > MOST_DOTS for line in content.splitlines()):
+        raise ValueError(f"{path}: tables or lists nested too deep")
     try:
         return tomllib.loads(content.decode())
     except RecursionError:

@@ -21,7 +21,6 @@ IN_PARTS = {
     "mobilenetv3-small-lite": (3, 8),
     "mobilenetv3-small-narrow": (3, 8),
     "mobilenetv3-small-wide": (3, 8),
-    "lite": (7, 4),
 }
 
 

@@ -11,7 +11,6 @@ from torch import nn
 from siamcorr.layers import LiteHead, LiteTwofoldHead
 from siamcorr.layers.heads import Prediction
 from siamcorr.layers.heads.lite import LiteMaps
-from siamcorr.models import build_model
 
 
 def noise(*shape, seed=0, dtype=torch.float64):
@@ -164,16 +163,3 @@ def test_starts_from_few_targets_and_typical_boxes(kind, score, sides):
 
 
 # the network
-
-
-def test_network():
-    """Its template runs on 127 pixels, its search on 255, and it is as light as it is called."""
-    with torch.device("meta"):
-        network = build_model("siamcorr-lite")
-        image = torch.empty(2, 3, 255, 255)
-        prediction = network(image, torch.empty(1, 3, 127, 127))
-    assert [part.shape for part in prediction] == [(2, 1, 17, 17), (2, 4, 17, 17)]
-    assert sum(p.numel() for p in network.parameters()) < 500_000
-    keys = list(network.state_dict())
-    assert "head.quality_pred.bias" in keys
-    assert {key.split(".")[0] for key in keys} == {"backbone", "head"}

@@ -8,6 +8,7 @@ from torch import nn
 
 from siamcorr.layers import LiteTwofoldHead
 from siamcorr.layers.heads.lite import LiteMaps, score_times_quality
+from siamcorr.models import build_model
 
 
 def noise(*shape, seed=0, dtype=torch.float64):
@@ -81,3 +82,16 @@ def test_score_and_box_keep_to_their_halves():
     other = torch.cat([x[:, :70], noise(1, 70, 15, 15, seed=1).float()], dim=1)
     torch.testing.assert_close(halves(x)[:, :6], halves(other)[:, :6])
     assert not torch.allclose(halves(x)[:, 6:], halves(other)[:, 6:])
+
+
+def test_network():
+    """The shipped one: its template runs on 127 pixels, its search on 255, and it is light."""
+    with torch.device("meta"):
+        network = build_model("siamcorr-lite")
+        image = torch.empty(2, 3, 255, 255)
+        prediction = network(image, torch.empty(1, 3, 127, 127))
+    assert [part.shape for part in prediction] == [(2, 1, 15, 15), (2, 4, 15, 15)]
+    assert sum(p.numel() for p in network.parameters()) < 500_000
+    keys = list(network.state_dict())
+    assert "head.pred.bias" in keys
+    assert {key.split(".")[0] for key in keys} == {"backbone", "head"}

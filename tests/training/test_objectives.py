@@ -125,15 +125,9 @@ def test_total_is_the_weighted_sum():
 LAYERS = {"merge": ("cls_pw_tower.3",), "tower.1": ("cls_pw_tower.7", "bbox_pw_tower.7")}
 
 
-def twofold(seed=0):
-    torch.manual_seed(seed)
-    config = replace(STUDENT.network, head="lite-twofold")
-    return assemble(replace(STUDENT, network=config))
-
-
 def test_inner_maps_are_learnt_layer_by_layer():
     """The mean over the layers of the error against the teacher's own modules, put together."""
-    network, asked = twofold(), teacher()
+    network, asked = student(), teacher()
     objective = PairObjective(network.eval(), asked, inner=2.0, layers=LAYERS)
     assert [loss.adapter.out_channels for loss in objective.inner] == [96, 192]
     objective.measure_inner(pair())
@@ -162,7 +156,7 @@ def test_inner_maps_are_learnt_layer_by_layer():
 @pytest.mark.parametrize("layers", [{"nothing": ("cls_pw_tower.3",)}, {"merge": ("nothing",)}])
 def test_layers_that_are_not_there(layers):
     with pytest.raises(ValueError, match=r"^layers: .*nothing"):
-        PairObjective(twofold(), teacher(), inner=1.0, layers=layers)
+        PairObjective(student(), teacher(), inner=1.0, layers=layers)
 
 
 @pytest.mark.parametrize("shares", [{"inner": 1.0}, {"layers": LAYERS}, {"inner": -1.0}])
