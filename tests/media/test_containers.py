@@ -165,3 +165,18 @@ def test_opencv_gets_no_name_that_would_end_the_process(tmp_path):
     write(tmp_path / "clip.mp4", "libx264").rename(path)
     with pytest.raises(ValueError, match="OpenCV takes names in UTF-8 only"):
         open_source(path)
+
+
+def test_a_title_that_is_not_utf8(tmp_path):
+    path = tmp_path / "titled.mp4"
+    with av.open(str(path), "w") as file:
+        file.metadata["title"] = "Sj\u00f6"
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 160, 120
+        for image in CLIP[:3]:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert content.count("Sj\u00f6".encode()) == 1
+    path.write_bytes(content.replace("Sj\u00f6".encode(), b"Sj\xff\xfe"))
+    assert len(list(open_source(path))) == 3

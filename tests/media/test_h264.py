@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_odd_sizes_lose_nothing(size, tmp_path):
 )
 def test_rates(fps, rate, tmp_path):
     video = write(tmp_path / "out.mp4", fps=fps)
-    assert str(decode(video.path)[2]) == rate
+    assert Fraction(str(decode(video.path)[2])) == Fraction(rate)  # PyAV 19 writes 240/1
     assert open_source(video.path).fps == pytest.approx(fps)
 
 

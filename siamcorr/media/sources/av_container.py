@@ -43,7 +43,7 @@ class Container:
             # A file that names others, as playlists do, opens none of them.
             options = {"protocol_whitelist": "pipe"}
             self.container: InputContainer = av.open(
-                self._file, "r", metadata_errors="replace", options=options
+                self._file, "r", options=options, **_lenient(av.__version__)
             )
         except (av.FFmpegError, ValueError):
             self._file.close()
@@ -87,6 +87,11 @@ class Container:
         """The frames from the last key frame at or before a place, in the stream's time base."""
         self.container.seek(place, stream=self.stream, backward=True)
         return self.decode()
+
+
+def _lenient(version: str) -> dict[str, Any]:
+    """How PyAV is told to take titles that are not UTF-8; from version 19 on it always does."""
+    return {"metadata_errors": "replace"} if int(version.split(".")[0]) < 19 else {}
 
 
 def _moving_picture(container: "InputContainer", name: str) -> "VideoStream":
