@@ -327,7 +327,7 @@ def test_half_a_result_does_not_replace_the_video(
 @needs_shell
 def test_ffmpeg_that_hangs_is_ended(stand_in, tmp_path, monkeypatch):
     stand_in("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(audio, "PATIENCE", 0.2 - COUNT / FPS)
+    monkeypatch.setattr(audio, "TIMEOUT", 0.2 - COUNT / FPS)
     path = tmp_path / "out.mp4"
     notice = f"{path}: without sound: ffmpeg took longer than 0.2 seconds"
     assert write(path, __file__).notice == notice
@@ -378,7 +378,7 @@ def test_own_sound_is_refused_before_it_is_lost(tmp_path):
     path = tmp_path / "out.mp4"
     write(path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="cannot have the sound of the file that it overwrites"):
+    with pytest.raises(ValueError, match="audio_from must be another file, not the one to write"):
         VideoSink(path, FPS, audio_from=tmp_path / "." / "out.mp4")
     assert path.read_bytes() == before
     assert cv2.VideoCapture(str(path)).isOpened()

@@ -56,7 +56,7 @@ def test_start_gives_what_a_decode_from_the_first_frame_gives(video):
 def test_far_starts_are_sought(video):
     """Not decoded from the first frame on; where a seek cannot be trusted they are."""
     container = av_container.Container(video.path, "clip")
-    found = av_container._sought(container, 50)
+    found = av_container._seek_to(container, 50)
     container.close()
     assert found is not None or not video.sought
 

@@ -120,7 +120,7 @@ def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch
 
 def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
     """It returns, and the camera is released once the call does."""
-    monkeypatch.setattr(live, "CLOSING", 0.01)
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.01)
     camera.plans = ("ff",)
     source = open_source("0")
     assert next(iter(source)).index == 0
@@ -132,7 +132,7 @@ def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
 
 
 def test_close_of_a_source_that_waits_to_reconnect(camera, monkeypatch):
-    monkeypatch.setattr(live, "CLOSING", LONG / 2)
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", LONG / 2)
     camera.plans = ("f",)
     source = open_source("0", patience=Patience(LONG, LONG, LONG))
     camera.gate.release()
@@ -183,7 +183,7 @@ def opened(server, patience):
 
 
 def test_stream_goes_on_after_a_break(server, monkeypatch):
-    monkeypatch.setattr(live, "CLOSING", LONG)
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", LONG)
     source = opened(server, Patience(0.1, 0.5, LONG))
     assert (source.live, source.frame_count, source.reconnects) == (True, None, 0)
     frames = iter(source)

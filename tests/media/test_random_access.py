@@ -49,7 +49,7 @@ def test_each_is_decoded_about_once(video, monkeypatch):
 
 
 def test_a_large_frame_is_held_alone(video, monkeypatch):
-    monkeypatch.setattr(random_access, "HELD", 1)
+    monkeypatch.setattr(random_access, "MAX_BYTES", 1)
     frames = StoredFrames(partial(open_source, video))
     assert abs(int(frames[70][0, 0, 0]) - 90) <= 2
 

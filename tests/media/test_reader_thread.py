@@ -10,7 +10,7 @@ import pytest
 from waiting import LONG, threads, wait_for
 
 from siamcorr.media import SourceError
-from siamcorr.media.sources.reader_thread import ReadingThread
+from siamcorr.media.sources.reader_thread import ReaderThread
 
 
 def given(pipe):
@@ -20,7 +20,7 @@ def given(pipe):
 
 def test_newest_item_is_given_and_the_others_counted():
     pipe = queue.Queue()
-    thread = ReadingThread(given(pipe), 1, newest=True)
+    thread = ReaderThread(given(pipe), 1, newest=True)
     items = iter(thread)
     taken = []
     for first, last in ((0, 1), (1, 6), (6, 7), (7, 10)):
@@ -45,7 +45,7 @@ def test_delay_does_not_grow_behind_a_slow_consumer():
             produced.last = number
             yield number
 
-    thread = ReadingThread(camera(), 1, newest=True, stop=stop)
+    thread = ReaderThread(camera(), 1, newest=True, stop=stop)
     taken, behind = [], []
     for number in islice(thread, 12):
         behind.append(produced.last - number)
@@ -67,7 +67,7 @@ def test_stored_items_wait_for_room():
             read.append(number)
             yield number
 
-    thread = ReadingThread(items(), 4, newest=False)
+    thread = ReaderThread(items(), 4, newest=False)
     wait_for(lambda: len(read) == 5, "the room is full and one in hand")
     time.sleep(0.05)
     assert len(read) == 5
@@ -81,7 +81,7 @@ def test_error_comes_after_what_was_read_before_it():
         yield from "abc"
         raise SourceError("the fourth is broken")
 
-    thread = ReadingThread(items(), 9, newest=False)
+    thread = ReaderThread(items(), 9, newest=False)
     wait_for(lambda: not threads(), "the thread is through")
     iterator = iter(thread)
     assert [next(iterator) for _ in "abc"] == ["a", "b", "c"]
@@ -101,7 +101,7 @@ def test_close_closes_the_items_also_where_nobody_reads(newest):
         finally:
             closed.append(True)
 
-    thread = ReadingThread(items(), 2, newest=newest)
+    thread = ReaderThread(items(), 2, newest=newest)
     wait_for(lambda: len(thread._ready) == 2, "the room is full")
     thread.close()
     assert closed == [True]
@@ -110,7 +110,7 @@ def test_close_closes_the_items_also_where_nobody_reads(newest):
 
 def test_close_ends_who_waits_for_an_item():
     pipe, ended = queue.Queue(), []
-    thread = ReadingThread(given(pipe), 1, newest=True)
+    thread = ReaderThread(given(pipe), 1, newest=True)
     waiting = threading.Thread(target=lambda: ended.append(list(thread)))
     waiting.start()
     thread.close(0.01)  # it is stuck in the queue, as in a call that does not return

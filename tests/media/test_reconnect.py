@@ -8,8 +8,8 @@ from waiting import LONG, threads, wait_for
 
 from siamcorr.media import SourceError
 from siamcorr.media.sources import reconnect as module
-from siamcorr.media.sources.reader_thread import ReadingThread
-from siamcorr.media.sources.reconnect import Patience, Reconnecting
+from siamcorr.media.sources.reader_thread import ReaderThread
+from siamcorr.media.sources.reconnect import Patience, Reconnector
 
 SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 
@@ -64,7 +64,7 @@ def reconnecting(*connections, patience=SHORT):
             raise connection
         return connection
 
-    return Reconnecting(connections[0], connect, patience, threading.Event())
+    return Reconnector(connections[0], connect, patience, threading.Event())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_patience_is_fresh_after_each_break(monkeypatch):
 def test_another_error_is_passed_on(place):
     broken = Connected("b", KeyError("mine")) if place == "reading" else KeyError("mine")
     first = Connected("a")
-    thread = ReadingThread(reconnecting(first, broken).read_all(), 9, newest=False)
+    thread = ReaderThread(reconnecting(first, broken).read_all(), 9, newest=False)
     with pytest.raises(KeyError, match="mine"):
         list(thread)
     thread.close()
@@ -112,7 +112,7 @@ def test_another_error_is_passed_on(place):
 def test_close_ends_a_long_wait():
     first = Connected("a")
     source = reconnecting(first, patience=Patience(LONG, LONG, LONG))
-    thread = ReadingThread(source.read_all(), 1, newest=True, stop=source._stop)
+    thread = ReaderThread(source.read_all(), 1, newest=True, stop=source._stop)
     items = iter(thread)
     assert next(items) == "a"
     wait_for(lambda: first.closed, "the break is seen")

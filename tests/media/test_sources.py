@@ -214,7 +214,7 @@ def test_thread_reads_from_the_second_frame_on(path):
     assert threads() == []
     assert next(frames).index == 1
     assert len(threads()) == 1
-    wait_for(lambda: len(source._reading._ready) == files.AHEAD, "it has read ahead")
+    wait_for(lambda: len(source._reader._ready) == files.AHEAD, "it has read ahead")
     source.close()
     assert threads() == []
     assert list(frames) == []

@@ -136,10 +136,10 @@ BAD = [
     ({"frame": -1}, ValueError, "count from 0, got -1 and 0"),
     ({"target": -2}, ValueError, "count from 0, got 0 and -2"),
     ({"frame": 1.5}, TypeError, "float"),
-    ({"time": float("inf")}, ValueError, "finite numbers.* got time inf"),
-    ({"score": float("nan")}, ValueError, "finite numbers.* score nan"),
+    ({"time": float("inf")}, ValueError, "values must be finite.* got time inf"),
+    ({"score": float("nan")}, ValueError, "values must be finite.* score nan"),
     ({"box_xywh": (1, 2, float("nan"), 4)}, ValueError, r"frame 0: .* box \(1.0, 2.0, nan, 4.0\)"),
-    ({"box_xywh": (1, 2, 3)}, ValueError, "four of a box"),
+    ({"box_xywh": (1, 2, 3)}, ValueError, "the box must have 4"),
 ]
 
 
