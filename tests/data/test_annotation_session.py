@@ -21,7 +21,7 @@ from siamcorr.data.annotation.keyframes import (
     ABSENT,
     Mark,
     clipped,
-    interpolated,
+    interpolate,
     proposed,
     read_marks,
     shown_frames,
@@ -91,8 +91,8 @@ INTERPOLATED = {
 
 
 @pytest.mark.parametrize(("marks", "expected"), INTERPOLATED.values(), ids=INTERPOLATED)
-def test_interpolated(marks, expected):
-    np.testing.assert_allclose(interpolated(marks, len(expected)), np.array(expected, dtype=float))
+def test_interpolate(marks, expected):
+    np.testing.assert_allclose(interpolate(marks, len(expected)), np.array(expected, dtype=float))
 
 
 PROPOSED = {
@@ -166,10 +166,10 @@ def test_marks_are_kept_as_they_are_made(folder):
     [
         ("", "first line must be frame,x,y,w,h, got ''"),
         ("x,y,w,h\n", "first line must be frame,x,y,w,h, got 'x,y,w,h'"),
-        ("frame,x,y,w,h\n0,1,1,2,2\n1,1,1,2\n", "line 3 is no mark: '1,1,1,2'"),
-        ("frame,x,y,w,h\n0,1,1,,2\n", "line 2 is no mark: '0,1,1,,2'"),
-        ("frame,x,y,w,h\n0,1,1,0,2\n", "line 2 is no mark: '0,1,1,0,2'"),
-        ("frame,x,y,w,h\nfirst,1,1,2,2\n", "line 2 is no mark: 'first,1,1,2,2'"),
+        ("frame,x,y,w,h\n0,1,1,2,2\n1,1,1,2\n", "line 3 is not a mark: '1,1,1,2'"),
+        ("frame,x,y,w,h\n0,1,1,,2\n", "line 2 is not a mark: '0,1,1,,2'"),
+        ("frame,x,y,w,h\n0,1,1,0,2\n", "line 2 is not a mark: '0,1,1,0,2'"),
+        ("frame,x,y,w,h\nfirst,1,1,2,2\n", "line 2 is not a mark: 'first,1,1,2,2'"),
     ],
 )
 def test_broken_marks(text, told, tmp_path):
@@ -182,7 +182,7 @@ def test_broken_marks(text, told, tmp_path):
 @pytest.mark.parametrize("frame", [-1, 7])
 def test_marks_of_other_frames(folder, frame):
     (folder.parent / "clip.marks.csv").write_text(f"frame,x,y,w,h\n{frame},1,1,2,2\n")
-    with pytest.raises(ValueError, match="has marks beyond the 7 frames"):
+    with pytest.raises(ValueError, match="has marks outside the 7 frames"):
         Annotation(folder)
 
 
@@ -215,10 +215,10 @@ def test_frames_are_known_again(folder):
     assert frames_stored(folder, ABOUT)
     assert not frames_stored(folder.with_name("other"), ABOUT)
     for about in (ABOUT.replace("clip", "clap"), f"{ABOUT}start: 3\n"):
-        with pytest.raises(ValueError, match="clip: is there already, and holds other frames"):
+        with pytest.raises(ValueError, match="clip: exists and holds other frames"):
             frames_stored(folder, about)
     (folder / "meta_info.ini").unlink()  # somebody's folder of the same name
-    with pytest.raises(ValueError, match="clip: is there already, and holds other frames"):
+    with pytest.raises(ValueError, match="clip: exists and holds other frames"):
         frames_stored(folder, ABOUT)
 
 
@@ -250,7 +250,7 @@ def test_folders_are_known_by_their_images(tmp_path):
     assert description((tmp_path / "a").rename(tmp_path / "moved") / "img", 0, None) == about
     more = write_images(tmp_path / "c" / "img", [1, 2, 3])
     for other in (second, more):
-        with pytest.raises(ValueError, match="img: is there already, and holds other frames"):
+        with pytest.raises(ValueError, match="img: exists and holds other frames"):
             frames_stored(tmp_path / "out" / "img", description(other, 0, None))
 
 
@@ -259,7 +259,7 @@ def test_folders_that_were_stored_without_are_known_again(tmp_path):
     older = "[METAINFO]\nsource: img\nstart: 0\nframes: all\n"
     store_frames(pictures(2), tmp_path / "out" / "img", older)
     assert frames_stored(tmp_path / "out" / "img", description(source, 0, None))
-    with pytest.raises(ValueError, match="img: is there already, and holds other frames"):
+    with pytest.raises(ValueError, match="img: exists and holds other frames"):
         frames_stored(tmp_path / "out" / "img", description(source, 1, None))
 
 
@@ -307,7 +307,7 @@ def test_sequence_reads_back(folder):
         annotation.mark(frame, mark)
     assert annotation.complete
     boxes = annotation.finish()
-    np.testing.assert_array_equal(boxes, interpolated(marks, 7))
+    np.testing.assert_array_equal(boxes, interpolate(marks, 7))
     sequence = only(folder.parent, "got10k")
     assert sequence.name == "clip"
     np.testing.assert_allclose(sequence.boxes, boxes, rtol=0, atol=5e-5)

@@ -9,7 +9,7 @@ from siamcorr import build_model
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.data.annotation import follow_between
 from siamcorr.data.annotation.follow_between import Filling
-from siamcorr.data.annotation.keyframes import ABSENT, Mark, interpolated
+from siamcorr.data.annotation.keyframes import ABSENT, Mark, interpolate
 from siamcorr.media import write_image
 from siamcorr.models import find_weights, load_preset
 from siamcorr.tracking import TrackResult, box_iou
@@ -36,7 +36,7 @@ def test_followed_not_interpolated(network, frames):
     """The marks are kept, and the target moves as it does, not in a straight line."""
     marks = {0: Mark(TRUTH[0]), 13: Mark(TRUTH[13])}
     boxes = Filling(network, frames).boxes(marks)
-    straight = interpolated(marks, 14)
+    straight = interpolate(marks, 14)
     for frame in marks:
         assert tuple(boxes[frame]) == TRUTH[frame]
     ours, line = (

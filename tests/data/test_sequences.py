@@ -115,7 +115,10 @@ def test_frame_size(tmp_path):
         (lambda a: (a / "groundtruth.txt").unlink(), "no ground truth groundtruth.txt"),
         (lambda a: [path.unlink() for path in a.glob("*.jpg")], "no images in .*a"),
         (lambda a: (a / "color").mkdir(), "no images in .*color"),
-        (lambda a: write_bytes(a / "groundtruth.txt", b"1,2,3,4\nx\n"), "line 2 is no region: 'x'"),
+        (
+            lambda a: write_bytes(a / "groundtruth.txt", b"1,2,3,4\nx\n"),
+            "line 2 is not a region: 'x'",
+        ),
         (lambda a: write_bytes(a / "groundtruth.txt", b"\xff\xfe1\x00"), "'utf-8' codec"),
         (lambda a: write_bytes(a / "groundtruth.txt", b""), "no annotated frame"),
         (lambda a: write_bytes(a / "groundtruth.txt", b"nan,nan,nan,nan\n"), "no annotated frame"),
