@@ -54,5 +54,5 @@ def test_both_views_are_of_one_place(places, monkeypatch):
 
 
 def test_nothing_to_take_pairs_from(tmp_path):
-    with pytest.raises(ValueError, match="no pictures, no videos"):
+    with pytest.raises(ValueError, match="no images or videos found"):
         Anything([str(tmp_path)])

@@ -77,7 +77,7 @@ def test_broken_mask_is_left_out_with_a_warning(videos):
 
 def test_no_masks_at_all(videos):
     sequence = Sequence("pictures", (), np.zeros((0, 4)))
-    with pytest.raises(ValueError, match="no masks of any of the sequences"):
+    with pytest.raises(ValueError, match="no masks found for any of the sequences"):
         video_cutouts([sequence], videos / "masks")
 
 

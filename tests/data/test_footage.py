@@ -60,7 +60,7 @@ def test_a_broken_video_is_named_and_left_out(tmp_path):
         assert len(Footage([tmp_path / "broken.avi", good]).shots) == 1
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(ValueError, match=r"nothing can be read of .*broken\.avi"),
+        pytest.raises(ValueError, match=r"no readable video in .*broken\.avi"),
     ):
         Footage([tmp_path / "broken.avi"])
 

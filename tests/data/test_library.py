@@ -110,7 +110,7 @@ def test_none_that_can_be_read(folder):
     library = Library([folder])
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(ValueError, match="no picture that can be read is left"),
+        pytest.raises(ValueError, match="no readable picture is left"),
     ):
         library.photo(seeded(0))
     assert library.cutout(seeded(0)).shape[2] == 4

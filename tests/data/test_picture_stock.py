@@ -101,7 +101,7 @@ def test_broken_picture_is_left_out_with_a_warning(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(ValueError, match="no pictures, no videos"):
+    with pytest.raises(ValueError, match="no images or videos found"):
         Stock([str(tmp_path)])
 
 

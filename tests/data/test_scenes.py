@@ -102,7 +102,7 @@ def test_target_is_seen_in_the_box_and_nowhere_else(library, seed):
     frames = []
     for level in (0, 255):
         scene = Scene(library, seeded(seed), config)
-        assert scene.before is None
+        assert scene.occluder is None
         scene.target.picture = scene.target.picture.copy()
         scene.target.picture[:, :, :3] = level
         frames.append(scene.clean_frame(1.0))
@@ -188,11 +188,11 @@ def test_config_says_how_many_are_around(library):
     counts = []
     for seed in range(12):
         scene = Scene(library, seeded(seed), alone)
-        assert scene.others == []
-        assert scene.before is None
+        assert scene.distractors == []
+        assert scene.occluder is None
         scene = Scene(library, seeded(seed), crowd)
-        assert scene.before is not None
-        counts.append(len(scene.others))
+        assert scene.occluder is not None
+        counts.append(len(scene.distractors))
     assert max(counts) <= 6
     assert len(set(counts)) > 3
 
@@ -202,7 +202,7 @@ def test_half_of_the_others_are_of_the_targets_kind(library):
     twins = [
         np.array_equal(other.picture, scene.target.picture)
         for scene in scenes
-        for other in scene.others
+        for other in scene.distractors
     ]
     assert 0.3 < np.mean(twins) < 0.7
 
@@ -219,10 +219,10 @@ def test_targets_from_cutouts_and_from_photographs(library, share, monkeypatch):
 
 def test_what_passes_hides_the_target_and_not_its_box(library):
     scene = Scene(library, seeded(1), SceneConfig(occlusion=1))
-    scene.before.corners = scene.target.corners
-    scene.before.picture = WHITE.astype(np.float32)
+    scene.occluder.corners = scene.target.corners
+    scene.occluder.picture = WHITE.astype(np.float32)
     hidden, box = scene.clean_frame(1.0)
-    scene.before = None
+    scene.occluder = None
     _, same = scene.clean_frame(1.0)
     assert box == same
     x, y, w, h = (int(value) for value in clipped(box))
@@ -291,7 +291,7 @@ def test_motion_blur_smears_a_dot_to_a_line():
 def test_second_view_shows_the_ellipse_in_its_box(seed, monkeypatch):
     """An ellipse painted into the first box is found in the second one."""
     first = (90.0, 60.0, 60.0, 40.0)
-    monkeypatch.setattr(photo_warps, "_eventful", lambda photo, rng: first)
+    monkeypatch.setattr(photo_warps, "_choose_part", lambda photo, rng: first)
     photo = cv2.convertScaleAbs(photograph(seed), alpha=0.5)
     ys, xs = np.mgrid[:180, :240] + 0.5
     photo[((xs - 120) / 30) ** 2 + ((ys - 80) / 20) ** 2 <= 1] = 255
@@ -326,7 +326,7 @@ def test_both_boxes_show_the_same():
 
 
 def test_second_view_is_of_a_later_frame_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(photo_warps, "_eventful", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
+    monkeypatch.setattr(photo_warps, "_choose_part", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
     early, late = photograph(0), photograph(1)
     (first, box), (view, turned) = photo_pair(early, seeded(0), late)
     (_, same), (expected, expected_box) = photo_pair(late, seeded(0))

@@ -74,7 +74,7 @@ def test_large_photographs_are_shrunk_with_their_boxes(tmp_path):
 def test_boxes_of_no_size_to_follow_are_rivals_alone(tmp_path):
     """One is tiny, one fills the picture."""
     rows = [(60, 60, 10, 10, "cup"), (5, 5, 230, 170, "cup")]
-    with pytest.raises(ValueError, match="no box of a size to follow"):
+    with pytest.raises(ValueError, match="no box of a usable size"):
         Stills(write(tmp_path, rows))
     assert len(Stills(write(tmp_path, [*rows, (100, 100, 30, 30, "cup")])).targets) == 1
 
@@ -83,7 +83,9 @@ def test_boxes_of_no_size_to_follow_are_rivals_alone(tmp_path):
 def test_tables_that_are_none(row, tmp_path):
     write(tmp_path, [])
     (tmp_path / "boxes.csv").write_text(HEAD + row)
-    with pytest.raises(ValueError, match=r"boxes\.csv: no file, x, y, w, h, class in"):
+    with pytest.raises(
+        ValueError, match=r"boxes\.csv: a row must have file, x, y, w, h, class, got"
+    ):
         Stills(tmp_path)
 
 
