@@ -50,7 +50,7 @@ def test_a_wrong_token_says_what_to_do(make_server):
         return await (await client.get("/")).text()
 
     said = meet(make_server(token="sesame"), work)
-    assert said == "token missing or wrong: open the address that the server told\n"
+    assert said == "token missing or wrong: open the URL that the server printed\n"
 
 
 @pytest.mark.parametrize("path", ["/", "/ws", "/clip/0.jpg", "/page/app.js", "/nowhere"])

@@ -71,10 +71,10 @@ def progressive():
 
 
 BROKEN = {
-    "nothing": (b"", "must be a whole JPEG, got 0 bytes"),
-    "noise": (bytes(range(256)), "must be a whole JPEG, got 256 bytes"),
-    "png": (other_format(".png"), "must be a whole JPEG"),
-    "cut off": (other_format(".jpg")[:-200], "must be a whole JPEG"),
+    "nothing": (b"", "must be a complete JPEG, got 0 bytes"),
+    "noise": (bytes(range(256)), "must be a complete JPEG, got 256 bytes"),
+    "png": (other_format(".png"), "must be a complete JPEG"),
+    "cut off": (other_format(".jpg")[:-200], "must be a complete JPEG"),
     "progressive": (progressive(), "must be a baseline JPEG"),
     "no width": (header(0, 120), "must be a baseline JPEG with a size"),
     "no height": (header(160, 0), "must be a baseline JPEG with a size"),

@@ -120,7 +120,7 @@ def box_of(row):
 
 def ready(page):
     """A source is chosen, and its first frame is there."""
-    expect(page.locator("#hint")).to_have_text("Draw a box around what to follow.")
+    expect(page.locator("#hint")).to_have_text("Draw a box around a target.")
 
 
 COLOURED = """canvas => {
@@ -217,7 +217,7 @@ def test_targets_come_and_go(open_page, truth):
     expect(page.locator("#message")).to_have_text("add: at most 2 targets at once")
     draw(page, (10, 10, 1, 1))  # a click is no box, and no mistake
     expect(page.locator("#message")).to_be_hidden()
-    page.click("[aria-label='Forget target 1']")
+    page.click("[aria-label='Remove target 1']")
     expect(page.locator("#targets li")).to_have_count(1)
     expect(page.locator("#targets .name")).to_have_text("Target 2")
     page.click("#clear")

@@ -105,8 +105,8 @@ def test_a_slow_network_holds_up_its_own_session_only(loaded, clip):
 
 def test_errors_are_told_and_the_session_goes_on(make_server, clip, expected):
     bad = [
-        (b"no picture", "frame: must be a whole JPEG"),
-        (clip[0][0][:-99] + b"\0" * 9, "frame: must be a whole JPEG"),
+        (b"no picture", "frame: must be a complete JPEG"),
+        (clip[0][0][:-99] + b"\0" * 9, "frame: must be a complete JPEG"),
         ({"type": "add", "box": [5, 5, 0, 0]}, "box must have a size, got w 0 and h 0"),
         ({"type": "add"}, "box: must be four numbers"),
         (["add"], "command: must be an object"),
@@ -147,7 +147,7 @@ def test_a_fault_of_ours_ends_that_session_only(make_server, clip, monkeypatch, 
     def fail(session, command):
         raise KeyError("never to happen")
 
-    monkeypatch.setattr(Session, "_obey", fail)
+    monkeypatch.setattr(Session, "_execute", fail)
 
     async def work(client):
         async with page(client) as kept, page(client) as socket:
@@ -244,7 +244,7 @@ def test_a_network_that_cannot_be_had_is_told(make_server):
             assert (await socket.receive()).type == WSMsgType.CLOSE
             return answer
 
-    text = f"model: one of {MODEL}, {OTHER}, got gone"
+    text = f"model: must be one of {MODEL}, {OTHER}, got gone"
     assert meet(server, work) == {"type": "error", "text": text}
     assert not server.open
 

@@ -185,21 +185,27 @@ def test_offered_are_devices_that_are_there(count, monkeypatch):
 
 
 WRONG = {
-    "unknown": ({"type": "fly"}, "type: one of add, remove, clear, model, maps, got 'fly'"),
+    "unknown": ({"type": "fly"}, "type: must be one of add, remove, clear, model, maps, got 'fly'"),
     "no box": ({"type": "add"}, "box: must be four numbers x, y, w, h, got None"),
     "no size": ({"type": "add", "box": [9, 9, 0, 9]}, "box must have a size, got w 0 and h 9"),
     "outside": ({"type": "add", "box": [900, 9, 9, 9]}, "lies outside the 160x120 frame"),
     "huge": ({"type": "add", "box": [0, 0, 9e9, 9]}, "more than 10 times the 160x120 frame"),
-    "no number": ({"type": "remove"}, "remove: the number of a target, got None"),
-    "other number": ({"type": "remove", "number": 7}, "remove: the number of a target, got 7"),
+    "no number": ({"type": "remove"}, "remove: must be the number of a target, got None"),
+    "other number": (
+        {"type": "remove", "number": 7},
+        "remove: must be the number of a target, got 7",
+    ),
     "a truth": ({"type": "remove", "number": False}, "the number of a target, got False"),
     "a list": ({"type": "remove", "number": [0]}, r"the number of a target, got \[0\]"),
-    "no model": ({"type": "model"}, f"model: one of {MODEL}, {OTHER}, got None"),
+    "no model": ({"type": "model"}, f"model: must be one of {MODEL}, {OTHER}, got None"),
     "a path": (
         {"type": "model", "model": "/etc/passwd", "device": "cpu"},
-        f"model: one of {MODEL}, {OTHER}, got /etc/passwd",
+        f"model: must be one of {MODEL}, {OTHER}, got /etc/passwd",
     ),
-    "device": ({"type": "model", "model": MODEL, "device": "cuda:0"}, "device: one of cpu, got"),
+    "device": (
+        {"type": "model", "model": MODEL, "device": "cuda:0"},
+        "device: must be one of cpu, got",
+    ),
     "maps": ({"type": "maps", "on": 1}, "maps: on must be true or false, got 1"),
 }
 
