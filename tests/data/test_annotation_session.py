@@ -1,4 +1,4 @@
-"""Annotating without a window: marks that last, boxes between them, a sequence that reads back."""
+"""Annotation without a window: saved marks, boxes between them, the exported sequence."""
 
 import errno
 import math
@@ -46,7 +46,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def full(monkeypatch):
-    """A disk that takes no more once `full.after` texts have been written."""
+    """A disk that is full after `full.after` texts."""
     write = Path.write_text
 
     def write_text(path, text, **options):
@@ -223,7 +223,7 @@ def test_frames_are_known_again(folder):
 
 
 def test_description(tmp_path):
-    """What tells one source, and one part of it, from another."""
+    """Descriptions differ for other sources and other parts of a source."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"12345")
     text = "[METAINFO]\nsource: clip.mp4\nbytes: 5\nstart: 3\nframes: 9\n"
@@ -239,7 +239,7 @@ def write_images(folder, shades):
 
 
 def test_folders_are_known_by_their_images(tmp_path):
-    """Of the same name, number and size, as those of two datasets may be."""
+    """Same name, number and size, as possible in two datasets."""
     first, second = (
         write_images(tmp_path / n / "img", s) for n, s in (("a", [1, 2]), ("b", [3, 2]))
     )

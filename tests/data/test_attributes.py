@@ -1,4 +1,4 @@
-"""Attributes: of frames and of whole sequences, in the forms that benchmarks publish."""
+"""Attributes of frames and of sequences, in the formats of benchmarks."""
 
 import re
 
@@ -19,7 +19,7 @@ from siamcorr.data.datasets.attributes import (
 
 
 def held(attributes):
-    """Names of what is said to hold for a whole sequence."""
+    """Names of the attributes that are set for the whole sequence."""
     return {name for name, flags in attributes.items() if flags == (True,)}
 
 

@@ -1,4 +1,4 @@
-"""Cut-outs of real things: what the mask covers, and no more."""
+"""Cut-outs of real objects: the pixels under the mask only."""
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def test_tiny_things_and_masks_of_another_size_are_left_out():
 
 @pytest.fixture
 def videos(tmp_path):
-    """Fourteen frames, each in a grey of its own, and their masks."""
+    """14 frames, each of a different grey, and their masks."""
     folder = tmp_path / "videos" / "cup"
     folder.mkdir(parents=True)
     writer = cv2.VideoWriter(
@@ -91,7 +91,7 @@ def write_person(folder, name, color):
 
 
 def test_photographs_with_masks_are_cutouts(tmp_path):
-    """And no photographs, nor are the masks pictures."""
+    """They are not photographs, and their masks are not pictures."""
     write_person(tmp_path, "berta", (0, 0, 255))
     cv2.imwrite(str(tmp_path / "ground.jpg"), np.zeros((100, 100, 3), np.uint8))
     library = Library([tmp_path])

@@ -39,7 +39,7 @@ def test_a_cut_ends_a_shot(tmp_path):
 
 
 def test_neighbours_show_the_same_part(tmp_path):
-    """The second view at its box looks like the first at its own."""
+    """The content of the box is similar in both views."""
     footage = Footage([written(tmp_path / "clip.avi", clip(frames=12)[0])])
     alike = []
     for seed in range(20):

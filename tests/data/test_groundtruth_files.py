@@ -1,4 +1,4 @@
-"""Annotation files: every form of a region, masks against decoded ones, tables, numbers."""
+"""Annotation files: all kinds of regions, masks against decoded ones, tables, numbers."""
 
 import math
 
@@ -22,7 +22,7 @@ def truth_of(tmp_path, text):
 
 
 def run_lengths(mask):
-    """VOT's code of a mask, made pixel by pixel: zeros first."""
+    """VOT's run-length code of a mask, computed pixel by pixel; zeros first."""
     counts, inside = [0], False
     for pixel in mask.ravel():
         if pixel != inside:

@@ -1,4 +1,4 @@
-"""Hands: they come from beyond the frame, hold on to what they hold, and hide no box."""
+"""Hands: they reach in from outside the frame, move with the object, and do not change its box."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ SQUARE = np.array([(200, 130), (280, 130), (280, 210), (200, 210)], np.float32)
 
 
 def drawn(draw, corners=SQUARE):
-    """Where a part of a hand covers a grey frame."""
+    """Mask of the pixels that a part of a hand covers."""
     image = np.full((HEIGHT, WIDTH, 3), GREY, np.float32)
     draw(image, corners)
     return np.abs(image - GREY).max(axis=2) > 1
@@ -62,7 +62,7 @@ def test_fingers_move_turn_and_grow_with_the_thing():
 
 
 def test_a_hand_far_away_is_not_drawn():
-    """Nor does it take for ever, or fail."""
+    """It must also neither fail nor take long."""
     away = np.float32([-9000, 9000])
     assert not drawn(hand(0).paste_fingers, SQUARE + away).any()
     drawn(hand(0).paste_arm, SQUARE + away)
@@ -96,7 +96,7 @@ def test_how_many_are_held(library):
 
 
 def test_where_nothing_is_held_nothing_is_drawn_by_lot(library):
-    """What comes after a scene out of the same generator is what it was before there were hands."""
+    """With held=0, the generator's next draws are the same as before hands existed."""
     never, hardly = np.random.default_rng(7), np.random.default_rng(7)
     Scene(library, never, SceneConfig(held=0))
     Scene(library, hardly, SceneConfig(held=1e-9))

@@ -1,4 +1,4 @@
-"""Layouts: a tiny dataset laid out in every published way, found and read."""
+"""Layouts: a tiny dataset in every published layout, found and read."""
 
 import json
 import math
@@ -92,7 +92,7 @@ def test_otb_targets(tmp_path):
 
 @pytest.mark.parametrize("first", [298, 300, 1])
 def test_otb_david_begins_at_its_300th_image(first, tmp_path):
-    """Unless somebody has counted its images anew."""
+    """Unless the images have been renumbered."""
     count = 304 - first if first > 1 else 4
     write_images(tmp_path / "David" / "img", count, first, "{:04d}.png")
     write_rows(tmp_path / "David" / "groundtruth_rect.txt", [*BOXES, (4, 2, 3, 5)])
@@ -207,7 +207,7 @@ def test_plain(file, text, tmp_path):
 
 
 def test_otb_ends_with_its_boxes(tmp_path):
-    """Freeman4 and others have images after the last of them, that nobody evaluates."""
+    """Freeman4 and others have images after the last box; they are not evaluated."""
     write_images(tmp_path / "Freeman4" / "img", 5, name="{:04d}.jpg")
     write_rows(tmp_path / "Freeman4" / "groundtruth_rect.txt")
     assert levels(only(tmp_path, "otb")) == [1, 2, 3]

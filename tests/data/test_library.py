@@ -1,4 +1,4 @@
-"""The library: which pictures it holds, and what it hands out."""
+"""The library: its pictures, and random draws from it."""
 
 from hashlib import sha256
 from itertools import islice
@@ -28,12 +28,12 @@ def seeded(seed):
 
 
 def fresh_name(suffix, index=3):
-    """Of a picture to train on; `write_pictures` has taken those before."""
+    """Name of a training picture that `write_pictures` has not used."""
     return next(islice(names(suffix, held_out=False), index, None))
 
 
 def drawn(draw, times=60):
-    """The distinct pictures that come out."""
+    """The distinct pictures that are drawn."""
     return {draw(seeded(seed)).tobytes() for seed in range(times)}
 
 
@@ -93,7 +93,7 @@ def test_broken_picture_is_left_out_with_a_warning(kind, suffix, folder):
 
 
 def test_what_is_drawn_does_not_hang_on_what_was_drawn_before(folder):
-    """Else a resumed run would see other pairs as soon as one picture is broken."""
+    """Else a resumed run would see other pairs after one broken picture."""
     path = folder / fresh_name(".jpg")
     path.write_bytes(b"broken")
     library = Library([folder])
@@ -133,7 +133,7 @@ def test_what_is_no_cutout_is_left_out(picture, folder):
 
 
 def test_cutout_of_16_bits(folder):
-    """The upper byte is the picture; the lower one is here noise."""
+    """The upper byte is the picture; the lower one is noise."""
     path = folder / fresh_name(".png")
     noise = seeded(0).integers(256, size=(100, 120, 4))
     cv2.imwrite(str(path), (cutout(5) * np.uint16(256) + noise).astype(np.uint16))

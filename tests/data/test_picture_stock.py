@@ -1,4 +1,4 @@
-"""Stock and cached frames: any picture of some places, and any frame of a video, exactly."""
+"""Stock and frame cache: random pictures of several folders, and exact frames of a video."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def video(tmp_path):
-    """Twelve frames of 64 by 48 pixels, each in a gray of its own."""
+    """12 frames of 64 x 48 pixels, each of a different grey."""
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for index in range(12):

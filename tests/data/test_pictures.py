@@ -1,4 +1,4 @@
-"""What scenes are made of: walls and photographs, cut-outs, blobs, and things with a print."""
+"""Pictures of scenes: walls, photographs, cut-outs, blobs and printed objects."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_share_of_walls(library, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_printed_thing(library, seed, monkeypatch):
-    """Mostly of one colour, whole, and with the photograph on a part of it."""
+    """Mostly of one colour, without holes, with a photograph on a part of it."""
     loud = np.zeros((200, 200, 3), np.uint8)
     loud[::2], loud[1::2] = (255, 0, 255), (0, 255, 0)
     monkeypatch.setattr(library, "photo", lambda rng: loud)

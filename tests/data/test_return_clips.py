@@ -1,4 +1,4 @@
-"""Clips in which a target goes and comes back: where it is, and what is drawn there."""
+"""Clips in which the target disappears and comes back: boxes and pixels."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_it_goes_and_comes_back_elsewhere(kind, seed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_box_holds_the_target(kind):
-    """A white picture of the target over a black ground is found where the box says."""
+    """A white target over a black background is inside its box."""
     white = np.full((40, 30, 4), 255, np.uint8)
     grey = white // 3
     ground = np.zeros((180, 320, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Sequences: their frames, what is said of broken ones, and of folders without any."""
+"""Sequences: their frames, and errors for broken ones and for empty folders."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -207,7 +207,7 @@ UAV = "data_seq/UAV123"
     ],
 )
 def test_an_image_that_is_missing_is_told(layout, folder, truth, images, missing, tmp_path):
-    """Every later image would have another one's box."""
+    """A missing image would shift the boxes of all later images."""
     for number in images:
         write_images(tmp_path / folder, 1, number)
     write_rows(tmp_path / truth, [BOXES[0]] * 4)

@@ -1,4 +1,4 @@
-"""Stills: two views of a photograph, the target's box in both, and a rival's."""
+"""Stills: two views of a photograph, the target's box in both, and a distractor's box."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ HEAD = "file,x,y,w,h,class\n"
 
 
 def write(folder, rows, name="one.png", scale=1):
-    """A photograph in which each box is a rectangle of a colour of its own."""
+    """A photograph in which each box is a rectangle of a different colour."""
     image = cv2.convertScaleAbs(photograph(0, 240 * scale, 180 * scale), alpha=0.3)
     colors = ((0, 255, 0), (0, 0, 255), (255, 0, 0))
     for (x, y, w, h, _), color in zip(rows, colors, strict=False):
@@ -24,7 +24,7 @@ def write(folder, rows, name="one.png", scale=1):
 
 
 def found(image, channel):
-    """The box of what is of one colour, of RGB's channel."""
+    """The box of the pixels of one colour, given by its RGB channel."""
     others = [other for other in range(3) if other != channel]
     mask = (image[:, :, channel] > 160) & (image[:, :, others].max(axis=2) < 100)
     return cv2.boundingRect(mask.astype(np.uint8))
@@ -32,7 +32,7 @@ def found(image, channel):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_boxes_are_where_the_things_are(seed, tmp_path):
-    """A turned rectangle reaches a little further than the box, which is of the ellipse within."""
+    """A rotated rectangle is slightly larger than the box, which is that of its ellipse."""
     stills = Stills(write(tmp_path, [(80, 60, 40, 40, "cup")]))
     (first, box), (second, moved) = stills.pair(np.random.default_rng(seed))
     assert box == (80, 60, 40, 40)
@@ -72,7 +72,7 @@ def test_large_photographs_are_shrunk_with_their_boxes(tmp_path):
 
 
 def test_boxes_of_no_size_to_follow_are_rivals_alone(tmp_path):
-    """One is tiny, one fills the picture."""
+    """One box is tiny, one fills the picture."""
     rows = [(60, 60, 10, 10, "cup"), (5, 5, 230, 170, "cup")]
     with pytest.raises(ValueError, match="no box of a usable size"):
         Stills(write(tmp_path, rows))

@@ -1,4 +1,4 @@
-"""No test of media leaves a thread of a source behind."""
+"""Fails a test that leaves a source's thread running."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""The sound of the source in the video made of its frames, and the silent video where it fails."""
+"""Audio of the source in the video made from its frames; no audio if that fails."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def ffmpeg(*arguments):
 
 @pytest.fixture(scope="module")
 def make_source(tmp_path_factory):
-    """Videos of LENGTH seconds with one key frame only; each is made once."""
+    """Videos of LENGTH seconds with a single key frame; each is made once."""
     folder, made = tmp_path_factory.mktemp("sources"), {}
 
     def make(name, *codec, length=LENGTH):
@@ -78,13 +78,13 @@ def sound(path):
 
 
 def streams(path):
-    """What ffmpeg calls the codecs of a file's streams."""
+    """ffmpeg's names of the codecs of a file's streams."""
     done = subprocess.run(["ffmpeg", "-i", path], capture_output=True, text=True, check=False)
     return re.findall(r"Stream #.*?(Video|Audio): (\w+)", done.stderr)
 
 
 def same_as_silent(path):
-    """Whether the frames are those that the video has without sound, and nothing lies beside."""
+    """Whether the frames equal those of the video without audio, and no other file is left."""
     silent = path.with_name("silent" + path.suffix)
     write(silent)
     found, expected = frames(path).astype(int), frames(silent)
@@ -258,7 +258,7 @@ def test_video_without_frames_is_still_removed(tmp_path):
 
 @pytest.fixture
 def stand_in(tmp_path_factory, monkeypatch):
-    """Put a script in the place of ffmpeg."""
+    """Replace ffmpeg by a script."""
     folder = tmp_path_factory.mktemp("bin")
 
     def install(text):

@@ -1,4 +1,4 @@
-"""The COCO document: whole and right, however the run ends."""
+"""The COCO document: complete and correct, however the run ends."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ BOX = (10.5, 20, 30, 40)
 
 
 def document(path):
-    """The document, which must not hold NaN or a key twice in one object."""
+    """Load the document; fail if it has NaN or a repeated key in an object."""
 
     def unique(pairs):
         assert len(dict(pairs)) == len(pairs)
@@ -105,7 +105,7 @@ def test_every_image_is_moved_once_whatever_the_block(block, path, monkeypatch):
 
 
 class Disk:
-    """A stand-in for os.write on a disk of so many bytes, which files of any name share."""
+    """Replacement for os.write on a disk with room for a number of bytes, shared by all files."""
 
     def __init__(self, capacity):
         self.capacity, self.real, self.descriptors = capacity, os.write, set()

@@ -1,4 +1,4 @@
-"""Video files by PyAV: codecs, colours, rotation, true times, exact starts, and what is said."""
+"""Video files with PyAV: codecs, colours, rotation, exact times and starts, and errors."""
 
 import re
 from types import SimpleNamespace
@@ -54,7 +54,7 @@ def test_start_gives_what_a_decode_from_the_first_frame_gives(video):
 
 
 def test_far_starts_are_sought(video):
-    """Not decoded from the first frame on; where a seek cannot be trusted they are."""
+    """A far start seeks; if the seek cannot be verified, all frames are decoded."""
     container = av_container.Container(video.path, "clip")
     found = av_container._seek_to(container, 50)
     container.close()
@@ -77,7 +77,7 @@ def test_rotation(turned, tmp_path):
 
 
 def test_colours_are_those_of_opencv(tmp_path):
-    """What a tracker was tuned on does not change with the reader."""
+    """PyAV and OpenCV give the same pixels, so tuned trackers keep their scores."""
     path = write(tmp_path / "clip.mp4", "libx264")
     by_opencv = VideoFile("clip", opencv_capture.open_capture(path, "clip"))
     for frame, same in zip(open_source(path), by_opencv, strict=True):
@@ -113,7 +113,7 @@ def test_sound_alone(tmp_path):
 
 
 def test_playlist_opens_no_other_file(tmp_path):
-    """Neither by PyAV nor by OpenCV: a file from a stranger names no file of yours."""
+    """Security: a foreign file must not open other files, neither with PyAV nor with OpenCV."""
     write(tmp_path / "clip.ts", "libx264")
     playlist = tmp_path / "list.mp4"
     playlist.write_text("ffconcat version 1.0\nfile clip.ts\n")

@@ -1,4 +1,4 @@
-"""Videos that browsers play: H.264, yuv420p, the index in front, frames of any size."""
+"""Videos that browsers play: H.264, yuv420p, index at the front, frames of any size."""
 
 import errno
 import importlib.util
@@ -70,7 +70,7 @@ def test_the_index_is_in_front(suffix, tmp_path):
 
 @pytest.mark.parametrize("size", [(65, 48), (64, 49), (65, 49), (1, 1), (3, 2)])
 def test_odd_sizes_lose_nothing(size, tmp_path):
-    """The last column and row are there twice."""
+    """The last column and row are repeated."""
     path = tmp_path / "out.mp4"
     width, height = size
     image = np.full((height, width, 3), RED, np.uint8)
@@ -154,7 +154,7 @@ except OSError as error:
 
 @pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="needs limits of files")
 def test_a_disk_that_fills_up_ends_in_one_error(tmp_path):
-    """Whatever the encoder still holds then, nothing hangs and nothing else is raised."""
+    """With frames left in the encoder, nothing hangs and nothing else is raised."""
     call = [sys.executable, "-c", LIMITED, str(tmp_path / "out.mp4")]
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True)
     code, frames = done.stdout.split()

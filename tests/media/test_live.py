@@ -1,4 +1,4 @@
-"""Live sources: the newest frame, what is left out counted, and back again after a break."""
+"""Live sources: newest frame, count of dropped frames, reconnect after a lost connection."""
 
 import shutil
 import socket
@@ -23,7 +23,7 @@ SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 
 
 class Camera:
-    """Stands in for cv2.VideoCapture; what comes after the first frame waits for the gate.
+    """Replaces cv2.VideoCapture; frames after the first wait for the gate.
 
     A plan says for each frame whether it can be decoded ("f") or not ("."); without one left,
     nothing opens.
@@ -119,7 +119,7 @@ def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch
 
 
 def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
-    """It returns, and the camera is released once the call does."""
+    """close() returns; the camera is released when the blocked read returns."""
     monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.01)
     camera.plans = ("ff",)
     source = open_source("0")
@@ -146,7 +146,7 @@ def test_close_of_a_source_that_waits_to_reconnect(camera, monkeypatch):
 
 @pytest.fixture
 def server():
-    """Serves an endless stream to one at a time, from `start` to `kill`."""
+    """Serves an endless stream to one client at a time, from `start` to `kill`."""
     program = shutil.which("ffmpeg")
     if program is None:
         program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
@@ -171,7 +171,7 @@ def server():
 
 
 def opened(server, patience):
-    """The stream, as soon as its server listens."""
+    """Open the stream when its server listens."""
     deadline = time.monotonic() + LONG
     server.start()
     while True:

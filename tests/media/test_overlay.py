@@ -1,4 +1,4 @@
-"""Overlay: a box lies where it was asked for, and a peak is red where the response is high."""
+"""Overlay: boxes are at their place, and peaks of the response are red."""
 
 import numpy as np
 import pytest

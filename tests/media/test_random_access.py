@@ -1,4 +1,4 @@
-"""Frames by their numbers, in any order."""
+"""Frames by number, in any order."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from siamcorr.media.sources import random_access
 
 @pytest.fixture
 def video(tmp_path):
-    """150 frames, each of a grey of its own."""
+    """150 frames, each of a different grey."""
     path = tmp_path / "grey.mp4"
     with VideoSink(path, 25.0, crf=1) as sink:
         for number in range(150):

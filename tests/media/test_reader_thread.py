@@ -1,4 +1,4 @@
-"""The reading thread: the newest of what is live, all of what is stored."""
+"""The reader thread: the newest item of a live source, all items of a stored one."""
 
 import queue
 import threading
@@ -14,7 +14,7 @@ from siamcorr.media.sources.reader_thread import ReaderThread
 
 
 def given(pipe):
-    """What is put into a queue, until None."""
+    """The items of a queue, until None."""
     yield from iter(pipe.get, None)
 
 
@@ -35,7 +35,7 @@ def test_newest_item_is_given_and_the_others_counted():
 
 
 def test_delay_does_not_grow_behind_a_slow_consumer():
-    """Thirty a second come, some eight are taken: in line, the twelfth would be 30 behind."""
+    """30 items/s arrive, about 8 are taken: without a thread, the 12th would be 30 behind."""
     produced, stop = SimpleNamespace(last=-1), threading.Event()
 
     def camera():

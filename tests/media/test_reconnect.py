@@ -1,4 +1,4 @@
-"""What breaks off is connected anew: how often, how long, and who hears of it."""
+"""Reconnect after a lost connection: how often, how long, and the final error."""
 
 import threading
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ def test_patience_out_of_range(values):
 
 
 class Connected:
-    """Gives what it is told to, and then no more; raises what is an error."""
+    """Gives the items, then None; raises items that are errors."""
 
     def __init__(self, *items):
         self.items, self.closed = list(items), 0
@@ -55,7 +55,7 @@ class Connected:
 
 
 def reconnecting(*connections, patience=SHORT):
-    """Gives one connection after another; an error among them is a try that fails."""
+    """Returns one connection after another; an error among them is a failed try."""
     later = list(connections[1:])
 
     def connect():

@@ -1,4 +1,4 @@
-"""Videos: what was written can be read again, whatever happens while it is written."""
+"""Videos: written frames can be read again, also after an error."""
 
 import errno
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_video_without_frames_is_removed(tmp_path):
 
 @pytest.mark.parametrize("name", ["18:30.mp4", "./18:30.mp4", "file:y.mp4"])
 def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
-    """Above all for none but its own: file:y.mp4 would be y.mp4, perhaps the source."""
+    """file:y.mp4 must not be written to y.mp4, which may be the source."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "y.mp4").write_bytes(b"somebody's")
     with VideoSink(name, fps=30) as video:
@@ -92,7 +92,7 @@ def test_folder_that_is_not_there(tmp_path):
 
 
 def test_frame_of_another_size_is_refused(tmp_path):
-    """OpenCV's writer would leave it out without a word."""
+    """OpenCV's writer would skip it silently."""
     path = tmp_path / "out.mp4"
     with VideoSink(path, fps=30) as video:
         video.write(plain(RED))
@@ -117,7 +117,7 @@ def test_full_disk_keeps_the_video_so_far(tmp_path, monkeypatch):
 
 
 def test_video_that_cannot_be_finished_is_an_error(tmp_path):
-    """The file is looked at again after closing, since OpenCV's writer tells nothing."""
+    """The file is checked after closing, since OpenCV's writer reports no errors."""
     path = tmp_path / "out.mp4"
     video = VideoSink(path, fps=30)
     video.write(plain(RED))

@@ -1,4 +1,4 @@
-"""Sources: which frames come, in which order, colours and times, and what is said if none do."""
+"""Sources: frames, their order, colours and times, and errors."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ FPS, COUNT = 25, 12
 
 
 def levels(frames):
-    """The mean of each frame, by which the plain frames of a test are told apart."""
+    """The mean of each frame, which identifies a test's plain frames."""
     return [round(float(frame.image.mean())) for frame in frames]
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_video(tmp_path):
     "name", ["2026-11-23T18:30:00", "file:clip", "pipe:1", "concat:a|b", "%03d"]
 )
 def test_names_are_taken_for_files_only(name, video, tmp_path, monkeypatch):
-    """Also for other files than the one: file:clip.avi is none of clip.avi's names."""
+    """file:clip.avi is a file name, not another name of clip.avi."""
     path = video.rename(tmp_path / (name + video.suffix))
     (tmp_path / f"clip{video.suffix}").write_text("no video")
     monkeypatch.chdir(tmp_path)
@@ -207,7 +207,7 @@ def test_reading_ahead_changes_nothing(path):
 
 
 def test_thread_reads_from_the_second_frame_on(path):
-    """Whoever takes one frame out of a video would wait for nothing but the decoding of more."""
+    """A caller that takes one frame must not wait for the decoding of others."""
     source = open_source(path)
     frames = iter(source)
     assert next(frames).index == 0

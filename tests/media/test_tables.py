@@ -1,4 +1,4 @@
-"""Tables of boxes: what each format says, and what is in the file when something goes wrong."""
+"""Tables of boxes: the formats, and the contents of the file after an error."""
 
 import csv
 import errno
@@ -21,7 +21,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /dev/f
 
 
 def write_three(table):
-    """One target, then another that is out of sight, then the first again."""
+    """One target, then another that is lost, then the first again."""
     table.write(7, 7 / 30, (1, 2.5, 30.12345, 40), 0.98765)
     table.write(7, 7 / 30, (-1.5, 2, 30, 40), 0.2, target=3, lost=True)
     table.write(8, 8 / 30, (2, 3, 30, 40), 1.0, target=0)
@@ -32,7 +32,7 @@ def lines(path):
 
 
 def rows_in(path):
-    """The lines that are rows: those of a CSV table have a header above them."""
+    """The rows of a table, without the header of a CSV table."""
     return [line for line in lines(path) if line != HEADER]
 
 
@@ -177,7 +177,7 @@ def test_older_table_is_overwritten(suffix, tmp_path):
 
 @linux
 def test_table_on_a_full_disk():
-    """An OSError that names the file, and no second one when the table is thrown away."""
+    """An OSError that names the file, and no second one when the table is deleted."""
     with pytest.raises(OSError, match="No space left") as caught:
         CsvSink("/dev/full")
     assert caught.value.errno == errno.ENOSPC
@@ -204,7 +204,7 @@ def test_row_on_a_full_disk(suffix, tmp_path):
 
 
 class Narrow:
-    """A stand-in for os.write on a disk that takes 10 bytes more, and then stops with an error."""
+    """Replacement for os.write on a disk with room for 10 more bytes."""
 
     def __init__(self, error):
         self.error, self.left, self.real = error, 10, os.write
@@ -220,7 +220,7 @@ class Narrow:
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("suffix", [*LINE_FORMATS, ".json"])
 def test_half_a_row_is_taken_back(suffix, error, tmp_path, monkeypatch):
-    """Also the next row, once there is room again, begins on a line of its own."""
+    """When there is room again, the next row begins on a new line."""
     path, other = tmp_path / f"out{suffix}", tmp_path / f"other{suffix}"
     with open_table(path, SIZE) as table:
         table.write(**GOOD)
@@ -238,7 +238,7 @@ def test_half_a_row_is_taken_back(suffix, error, tmp_path, monkeypatch):
 @linux
 @pytest.mark.parametrize("suffix", LINE_FORMATS)
 def test_pipe_takes_rows(suffix, tmp_path):
-    """As in `--boxes /dev/stdout`; the suffix is that of a link to it."""
+    """As in `--boxes /dev/stdout`; the suffix comes from a link to it."""
     read_end, write_end = os.pipe()
     link = tmp_path / f"out{suffix}"
     link.symlink_to(f"/dev/fd/{write_end}")

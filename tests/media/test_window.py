@@ -1,4 +1,4 @@
-"""Window: what the mouse draws is a box, and keys have names; OpenCV's windows are made up."""
+"""Window: mouse drags are boxes, and keys have names; OpenCV's windows are faked."""
 
 import cv2
 import numpy as np

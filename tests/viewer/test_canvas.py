@@ -1,4 +1,4 @@
-"""What is laid over a frame: at its place, and cut off at the border."""
+"""Drawing over a frame: at the right place, and clipped at the border."""
 
 import numpy as np
 import pytest

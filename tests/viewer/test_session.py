@@ -1,4 +1,4 @@
-"""A session: targets come, are marked again and go; results, trails and portraits go with them."""
+"""A session: add, renew and drop targets, with their results, trails and portraits."""
 
 import pytest
 

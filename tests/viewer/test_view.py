@@ -1,4 +1,4 @@
-"""The view: keys and mouse do what the screen says they do."""
+"""The view: keys and mouse."""
 
 import cv2
 import numpy as np
@@ -167,7 +167,7 @@ def test_ask_is_not_passed_by_a_key(session, frames, window):
 def test_frames_come_at_their_pace_however_long_the_rest_takes(
     session, frames, window, monkeypatch
 ):
-    """0.02 s of tracking for a frame of 0.05 s: it is shown for the 0.03 s that are left."""
+    """Tracking takes 0.02 s of a frame's 0.05 s, so the window waits 0.03 s."""
     clock = [10.0]
     screen = window([])
     waits = []

@@ -1,4 +1,4 @@
-"""Who comes in, and who does not."""
+"""Access checks: accepted and refused requests."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Who is let in, and what is served: the page, the built-in clip."""
+"""HTTP: access checks, the page's files, the built-in clip."""
 
 import re
 import socket
@@ -153,7 +153,7 @@ def test_a_taken_port_is_named():
 
 
 def test_an_unknown_name_is_told_in_the_system_s_words(monkeypatch):
-    """Which socket.create_server puts into an OSError of a number that is no errno."""
+    """socket.create_server raises OSError with a number that is not an errno."""
 
     def bind_to(self, address):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -1,4 +1,4 @@
-"""What a stranger may send, and what is said where it is wrong."""
+"""Messages: valid ones, and errors of invalid ones."""
 
 import struct
 
@@ -14,14 +14,14 @@ LIMITS = Limits(frame_pixels=160 * 120, frame_side=200)
 
 
 def picture(width=160, height=120):
-    """Red to the left, blue to the right."""
+    """An image with a red left half and a blue right half."""
     image = np.zeros((height, width, 3), np.uint8)
     image[:, : width // 2, 0] = image[:, width // 2 :, 2] = 200
     return image
 
 
 def header(width, height, marker=0xC0, before=b""):
-    """A JPEG's beginning and end, with nothing between."""
+    """A JPEG's first and last bytes, with nothing between."""
     start = bytes([0xFF, marker]) + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\1\x11\0"
     return b"\xff\xd8" + before + start + b"\xff\xd9"
 

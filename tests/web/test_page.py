@@ -1,4 +1,4 @@
-"""The page in a browser: what a person does there, and what comes of it."""
+"""The page in a browser: clicks, drawing, downloads."""
 
 import csv
 import re
@@ -30,7 +30,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def frames():
-    """Those of the clip."""
+    """The frames of the clip."""
     return [image for image, _ in render_clip(CLIP)]
 
 
@@ -42,7 +42,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def camera(frames, tmp_path_factory):
-    """The clip as a file that Chromium shows as a webcam, to and fro without a jump."""
+    """The clip, forwards and backwards, as a file that Chromium uses as webcam."""
     path = tmp_path_factory.mktemp("camera") / "clip.y4m"
     with path.open("wb") as file:
         file.write(b"YUV4MPEG2 W320 H240 F30:1 Ip A1:1 C420jpeg\n")
@@ -67,7 +67,7 @@ def browser(camera):
 
 @pytest.fixture
 def open_page(browser, make_server, serve):
-    """Open the page of a new server; faults in its scripts, and broken policies, fail the test."""
+    """Open the page of a new server; script errors and policy violations fail the test."""
     faults, contexts = [], []
 
     def open_it(address=None, **limits):
@@ -97,7 +97,7 @@ def draw(page, box):
 
 
 def picture(page):
-    """What is shown: (H, W, 3)."""
+    """The image on the page: (H, W, 3)."""
     packed = np.frombuffer(page.locator("#view").screenshot(), np.uint8)
     return cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(float)
 
@@ -119,7 +119,7 @@ def box_of(row):
 
 
 def ready(page):
-    """A source is chosen, and its first frame is there."""
+    """Choose a source and wait for its first frame."""
     expect(page.locator("#hint")).to_have_text("Draw a box around a target.")
 
 
@@ -198,7 +198,7 @@ def test_webcam_is_followed(open_page, frames, truth, tmp_path):
 
 
 def which_frame(shown, frames):
-    """The index of the clip's frame that looks the most like what the page shows."""
+    """The index of the clip's frame that is most similar to the image on the page."""
     shown = cv2.resize(shown, (CLIP.width, CLIP.height))[:, :, ::-1]
     differences = [abs(image - shown).mean() for image in frames]
     return differences.index(min(differences))

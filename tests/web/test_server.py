@@ -1,4 +1,4 @@
-"""Sockets as pages meet them: tracking, sessions side by side, bounds."""
+"""Sockets: tracking, several sessions, limits."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ async def ask(socket, message):
 
 
 async def track(socket, clip):
-    """Boxes of the target that a clip begins with; others get their turn after each frame."""
+    """Boxes of a clip's target; other tasks run between its frames."""
     boxes = []
     for data, box in clip:
         answer = await ask(socket, data)
@@ -64,7 +64,7 @@ def test_sessions_do_not_disturb_each_other(make_server, clip, other_clip, expec
 
 
 class Waiting:
-    """A network that stands still until it may go on."""
+    """A network that blocks until it is released."""
 
     def __init__(self, network):
         self.network, self.called, self.go = network, threading.Event(), threading.Event()
@@ -189,7 +189,7 @@ def test_a_flood_ends_the_session(make_server, clip):
 
 
 def test_messages_wait_for_their_turn(make_server):
-    """Six messages at ten a second; the page waits for each answer, and is not sent away."""
+    """Six messages at 10 per second from a page that waits for answers: it is not refused."""
 
     async def work(client):
         async with page(client) as socket:

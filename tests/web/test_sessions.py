@@ -1,4 +1,4 @@
-"""A session without its socket: the boxes, and what goes wrong."""
+"""A session without its socket: boxes and errors."""
 
 import base64
 import json
