@@ -194,7 +194,7 @@ def test_marks_of_other_frames(folder, frame):
         (0, ABSENT, "the target must be in the first frame"),
     ],
 )
-def test_marks_that_cannot_be(folder, frame, mark, text):
+def test_invalid_marks(folder, frame, mark, text):
     annotation = Annotation(folder)
     with pytest.raises(ValueError, match=text):
         annotation.mark(frame, mark)
@@ -211,13 +211,13 @@ def test_frames_are_stored(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
 
 
-def test_frames_are_known_again(folder):
+def test_stored_frames_are_recognized(folder):
     assert frames_stored(folder, ABOUT)
     assert not frames_stored(folder.with_name("other"), ABOUT)
     for about in (ABOUT.replace("clip", "clap"), f"{ABOUT}start: 3\n"):
         with pytest.raises(ValueError, match="clip: exists and holds other frames"):
             frames_stored(folder, about)
-    (folder / "meta_info.ini").unlink()  # somebody's folder of the same name
+    (folder / "meta_info.ini").unlink()  # a foreign folder of the same name
     with pytest.raises(ValueError, match="clip: exists and holds other frames"):
         frames_stored(folder, ABOUT)
 
@@ -238,7 +238,7 @@ def write_images(folder, shades):
     return folder
 
 
-def test_folders_are_known_by_their_images(tmp_path):
+def test_folders_are_identified_by_their_images(tmp_path):
     """Same name, number and size, as possible in two datasets."""
     first, second = (
         write_images(tmp_path / n / "img", s) for n, s in (("a", [1, 2]), ("b", [3, 2]))
@@ -254,7 +254,7 @@ def test_folders_are_known_by_their_images(tmp_path):
             frames_stored(tmp_path / "out" / "img", description(other, 0, None))
 
 
-def test_folders_that_were_stored_without_are_known_again(tmp_path):
+def test_descriptions_of_older_versions(tmp_path):
     source = write_images(tmp_path / "a" / "img", [1, 2])
     older = "[METAINFO]\nsource: img\nstart: 0\nframes: all\n"
     store_frames(pictures(2), tmp_path / "out" / "img", older)
@@ -269,7 +269,7 @@ def test_folder_without_images(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
-def test_frames_that_break_off_leave_nothing(error, tmp_path):
+def test_incomplete_frames_leave_nothing(error, tmp_path):
     def frames():
         yield from pictures(3)
         raise error
@@ -282,7 +282,7 @@ def test_frames_that_break_off_leave_nothing(error, tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_what_a_killed_process_left_does_not_mix_in(tmp_path):
+def test_files_of_a_killed_process_are_removed(tmp_path):
     left = tmp_path / ".clip.part"
     left.mkdir()
     (left / "00000009.jpg").write_bytes(b"some of it")

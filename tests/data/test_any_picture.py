@@ -53,6 +53,6 @@ def test_both_views_are_of_one_place(places, monkeypatch):
     assert all(views[0].shape == views[2].shape for views in asked)
 
 
-def test_nothing_to_take_pairs_from(tmp_path):
+def test_no_pictures(tmp_path):
     with pytest.raises(ValueError, match="no images or videos found"):
         Anything([str(tmp_path)])

@@ -20,7 +20,7 @@ def mask_of(x, y, w, h, shape=(120, 160)):
     return mask
 
 
-def test_what_the_mask_covers():
+def test_pixels_under_the_mask():
     image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
     cutout = cut_out(image, mask_of(20, 30, 60, 50))
     assert cutout.shape == (50, 60, 4)
@@ -29,7 +29,7 @@ def test_what_the_mask_covers():
     assert 0 < cutout[0, 5, 3] < 255
 
 
-def test_tiny_things_and_masks_of_another_size_are_left_out():
+def test_tiny_objects_and_masks_of_another_size_are_left_out():
     image = np.zeros((120, 160, 3), np.uint8)
     assert cut_out(image, mask_of(20, 30, 60, 40)) is None
     assert cut_out(image, mask_of(20, 30, 60, 60, (100, 160))) is None

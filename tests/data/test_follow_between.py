@@ -32,7 +32,7 @@ def network():
     return build_model("siamcorr-lite", find_weights(load_preset("siamcorr-lite")))
 
 
-def test_followed_not_interpolated(network, frames):
+def test_boxes_are_tracked_not_interpolated(network, frames):
     """Marks are kept; between them, boxes follow the target instead of a straight line."""
     marks = {0: Mark(TRUTH[0]), 13: Mark(TRUTH[13])}
     boxes = Filling(network, frames).boxes(marks)
@@ -46,7 +46,7 @@ def test_followed_not_interpolated(network, frames):
     assert min(ours) > 0.4
 
 
-def test_nothing_is_known_beside_an_absence(network, frames):
+def test_no_boxes_next_to_an_absence(network, frames):
     marks = {0: Mark(TRUTH[0]), 4: Mark(TRUTH[4]), 9: ABSENT, 13: Mark(TRUTH[13])}
     boxes = Filling(network, frames).boxes(marks)
     known = np.isfinite(boxes[:, 0])
@@ -82,7 +82,7 @@ def test_unsure(network, frames, monkeypatch):
     assert fill.unsure({}) is None
 
 
-def test_followed_once(network, frames, monkeypatch):
+def test_each_stretch_is_tracked_once(network, frames, monkeypatch):
     """Results between two unchanged marks are cached."""
     monkeypatch.setattr(follow_between, "follow_marks", told([1.0]))
     fill = Filling(network, frames)
@@ -108,7 +108,7 @@ def test_boxes_stay_inside_the_frame(network, frames, monkeypatch):
     assert fill.unsure(marks)[1].box_xywh == pytest.approx(TRUTH[0])
 
 
-def test_a_preset_that_knows_no_loss(network, frames, monkeypatch):
+def test_preset_without_lost_below(network, frames, monkeypatch):
     """A network without `lost_below` is never unsure."""
     recipe = replace(network.preset.recipe, lost_below=0.0, found_above=0.0)
     monkeypatch.setattr(network, "preset", replace(network.preset, recipe=recipe))

@@ -77,7 +77,7 @@ def test_labelled_frames_come_with_their_boxes(tmp_path, video):
             assert np.abs(image.astype(float) - frames[index]).mean() < 12  # compressed, if video
 
 
-def test_an_image_that_is_gone_is_named_and_another_taken(tmp_path):
+def test_missing_image_is_named_and_skipped(tmp_path):
     frames, boxes = clip(frames=4)
     paths = images_of(tmp_path / "c", frames)
     labelled = Labelled([Sequence("c", paths, boxes)])

@@ -53,7 +53,7 @@ def run_lengths(mask):
         ("5,5,9,-1", NAN),
         ("1,1,5,5,5,5,1,1", (1, 1, 4, 4)),  # a line, but its box has an area
         ("1,1,5,1,5,1,1,1", NAN),
-        ("0", NAN),  # VOT: nothing known here
+        ("0", NAN),  # VOT: no region
     ],
 )
 def test_region(line, box):
@@ -93,14 +93,14 @@ def test_empty_file(tmp_path):
     [
         ("0,0,3,2,0,6", (0, 0, 3, 2)),
         ("7,9,3,2,0,6", (7, 9, 3, 2)),
-        ("7,9,3,2,1,1", (8, 9, 1, 1)),  # the zeros at the end may be left out
+        ("7,9,3,2,1,1", (8, 9, 1, 1)),  # zeros at the end may be omitted
         ("7,9,3,2,4,1,1", (8, 10, 1, 1)),
         ("7,9,3,2,2,2", (7, 9, 3, 2)),  # over the end of a row: both sides
-        ("7,9,3,3,3,3", (7, 10, 3, 1)),  # a row and no more
+        ("7,9,3,3,3,3", (7, 10, 3, 1)),  # exactly one row
         ("7,9,3,2,6", NAN),
         ("7,9,3,2,2,0,4", NAN),
         ("0,0,0,0", NAN),
-        ("0,0,2000000,2000000,2000000,1", (0, 1, 1, 1)),  # never laid out in memory
+        ("0,0,2000000,2000000,2000000,1", (0, 1, 1, 1)),  # never decoded
     ],
 )
 def test_mask(code, box):

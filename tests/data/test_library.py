@@ -56,7 +56,7 @@ def test_the_tenth_is_the_same_on_every_machine(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cartoon", "symbols", "flags", "alphabets", "shapes"])
-def test_drawn_pictures_are_left_out(name, folder):
+def test_drawings_are_left_out(name, folder):
     path = folder / "stamps" / name / "deeper" / fresh_name(".png")
     path.parent.mkdir(parents=True)
     cv2.imwrite(str(path), cutout(9))
@@ -92,7 +92,7 @@ def test_broken_picture_is_left_out_with_a_warning(kind, suffix, folder):
     assert len(caught) == 1
 
 
-def test_what_is_drawn_does_not_hang_on_what_was_drawn_before(folder):
+def test_draws_are_independent_of_earlier_draws(folder):
     """Else a resumed run would see other pairs after one broken picture."""
     path = folder / fresh_name(".jpg")
     path.write_bytes(b"broken")
@@ -126,7 +126,7 @@ def test_none_that_can_be_read(folder):
     ],
     ids=["no alpha", "gray", "tiny", "empty"],
 )
-def test_what_is_no_cutout_is_left_out(picture, folder):
+def test_other_files_are_left_out(picture, folder):
     whole = drawn(Library([folder]).cutout)
     cv2.imwrite(str(folder / fresh_name(".png")), picture)
     assert drawn(Library([folder]).cutout) == whole
@@ -172,7 +172,7 @@ def test_colours_are_red_green_blue_and_large_pictures_shrink(tmp_path):
     assert picture[5, 5].tolist() == [200, 90, 10, 255]
 
 
-def test_read_all_reads_once_and_for_all(folder):
+def test_read_all_reads_each_file_once(folder):
     (folder / fresh_name(".jpg")).write_bytes(b"broken")
     library = Library([folder])
     with pytest.warns(UserWarning, match="cannot be read") as caught:

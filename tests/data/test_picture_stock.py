@@ -53,7 +53,7 @@ def test_another_video_of_the_same_name_is_another(video):
     assert len(cached_frames(video)) == 3
 
 
-def test_what_is_no_video_leaves_nothing(tmp_path, cache):
+def test_file_that_is_not_a_video_leaves_nothing(tmp_path, cache):
     path = tmp_path / "broken.avi"
     path.write_bytes(b"no video")
     with pytest.raises(SourceError, match=r"broken\.avi"):
@@ -100,7 +100,7 @@ def test_broken_picture_is_left_out_with_a_warning(tmp_path):
     assert len(stock.images) == 1
 
 
-def test_nothing_there(tmp_path):
+def test_no_pictures(tmp_path):
     with pytest.raises(ValueError, match="no images or videos found"):
         Stock([str(tmp_path)])
 

@@ -42,7 +42,7 @@ def test_share_of_walls(library, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_printed_thing(library, seed, monkeypatch):
+def test_a_printed_object(library, seed, monkeypatch):
     """Mostly of one colour, without holes, with a photograph on a part of it."""
     loud = np.zeros((200, 200, 3), np.uint8)
     loud[::2], loud[1::2] = (255, 0, 255), (0, 255, 0)
@@ -58,7 +58,7 @@ def test_a_printed_thing(library, seed, monkeypatch):
     assert 0.01 < rough.mean() < 0.6
 
 
-def test_share_of_printed_things(library):
+def test_share_of_printed_objects(library):
     sides = [
         max(actor_picture(library, seeded(seed), SceneConfig(printed=0.5)).shape[:2])
         for seed in range(60)

@@ -78,7 +78,7 @@ def test_box_is_where_the_target_is(library, seed, bend, blur):
         assert bounds(image[:, :, 0] > 127) == pytest.approx(clipped(box), abs=blur)
 
 
-def test_what_bends_changes_its_outline(library):
+def test_bending_changes_the_outline(library):
     """Same rotation and scale; only the bending differs."""
     outlines = []
     for bend in (0, 0.1):
@@ -96,7 +96,7 @@ def test_what_bends_changes_its_outline(library):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_target_is_seen_in_the_box_and_nowhere_else(library, seed):
+def test_target_is_visible_in_its_box_only(library, seed):
     """A repainted target changes pixels in its box only, and is covered by the occluder only."""
     config = SceneConfig(occlusion=0, bend=0)
     frames = []
@@ -122,7 +122,7 @@ def test_target_is_seen_in_the_box_and_nowhere_else(library, seed):
         ((1, -1), (372, -24, 120, 120)),
     ],
 )
-def test_box_is_whole_where_the_target_leaves_the_frame(wave, box):
+def test_box_is_complete_at_the_border(wave, box):
     actor = Actor(WHITE, 120, seeded(0), SceneConfig(**CALM))
     actor.rates[:], actor.phases[:] = 0, 0
     actor.phases[:2] = np.arcsin(wave)
@@ -134,7 +134,7 @@ def test_box_is_whole_where_the_target_leaves_the_frame(wave, box):
 
 
 @pytest.mark.parametrize("size", [99, 100, 400, 640])
-def test_pictures_of_any_size_stand_where_they_should(size):
+def test_pictures_of_any_size_are_centred(size):
     """Enlarged or shrunk, they are centred and symmetric."""
     actor = Actor(np.full((size, size, 4), 255, np.uint8), 100, seeded(0), SceneConfig(**CALM))
     actor.rates[:], actor.phases[:] = 0, 0
@@ -182,7 +182,7 @@ def test_clips_are_smooth(library, seed):
         np.testing.assert_allclose(one, other, rtol=0.1, atol=2)
 
 
-def test_config_says_how_many_are_around(library):
+def test_number_of_distractors(library):
     alone = SceneConfig(distractors=0, occlusion=0)
     crowd = SceneConfig(distractors=6, occlusion=1)
     counts = []
@@ -197,7 +197,7 @@ def test_config_says_how_many_are_around(library):
     assert len(set(counts)) > 3
 
 
-def test_half_of_the_others_are_of_the_targets_kind(library):
+def test_half_of_the_distractors_look_like_the_target(library):
     scenes = [Scene(library, seeded(seed), SceneConfig(photo_targets=1)) for seed in range(30)]
     twins = [
         np.array_equal(other.picture, scene.target.picture)
@@ -217,7 +217,7 @@ def test_targets_from_cutouts_and_from_photographs(library, share, monkeypatch):
         assert (picture[:, :, 3] > 127).mean() > 0.2
 
 
-def test_what_passes_hides_the_target_and_not_its_box(library):
+def test_occluder_hides_the_target_but_not_its_box(library):
     scene = Scene(library, seeded(1), SceneConfig(occlusion=1))
     scene.occluder.corners = scene.target.corners
     scene.occluder.picture = WHITE.astype(np.float32)
@@ -233,7 +233,7 @@ def test_what_passes_hides_the_target_and_not_its_box(library):
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (37, 53, 3)])
-def test_a_camera_keeps_shape_and_dtype(shape):
+def test_degrade_keeps_shape_and_dtype(shape):
     """For all kinds of camera effects."""
     image = photograph(0, shape[1], shape[0])
     taken = [degrade(image, seeded(0), scene) for scene in range(40)]
@@ -244,7 +244,7 @@ def test_a_camera_keeps_shape_and_dtype(shape):
     assert image.tobytes() == photograph(0, shape[1], shape[0]).tobytes()
 
 
-def test_a_scene_keeps_its_camera():
+def test_camera_effects_are_fixed_per_scene():
     """The strength of noise is fixed per scene; its values differ per frame."""
     gray = np.full((64, 64, 3), 128, np.uint8)
     kinds = set()
@@ -342,7 +342,7 @@ def test_photo_pair_is_fixed_by_its_seed():
     assert pairs[0][0][1] != pairs[2][0][1]
 
 
-def test_first_box_lies_in_the_photograph_where_something_is():
+def test_first_box_is_in_the_part_with_contrast():
     """The left half of the photograph is uniform."""
     photo = photograph(0)
     photo[:, :120] = 60

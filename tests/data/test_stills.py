@@ -31,7 +31,7 @@ def found(image, channel):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_boxes_are_where_the_things_are(seed, tmp_path):
+def test_boxes_are_at_the_objects(seed, tmp_path):
     """A rotated rectangle is slightly larger than the box, which is that of its ellipse."""
     stills = Stills(write(tmp_path, [(80, 60, 40, 40, "cup")]))
     (first, box), (second, moved) = stills.pair(np.random.default_rng(seed))
@@ -45,7 +45,7 @@ def test_boxes_are_where_the_things_are(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_rival_is_of_the_same_kind_if_there_is_one(seed, tmp_path):
+def test_distractor_is_of_the_same_class_if_there_is_one(seed, tmp_path):
     rows = [(60, 60, 30, 30, "cup"), (140, 60, 30, 30, "dog"), (95, 95, 30, 30, "cup")]
     stills = Stills(write(tmp_path, rows))
     stills.targets = stills.targets[:1]
@@ -56,7 +56,7 @@ def test_rival_is_of_the_same_kind_if_there_is_one(seed, tmp_path):
     assert rival != moved
 
 
-def test_another_kind_where_there_is_no_other(tmp_path):
+def test_distractor_of_another_class(tmp_path):
     stills = Stills(write(tmp_path, [(60, 60, 30, 30, "cup"), (140, 60, 30, 30, "dog")]))
     assert len(stills.pair(np.random.default_rng(0))) == 3
     alone = tmp_path / "alone"
@@ -71,7 +71,7 @@ def test_large_photographs_are_shrunk_with_their_boxes(tmp_path):
     assert box == pytest.approx((800 / 3, 200, 400 / 3, 400 / 3))
 
 
-def test_boxes_of_no_size_to_follow_are_rivals_alone(tmp_path):
+def test_boxes_of_unusable_size_are_distractors_only(tmp_path):
     """One box is tiny, one fills the picture."""
     rows = [(60, 60, 10, 10, "cup"), (5, 5, 230, 170, "cup")]
     with pytest.raises(ValueError, match="no box of a usable size"):
@@ -80,7 +80,7 @@ def test_boxes_of_no_size_to_follow_are_rivals_alone(tmp_path):
 
 
 @pytest.mark.parametrize("row", ["one.png,1,2,3,x,cup\n", "one.png,1,2\n"])
-def test_tables_that_are_none(row, tmp_path):
+def test_invalid_tables(row, tmp_path):
     write(tmp_path, [])
     (tmp_path / "boxes.csv").write_text(HEAD + row)
     with pytest.raises(
@@ -89,7 +89,7 @@ def test_tables_that_are_none(row, tmp_path):
         Stills(tmp_path)
 
 
-def test_files_that_are_not_there(tmp_path):
+def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         Stills(tmp_path)
     write(tmp_path, [(60, 60, 30, 30, "cup")])

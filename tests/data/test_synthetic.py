@@ -53,7 +53,7 @@ def test_boxes_lie_in_the_frame_and_change(seed):
     assert boxes[:, :2].min() >= 0
     assert (boxes[:, 0] + boxes[:, 2]).max() <= 160
     assert (boxes[:, 1] + boxes[:, 3]).max() <= 120
-    assert boxes[0, 2:].tolist() == pytest.approx([50, 35])  # not turned yet: the axes themselves
+    assert boxes[0, 2:].tolist() == pytest.approx([50, 35])  # not rotated yet: the axes themselves
     longest = boxes[:, 2:].max(axis=1)
     assert longest.min() >= 50 / 1.6 * 0.7
     assert longest.max() <= 50 * 1.6

@@ -161,7 +161,7 @@ def test_track_video_does_not_overwrite_what_it_reads(demo, clip, tmp_path, monk
         ("clip.mp4", "900,40,40,28", "box 900,40,40,28 lies outside the 160x120 frame"),
     ],
 )
-def test_track_video_says_what_is_wrong(name, box, text, demo, clip):
+def test_track_video_errors(name, box, text, demo, clip):
     with pytest.raises(SystemExit, match=text):
         demo("track_video", clip.with_name(name), "--box", box).main()
 
@@ -188,7 +188,7 @@ def lost_from(module, name, monkeypatch, first):
     return drawn
 
 
-def test_track_video_tells_what_is_lost(demo, clip, tmp_path, monkeypatch):
+def test_track_video_marks_lost_targets(demo, clip, tmp_path, monkeypatch):
     module = demo("track_video", clip, "--box", "60,40,40,28")
     drawn = lost_from(module, "Tracker", monkeypatch, 4)
     module.main()

@@ -54,7 +54,7 @@ def test_images_annotations_and_category(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_without_rows_it_is_a_document(path):
+def test_valid_document_without_rows(path):
     with open_table(path, SIZE):
         pass
     found = document(path)
@@ -115,7 +115,7 @@ class Disk:
         for descriptor in list(self.descriptors):
             try:
                 sizes.append(os.fstat(descriptor).st_size)
-            except OSError:  # closed, and with it gone or counted no more
+            except OSError:  # closed, so no longer counted
                 self.descriptors.remove(descriptor)
         return sum(sizes)
 
@@ -136,7 +136,7 @@ def write_until_full(path, written):
 
 @pytest.mark.parametrize("capacity", range(20_000, 20_300, 23))
 @pytest.mark.parametrize("block", [500, 1 << 24])
-def test_full_disk_ends_in_a_whole_document(capacity, block, path, monkeypatch):
+def test_document_is_complete_on_a_full_disk(capacity, block, path, monkeypatch):
     monkeypatch.setattr(append_file.os, "write", Disk(capacity))
     monkeypatch.setattr(coco, "RESERVE", 64)
     monkeypatch.setattr(coco, "BLOCK", block)

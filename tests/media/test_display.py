@@ -51,7 +51,7 @@ def test_the_child_decides(monkeypatch, code, expected):
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.setattr(display.subprocess, "run", run)
     assert [display_available(), display_available()] == [expected] * 2
-    assert len(calls) == 1  # asked once, remembered then
+    assert len(calls) == 1  # cached
     assert calls[0][0] == sys.executable
 
 

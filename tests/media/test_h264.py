@@ -62,7 +62,7 @@ def test_codec_format_and_frames(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES[:3])
-def test_the_index_is_in_front(suffix, tmp_path):
+def test_the_index_is_at_the_front(suffix, tmp_path):
     video = write(tmp_path / f"out{suffix}")
     names = boxes(video.path)
     assert names.index("moov") < names.index("mdat")
@@ -79,7 +79,7 @@ def test_odd_sizes_lose_nothing(size, tmp_path):
     codec, pixels, _, (shown,) = decode(path)
     assert (codec, pixels) == ("h264", "yuv420p")
     assert shown.shape == (height + height % 2, width + width % 2, 3)
-    assert np.abs(shown.astype(int) - RED).max() < 12  # black edges would be far off
+    assert np.abs(shown.astype(int) - RED).max() < 12  # black edges would differ more
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_crf_is_quality(tmp_path):
 
 
 @pytest.mark.parametrize("crf", [0, 52, -1])
-def test_crf_that_is_none(crf, tmp_path):
+def test_crf_out_of_range(crf, tmp_path):
     with pytest.raises(ValueError, match=rf"crf must lie in 1\.\.51, got {crf}"):
         VideoSink(tmp_path / "out.mp4", fps=25, crf=crf)
     assert list(tmp_path.iterdir()) == []
@@ -172,7 +172,7 @@ def test_without_pyav_the_old_codec_and_a_line(tmp_path, monkeypatch):
     assert decode(tmp_path / "out.avi")[0] == "mjpeg"
 
 
-def test_it_is_known_whether_pyav_is_there(monkeypatch):
+def test_can_write_h264(monkeypatch):
     assert video_sink.can_write_h264()
     monkeypatch.setitem(sys.modules, "av", None)
     assert not video_sink.can_write_h264()

@@ -19,7 +19,7 @@ from siamcorr.media.sources import live, opencv_capture
 SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 
 
-# cameras, with one that stands in for OpenCV's
+# cameras, with a replacement for OpenCV's
 
 
 class Camera:
@@ -50,7 +50,7 @@ class Camera:
         return (True, blue) if self.plan[self.grabbed - 1] == "f" else (False, None)
 
     def get(self, key):
-        return -1.0  # what a backend answers that does not know
+        return -1.0  # the answer of a backend that does not know
 
     def release(self):
         self.released = True
@@ -87,26 +87,26 @@ def test_camera_that_stops_is_an_error(camera):
 
 def test_camera_that_comes_back_counts_on(camera):
     camera.plans = ("fff", "", "ff")
-    camera.gate.release(1)  # for the frame that is left out
+    camera.gate.release(1)  # for the dropped frame
     with closing(open_source("0", start=1, patience=Patience(0.01, 0.01, LONG))) as source:
         frames = iter(source)
         indices = [next(frames).index]
-        for _ in range(3):  # at the second it breaks off, and comes back with a frame in hand
+        for _ in range(3):  # at the second, it disconnects, and reconnects with a frame
             camera.gate.release()
             indices.append(next(frames).index)
         assert indices == [1, 2, 3, 4]
         assert (source.dropped, source.reconnects) == (0, 1)
         assert [capture.released for capture in camera.opened] == [True, True, False]
         camera.plans = ("fff", "", "ff", "ffff")
-        camera.gate.release(3)  # breaks off again, and two frames come after the first
+        camera.gate.release(3)  # disconnects again, then gives two more frames
         wait_for(lambda: source.dropped == 2, "two frames are left out")
         assert next(frames).index == 7
         assert source.reconnects == 2
-        camera.gate.release(2)  # breaks off for good
+        camera.gate.release(2)  # disconnects for good
     assert all(capture.released for capture in camera.opened)
 
 
-def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch):
+def test_broken_frames_count_as_a_lost_connection(camera, monkeypatch):
     monkeypatch.setattr(opencv_capture, "BROKEN", 5)
     camera.plans = ("f" + 20 * ".",)
     camera.gate.release(20)
@@ -118,7 +118,7 @@ def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch
     source.close()
 
 
-def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
+def test_close_does_not_wait_for_a_blocked_read(camera, monkeypatch):
     """close() returns; the camera is released when the blocked read returns."""
     monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.01)
     camera.plans = ("ff",)

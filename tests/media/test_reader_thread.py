@@ -18,7 +18,7 @@ def given(pipe):
     yield from iter(pipe.get, None)
 
 
-def test_newest_item_is_given_and_the_others_counted():
+def test_gives_the_newest_item_and_counts_dropped_ones():
     pipe = queue.Queue()
     thread = ReaderThread(given(pipe), 1, newest=True)
     items = iter(thread)
@@ -59,7 +59,7 @@ def test_delay_does_not_grow_behind_a_slow_consumer():
     assert 0 <= dropped + len(taken) - (taken[-1] + 1) <= produced.last - taken[-1]
 
 
-def test_stored_items_wait_for_room():
+def test_stored_items_wait_for_room_in_the_queue():
     read = []
 
     def items():
@@ -76,7 +76,7 @@ def test_stored_items_wait_for_room():
     thread.close()
 
 
-def test_error_comes_after_what_was_read_before_it():
+def test_error_comes_after_earlier_items():
     def items():
         yield from "abc"
         raise SourceError("the fourth is broken")
@@ -90,7 +90,7 @@ def test_error_comes_after_what_was_read_before_it():
 
 
 @pytest.mark.parametrize("newest", [True, False])
-def test_close_closes_the_items_also_where_nobody_reads(newest):
+def test_close_closes_the_items_without_a_reader(newest):
     closed = []
 
     def items():
@@ -108,12 +108,12 @@ def test_close_closes_the_items_also_where_nobody_reads(newest):
     assert list(thread) == []
 
 
-def test_close_ends_who_waits_for_an_item():
+def test_close_ends_a_waiting_reader():
     pipe, ended = queue.Queue(), []
     thread = ReaderThread(given(pipe), 1, newest=True)
     waiting = threading.Thread(target=lambda: ended.append(list(thread)))
     waiting.start()
-    thread.close(0.01)  # it is stuck in the queue, as in a call that does not return
+    thread.close(0.01)  # the thread is blocked in the queue
     waiting.join(LONG)
     assert ended == [[]]
     assert len(threads()) == 1

@@ -17,12 +17,12 @@ SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 @pytest.mark.parametrize(
     ("patience", "waits"),
     [
-        (Patience(0.5, 4, 15), [0.5, 1, 2, 4, 4, 3.5]),  # the last try as the time runs out
+        (Patience(0.5, 4, 15), [0.5, 1, 2, 4, 4, 3.5]),  # the last try is at the end of the time
         (Patience(0.5, 0.5, 1.25), [0.5, 0.5, 0.25]),
         (Patience(3, 4, 2), [2]),
     ],
 )
-def test_waits_double_up_to_a_bound(patience, waits, monkeypatch):
+def test_waits_double_up_to_a_limit(patience, waits, monkeypatch):
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     taken = []
@@ -73,11 +73,11 @@ def reconnecting(*connections, patience=SHORT):
         ([Connected("a", "b")], "ab", 0),
         ([Connected("a"), Connected("b", "c"), Connected("d")], "abcd", 2),
         ([Connected("a"), SourceError("no"), OSError("no"), Connected("b")], "ab", 1),
-        ([Connected("a"), Connected(), Connected("b")], "ab", 1),  # one that gives nothing is none
+        ([Connected("a"), Connected(), Connected("b")], "ab", 1),  # without an item, the try failed
         ([Connected(), Connected("a")], "a", 1),
     ],
 )
-def test_what_breaks_off_is_connected_anew(connections, expected, reconnects):
+def test_reconnects_after_a_lost_connection(connections, expected, reconnects):
     source = reconnecting(*connections, patience=Patience(0.001, 0.001, 0.3))
     items = source.read_all()
     assert [next(items) for _ in expected] == list(expected)
@@ -88,7 +88,7 @@ def test_what_breaks_off_is_connected_anew(connections, expected, reconnects):
     assert [connection.closed for connection in opened] == [1] * len(opened)
 
 
-def test_patience_is_fresh_after_each_break(monkeypatch):
+def test_patience_restarts_after_each_break(monkeypatch):
     began = []
     waits = Patience.waits
     monkeypatch.setattr(Patience, "waits", lambda self: began.append(1) or waits(self))

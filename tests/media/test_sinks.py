@@ -44,7 +44,7 @@ def test_video_without_frames_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["18:30.mp4", "./18:30.mp4", "file:y.mp4"])
-def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
+def test_special_names_are_written_as_files(name, tmp_path, monkeypatch):
     """file:y.mp4 must not be written to y.mp4, which may be the source."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "y.mp4").write_bytes(b"somebody's")
@@ -55,7 +55,7 @@ def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_video_that_cannot_be_begun_leaves_nothing(tmp_path, monkeypatch):
+def test_video_that_cannot_be_opened_leaves_nothing(tmp_path, monkeypatch):
     """MPEG-4 Part 2 has no frames of a single pixel."""
     monkeypatch.setattr(video_sink, "can_write_h264", lambda: False)
     path = tmp_path / "out.mp4"
@@ -86,7 +86,7 @@ def test_video_of_unknown_suffix(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_is_not_there(tmp_path):
+def test_folder_that_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone/out\.mp4"):
         VideoSink(tmp_path / "gone" / "out.mp4", fps=30)
 
@@ -135,6 +135,6 @@ def spoil_and_raise(path):
         raise KeyError("mine")
 
 
-def test_error_of_the_block_counts_more_than_that_of_closing(tmp_path):
+def test_error_of_closing_does_not_hide_an_earlier_one(tmp_path):
     with pytest.raises(KeyError, match="mine"):
         spoil_and_raise(tmp_path / "out.mp4")

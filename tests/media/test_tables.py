@@ -113,7 +113,7 @@ def test_numbers_of_numpy_are_numbers(suffix, tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-# what is refused
+# errors
 
 
 @pytest.mark.parametrize("name", ["out.xml", "out", "out.mp4"])
@@ -126,7 +126,7 @@ def test_unknown_suffix_lists_the_known(name, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [*LINE_FORMATS, ".json"])
-def test_folder_that_is_not_there(suffix, tmp_path):
+def test_folder_that_does_not_exist(suffix, tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"gone/out\{suffix}"):
         open_table(tmp_path / "gone" / f"out{suffix}", SIZE)
 
@@ -145,7 +145,7 @@ BAD = [
 
 @pytest.mark.parametrize(("wrong", "kind", "text"), BAD)
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_row_that_is_none_is_refused(wrong, kind, text, suffix, tmp_path):
+def test_invalid_row_is_refused(wrong, kind, text, suffix, tmp_path):
     path = tmp_path / f"out{suffix}"
     with open_table(path, SIZE) as table:
         before = path.read_bytes()
@@ -154,7 +154,7 @@ def test_row_that_is_none_is_refused(wrong, kind, text, suffix, tmp_path):
         assert path.read_bytes() == before
 
 
-# what is in the file when
+# contents of the file
 
 
 @pytest.mark.parametrize("suffix", LINE_FORMATS)
@@ -183,7 +183,7 @@ def test_table_on_a_full_disk():
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == "/dev/full"
     del caught
-    gc.collect()  # a file left open would complain now, and fail this test
+    gc.collect()  # a file left open would warn now and fail the test
 
 
 def fill_up_and_write(path):
@@ -219,7 +219,7 @@ class Narrow:
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("suffix", [*LINE_FORMATS, ".json"])
-def test_half_a_row_is_taken_back(suffix, error, tmp_path, monkeypatch):
+def test_incomplete_row_is_rolled_back(suffix, error, tmp_path, monkeypatch):
     """When there is room again, the next row begins on a new line."""
     path, other = tmp_path / f"out{suffix}", tmp_path / f"other{suffix}"
     with open_table(path, SIZE) as table:

@@ -113,7 +113,7 @@ def test_the_page_holds_no_inline_script_and_nothing_from_elsewhere():
     ("name", "kind"),
     [("app.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")],
 )
-def test_types_do_not_hang_on_the_machine(name, kind, make_server):
+def test_content_types_do_not_depend_on_the_machine(name, kind, make_server):
     async def work(client):
         return (await client.get(f"/page/{name}")).content_type
 
@@ -152,7 +152,7 @@ def test_a_taken_port_is_named():
     assert caught.value.filename == f"127.0.0.1:{port}"
 
 
-def test_an_unknown_name_is_told_in_the_system_s_words(monkeypatch):
+def test_error_of_an_unknown_name_is_the_system_s(monkeypatch):
     """socket.create_server raises OSError with a number that is not an errno."""
 
     def bind_to(self, address):

@@ -169,7 +169,7 @@ def test_clip_table_and_video(open_page, truth, tmp_path):
     assert frames > 5
     assert ok == (320, 240)
 
-    page.set_input_files("#video", video)  # what was saved is a source again
+    page.set_input_files("#video", video)  # the recorded video as source
     ready(page)
     draw(page, truth[0])
     expect(page.locator("#hint")).to_contain_text("The end.")
@@ -178,11 +178,11 @@ def test_clip_table_and_video(open_page, truth, tmp_path):
     assert max(box_iou(box_of(followed[-1]), box) for box in truth[-10:]) > 0.5
 
 
-def test_webcam_is_followed(open_page, frames, truth, tmp_path):
+def test_webcam(open_page, frames, truth, tmp_path):
     page = open_page()
     page.click("#camera")
     ready(page)
-    page.click("#pause")  # the target moves: draw where it is in the frame that is shown
+    page.click("#pause")  # the target moves: draw in the frame on screen
     expect(page.locator("#pause")).to_have_text("Play")
     page.wait_for_timeout(200)
     draw(page, truth[which_frame(picture(page), frames)])
@@ -204,7 +204,7 @@ def which_frame(shown, frames):
     return differences.index(min(differences))
 
 
-def test_targets_come_and_go(open_page, truth):
+def test_targets_are_added_and_removed(open_page, truth):
     page = open_page(targets=2)
     page.click("#clip")
     ready(page)
@@ -215,7 +215,7 @@ def test_targets_come_and_go(open_page, truth):
     expect(page.locator("#targets li")).to_have_count(2)
     draw(page, (10, 10, 60, 40))
     expect(page.locator("#message")).to_have_text("add: at most 2 targets at once")
-    draw(page, (10, 10, 1, 1))  # a click is no box, and no mistake
+    draw(page, (10, 10, 1, 1))  # a click is not a box and not an error
     expect(page.locator("#message")).to_be_hidden()
     page.click("[aria-label='Remove target 1']")
     expect(page.locator("#targets li")).to_have_count(1)
@@ -242,11 +242,11 @@ def test_another_network_and_its_maps(open_page, truth):
     page.click("#clear")
     expect(page.locator("#none")).to_be_visible()
     changed = abs(with_map - picture(page)).max(axis=2) > 12
-    assert changed.mean() > 0.2  # far more than a box's lines
+    assert changed.mean() > 0.2  # more than the lines of a box
     expect(page.locator("#message")).to_be_hidden()
 
 
-def test_what_goes_wrong_is_told(open_page, make_server, serve, tmp_path):
+def test_errors_are_shown(open_page, make_server, serve, tmp_path):
     address = serve(make_server(clip=Clip(CLIP), sessions=1))
     page = open_page(address)
     expect(page.locator("#status")).to_have_text("siamcorr-lite on cpu")
@@ -259,6 +259,6 @@ def test_what_goes_wrong_is_told(open_page, make_server, serve, tmp_path):
     expect(second.locator("#status")).to_have_text("Not connected")
     page.close()
     second.wait_for_timeout(300)
-    second.click("#clip")  # tries again by itself
+    second.click("#clip")  # connects again
     ready(second)
     expect(second.locator("#status")).to_have_text("siamcorr-lite on cpu")

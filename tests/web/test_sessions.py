@@ -50,7 +50,7 @@ def test_boxes_scores_and_maps_are_the_trackers(session, clip, expected):
             cells = np.frombuffer(base64.b64decode(target["map"]["data"]), np.uint8)
             shape = (target["map"]["cells"],) * 2
             np.testing.assert_allclose(cells.reshape(shape) / 255, result.response, atol=0.003)
-    json.dumps(answers)  # all of it can be sent
+    json.dumps(answers)  # answers are JSON
 
 
 def test_maps_only_where_asked_for(session, clip):
@@ -72,10 +72,10 @@ def test_a_removed_target_leaves_the_other_as_it_was(session, clip, expected):
     assert {target["number"] for answer in answers for target in answer["targets"]} == {1}
     alone = [[result.box_xywh for result in r.values()] for r in expected(clip, {0: clip[0][1]})]
     np.testing.assert_allclose(boxes(answers), alone[1:], atol=1e-3)
-    assert tell(session, type="add", box=(20, 10, 30, 24))["number"] == 2  # never one of before
+    assert tell(session, type="add", box=(20, 10, 30, 24))["number"] == 2  # numbers are not reused
 
 
-def test_clear_makes_room_for_another_source(session, clip, other_clip):
+def test_clear_removes_targets_and_frame(session, clip, other_clip):
     session.answer(clip[0][0])
     tell(session, type="add", box=clip[0][1])
     with pytest.raises(ValueError, match=r"frame is \(140, 200, 3\), but the first one was"):
@@ -100,7 +100,7 @@ def test_without_targets_frames_may_change_their_size(session, clip, other_clip)
 # networks
 
 
-def test_another_network_takes_the_targets_over(session, clip, expected):
+def test_another_network_keeps_the_targets(session, clip, expected):
     for data, _ in clip[:3]:
         last = session.answer(data)
         if not session._boxes:
@@ -117,7 +117,7 @@ def test_another_network_takes_the_targets_over(session, clip, expected):
     np.testing.assert_allclose(boxes(after), [[r[0].box_xywh] for r in results], atol=1e-3)
 
 
-def test_hello_tells_what_there_is(session):
+def test_hello_lists_models_and_devices(session):
     assert session.hello() == {
         "type": "hello",
         "models": [MODEL, OTHER],
@@ -181,7 +181,7 @@ def test_offered_are_devices_that_are_there(count, monkeypatch):
     assert offered_devices() == ["cpu", "cuda:0", "cuda:1"][: count + 1]
 
 
-# what goes wrong
+# errors
 
 
 WRONG = {

@@ -20,7 +20,7 @@ from siamcorr.media.sinks.av_writer import BEST, CONTAINERS, WORST, H264Writer, 
 from siamcorr.media.sources.opencv_capture import as_file
 
 RESERVE = 4 << 20  # bytes left free on the disk for the video's index
-WAITING = 8  # frames, left free on the disk for those in the encoder's queue
+WAITING = 8  # frames that an encoder may hold; their size is left free on the disk
 CRF = 23  # x264's default; looks like the original
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 

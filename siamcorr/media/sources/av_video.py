@@ -68,7 +68,7 @@ class DecodedVideo(StoredSource):
         return round(seconds * self.fps)
 
     def _time(self, decoded: "VideoFrame", index: int) -> float:
-        base = self._container.stream.time_base  # the last frames have no time base
+        base = self._container.stream.time_base  # since the last frames have none
         if decoded.pts is None or base is None:
             return index / self.fps
         return float((decoded.pts - self._container.origin) * base)
