@@ -1,4 +1,4 @@
-"""A video in one picture: some of its frames side by side.
+"""Show a video in one picture: some of its frames side by side.
 
 python demo/contact_sheet.py VIDEO PICTURE.jpg [--frames 5] [--height 200]
 """
@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("video")
     parser.add_argument("picture", metavar="PICTURE.jpg")
-    parser.add_argument("--frames", type=int, default=5, help="from the first to the last")
+    parser.add_argument("--frames", type=int, default=5, help="number of frames")
     parser.add_argument("--height", type=int, default=200, help="of a frame, in pixels")
     args = parser.parse_args()
     if args.frames < 1 or args.height < 1:

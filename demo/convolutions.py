@@ -1,9 +1,9 @@
-"""Four ways to convolve, side by side: what they hold, what they cost, how far they see.
+"""Compare four kinds of convolution: parameters, multiply-adds, receptive field, time.
 
 python demo/convolutions.py [--channels 64] [--size 64]
 
-The same small network, a stem and three 3x3 layers, with full, grouped, depthwise-separable and
-dilated convolutions in the three.
+Builds the same small network, a stem and three 3x3 layers, with full, grouped, depthwise-separable
+and dilated convolutions.
 """
 
 import argparse
@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def network(kind: str, channels: int) -> nn.Module:
-    """A stem at stride 2, then three times: convolution, norm, ReLU."""
+    """A stem of stride 2, then three times: convolution, norm, ReLU."""
     layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, stride=2, padding=1, bias=False)]
     for _ in range(3):
         layers += [KINDS[kind](channels), nn.BatchNorm2d(channels), nn.ReLU()]
@@ -43,16 +43,16 @@ def main() -> None:
         parser.error("--channels must be a multiple of 4, --size at least 4")
     image = torch.rand(1, 3, args.size, args.size)
     networks = {kind: network(kind, args.channels) for kind in KINDS}
-    # Norms are folded, as one would for inference: then the convolutions are what is timed.
-    works = {kind: partial(fuse(net), image) for kind, net in networks.items()}
-    times = time_together(works, 2.0, "cpu")
+    # Fold the norms, as for inference, so that only the convolutions are timed.
+    calls = {kind: partial(fuse(net), image) for kind, net in networks.items()}
+    times = time_together(calls, 2.0, "cpu")
     print(f"{'convolutions':<20} {'parameters':>11} {'multiply-adds':>14} {'sees':>5} {'ms':>8}")
     for kind, net in networks.items():
         row = summarize(net, image, depth=0)[0]
         counts = f"{row.parameters:>11,} {row.multiply_adds:>14,} {row.field.height:>5}"
         print(f"{kind:<20} {counts} {times[kind].median * 1e3:>8.3f}")
-    print("\n'sees' is the receptive field, in pixels a side. Fewer multiplications are not less")
-    print("time in the same measure: a depthwise step waits for memory, not for multipliers.")
+    print("\n'sees' is the receptive field in pixels. Time does not fall as fast as multiply-adds:")
+    print("a depthwise convolution is limited by memory, not by arithmetic.")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Find a piece of a picture again, by correlation alone: no network, no training.
+"""Find a template in a picture by correlation alone: no network, no training.
 
 python demo/find_template.py [SEED]
 
-Writes output/find_template.png: the frame, the place where the piece was found, and the response
-map, whose peak is there.
+Writes output/find_template.png: the frame, the box where the template was found, and the response
+map with its peak there.
 """
 
 import sys
@@ -24,11 +24,11 @@ def main() -> None:
     frame, (left, top, width, height) = next(render_clip(ClipConfig(seed=seed)))
     x0, y0, w, h = round(left), round(top), round(width), round(height)
     pixels = torch.from_numpy(frame).permute(2, 0, 1)[None].float()  # (1, 3, H, W)
-    piece = pixels[:, :, y0 : y0 + h, x0 : x0 + w]
-    piece = piece - piece.mean(dim=(2, 3), keepdim=True)  # answers to pattern, not to brightness
-    response = xcorr_naive(pixels, piece, padding="same")[0, 0].numpy()
+    template = pixels[:, :, y0 : y0 + h, x0 : x0 + w]
+    template = template - template.mean(dim=(2, 3), keepdim=True)  # ignore brightness
+    response = xcorr_naive(pixels, template, padding="same")[0, 0].numpy()
     row, column = np.unravel_index(int(response.argmax()), response.shape)
-    # With padding "same" the peak is at the template's middle, the smaller half before it.
+    # With padding "same", the peak is at the template's centre, rounded down.
     found = int(column) - (w - 1) // 2, int(row) - (h - 1) // 2
     print(f"\nThe template was cut at {x0}, {y0}; the response finds it at {found}.")
     marked = draw_result(frame, (*found, w, h), 1.0, "found")

@@ -1,8 +1,8 @@
-"""Many targets in one forward a frame, and what each of them costs.
+"""Track many targets with one forward per frame, and measure the time per target.
 
 python demo/many_targets.py [--targets 8]
 
-They are rendered patches that wander about; writes many.mp4 and many.txt (MOT) to output/.
+The targets are rendered patches that move. Writes many.mp4 and many.txt (MOT) to output/.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def main() -> None:
     count = max(1, parser.parse_args().targets)
     OUTPUT.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
-    ground = texture(rng, WIDTH, HEIGHT, detail=5)
-    pieces = [texture(rng, SIDE, SIDE, detail=3) for _ in range(count)]
+    background = texture(rng, WIDTH, HEIGHT, detail=5)
+    patches = [texture(rng, SIDE, SIDE, detail=3) for _ in range(count)]
     places = rng.uniform(0, (WIDTH - SIDE, HEIGHT - SIDE), size=(count, 2))
     steps = rng.uniform(-3, 3, size=(count, 2))
 
@@ -36,9 +36,9 @@ def main() -> None:
     table = open_table(OUTPUT / "many.txt", (WIDTH, HEIGHT))
     with VideoSink(OUTPUT / "many.mp4", fps=30) as video, table:
         for index in range(60):
-            image = ground.copy()
-            for piece, (x, y) in zip(pieces, places.round().astype(int), strict=True):
-                image[y : y + SIDE, x : x + SIDE] = piece
+            image = background.copy()
+            for patch, (x, y) in zip(patches, places.round().astype(int), strict=True):
+                image[y : y + SIDE, x : x + SIDE] = patch
             frame = image.astype(np.uint8)
             if index == 0:
                 for x, y in places:
@@ -52,7 +52,7 @@ def main() -> None:
             video.write(frame)
             places = np.clip(places + steps, 0, (WIDTH - SIDE, HEIGHT - SIDE))
     each = np.median(seconds) * 1000 / count
-    print(f"{count} targets, {each:.1f} ms each a frame: {OUTPUT / 'many.mp4'} and many.txt")
+    print(f"{count} targets, {each:.1f} ms per target and frame: {OUTPUT / 'many.mp4'}, many.txt")
 
 
 if __name__ == "__main__":

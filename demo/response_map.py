@@ -1,4 +1,4 @@
-"""What the network sees: the template, the response over the search region, and the box found.
+"""Show what the network sees: template, search region, response map over it, and the found box.
 
 python demo/response_map.py VIDEO --box X,Y,W,H [--frame 60] [--output output/response.jpg]
 """
@@ -37,19 +37,19 @@ def main() -> None:
                 result = tracker.update(frame.image, response=True)
                 if frame.index == args.frame:
                     break
-        searched = crop(frame.image, result.region)
+        search = crop(frame.image, result.region)
         response = heat_map(result.response, (HEIGHT, HEIGHT)) // 2
-        blended = searched // 2 + response
+        blended = search // 2 + response
         tracked = draw_result(frame.image, result.box_xywh, result.score)
         tracked = cv2.resize(tracked, (HEIGHT * tracked.shape[1] // tracked.shape[0], HEIGHT))
-        write_image(args.output, np.hstack([template, searched, blended, tracked]))
+        write_image(args.output, np.hstack([template, search, blended, tracked]))
     except (OSError, ValueError) as error:
         sys.exit(str(error))
     print(f"frame {frame.index}, score {result.score:.2f}: {args.output}")
 
 
 def crop(image: np.ndarray, box_xywh: tuple[float, ...]) -> np.ndarray:
-    """The square around a box, HEIGHT pixels a side."""
+    """The square around a box, resized to HEIGHT x HEIGHT pixels."""
     x, y, w, h = box_xywh
     side = max(w, h)
     return crop_box(image, (x + w / 2, y + h / 2), (side, side), HEIGHT, mean_color(image)).image

@@ -1,8 +1,8 @@
-"""Track a target through a video, in the few lines that it takes.
+"""Track a target through a video in a few lines.
 
-    python demo/track_video.py [VIDEO --box X,Y,W,H]        default: a clip made on the spot
+    python demo/track_video.py [VIDEO --box X,Y,W,H]        default: a rendered clip
 
-Writes tracked.mp4, tracked.csv and heatmap.png to output/; `siamcorr track` does it and more.
+Writes tracked.mp4, tracked.csv and heatmap.png to output/. `siamcorr track` has more options.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
     if args.video and not args.box:
         parser.error("a video needs --box X,Y,W,H")
     if args.video and Path(args.video).resolve() == output.resolve():
-        parser.error(f"{args.video}: is what this demo writes, copy it first")
+        parser.error(f"{args.video}: this demo would overwrite it, copy it first")
     OUTPUT.mkdir(exist_ok=True)
     if not args.video:
         with VideoSink(OUTPUT / "clip.mp4", fps=30) as clip:
@@ -42,7 +42,7 @@ def main() -> None:
         with closing(source), table, VideoSink(output, source.fps) as video:
             for frame in source:
                 if frame.index == 0:
-                    tracker.init(frame.image, box)  # told this one time where the target is
+                    tracker.init(frame.image, box)  # the only box that the tracker gets
                 found = tracker.update(frame.image, response=True)
                 video.write(draw_result(frame.image, found.box_xywh, found.score, "", found.lost))
                 table.write(frame.index, frame.time, found.box_xywh, found.score, 0, found.lost)

@@ -1,6 +1,6 @@
-"""Follow what you point at with the webcam: draw boxes with the mouse; the keys are on screen.
+"""Track targets with the webcam: draw boxes with the mouse; the keys are on screen.
 
-python demo/webcam.py [CAMERA]        CAMERA counts from 0; a video or a stream's URL works, too
+python demo/webcam.py [CAMERA]        an index from 0, a video file or a stream URL
 """
 
 import sys
@@ -14,7 +14,9 @@ from siamcorr.viewer import Session, View
 
 def main() -> None:
     if not display_available():
-        sys.exit("no display: this demo needs a window (siamcorr track CAMERA --box … does not)")
+        sys.exit(
+            "no display: this demo needs a window (siamcorr track CAMERA --box … works without)"
+        )
     network = for_inference(build_model("siamcorr-lite", pretrained=True))
     session = Session(MultiTracker(network, recover=True))
     try:

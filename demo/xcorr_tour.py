@@ -1,4 +1,4 @@
-"""A tour of the correlations: which shapes go in, what comes out, and what each is good for.
+"""A tour of the correlations: their input and output shapes, and what each is for.
 
 python demo/xcorr_tour.py [--channels 256] [--batch 8]
 """
@@ -16,8 +16,8 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
     args = parser.parse_args()
-    x = torch.rand(args.batch, args.channels, 255, 255)  # where to search
-    z = torch.rand(args.batch, args.channels, 127, 127)  # what for
+    x = torch.rand(args.batch, args.channels, 255, 255)  # search
+    z = torch.rand(args.batch, args.channels, 127, 127)  # template
     small = torch.rand(args.batch, args.channels, 16, 16), torch.rand(1, args.channels, 8, 8)
     for text, op, search, template in (
         (

@@ -1,4 +1,4 @@
-"""Data: clips and sequences with known boxes."""
+"""Data: clips and sequences with ground truth boxes."""
 
 from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.data.synthetic.clips import ClipConfig, render_clip

@@ -1,4 +1,4 @@
-"""Decoded videos in the user's cache, so that training reads any frame at once.
+"""Cache of decoded videos, so that training reads any frame at once.
 
 Decoding a frame in the middle of an H.264 file means decoding from the last key frame. A cached
 video is a file of raw RGB frames that is mapped into memory, not read.
@@ -23,7 +23,7 @@ SIZED = re.compile(r"-(\d+)x(\d+)\.rgb$")
 def cached_frames(video: str | Path) -> NDArray[Any]:
     """All frames of a video file, decoded on the first call and mapped from the cache after that.
 
-    The cache knows a video by its path, size and time of change. It may be deleted at any time.
+    A video's cache key is its path, size and time of change. The cache may be deleted at any time.
 
     Args:
         video: a file that `siamcorr.media.open_source` reads.
@@ -47,7 +47,7 @@ def cached_frames(video: str | Path) -> NDArray[Any]:
 
 
 def _decode(video: Path, folder: Path, stem: str) -> Path:
-    """Write all frames, under a name of their own until the last one is there."""
+    """Decode a video into a raw file; it gets its final name after the last frame."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{stem}.{os.getpid()}.part"
     try:

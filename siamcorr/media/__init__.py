@@ -1,4 +1,4 @@
-"""Media: frames in, videos and tables out, windows where there is a display."""
+"""Media: read frames, write videos and tables, show windows."""
 
 from siamcorr.media.display import display_available
 from siamcorr.media.frames import Frame, SourceError

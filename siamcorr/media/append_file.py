@@ -1,4 +1,4 @@
-"""A file that grows by whole pieces: what reached it stays, half a piece never does."""
+"""Append-only file. Each append is written completely or rolled back."""
 
 import os
 from contextlib import suppress
@@ -6,52 +6,51 @@ from io import FileIO
 from pathlib import Path
 
 
-class GrowingFile:
-    """Append to a file past all buffers, so that a piece is in it once `append` returns.
+class AppendFile:
+    """Unbuffered file: the bytes are in the file when `append` returns.
 
-    A piece that does not fit whole, or that Ctrl-C interrupts, is taken back: the file always
-    ends where a piece ends.
+    If an append fails or Ctrl-C interrupts it, the file is cut back to its last size.
 
     Args:
-        file: opened for writing, unbuffered and empty. A pipe will do where nothing is cut.
-        path: what errors name.
+        file: opened for writing, unbuffered and empty. A pipe works, but cannot be cut.
+        path: shown in errors.
     """
 
     def __init__(self, file: FileIO, path: Path) -> None:
         self.file, self.path, self.size = file, path, 0
 
-    def append(self, piece: bytes) -> None:
-        """Write a piece at the end.
+    def append(self, data: bytes) -> None:
+        """Write bytes at the end.
 
         Raises:
-            OSError: it cannot be written, as on a full disk; errno says why.
+            OSError: the write failed, for example on a full disk; errno says why.
         """
-        left = memoryview(piece)
+        left = memoryview(data)
         try:
             while left:
                 left = left[os.write(self.file.fileno(), left) :]
-            self.size += len(piece)
+            self.size += len(data)
         except BaseException as error:
-            with suppress(OSError):  # what is no file on a disk cannot be cut
+            with suppress(OSError):  # a pipe cannot be cut
                 self.cut(self.size)
             if isinstance(error, OSError):
                 raise OSError(error.errno, error.strerror, str(self.path)) from None
             raise
 
     def cut(self, size: int) -> None:
-        """Give back what lies behind the first size bytes."""
+        """Keep the first size bytes only."""
         self.file.truncate(size)
         self.file.seek(size)
         self.size = size
 
     def read_from(self, begin: int) -> bytes:
-        """What lies behind the first begin bytes, in a file that was opened for reading too."""
+        """The bytes from begin to the end; the file must be open for reading, too."""
         self.file.seek(begin)
         return self.file.read()
 
     @property
     def closed(self) -> bool:
-        """Whether it is."""
+        """Whether the file is closed."""
         return self.file.closed
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""The one place that knows whether there is a screen.
+"""Check for a display.
 
-Without a display OpenCV's windows end the whole process, with no exception to catch. So nobody
-opens one before `display_available` has said yes.
+Without a display, OpenCV aborts the process when it opens a window: there is no exception to
+catch. So call `display_available` before opening one.
 """
 
 import os
@@ -14,7 +14,7 @@ PROBE = "import cv2; cv2.namedWindow('probe'); cv2.waitKey(1); cv2.destroyAllWin
 
 @cache
 def display_available() -> bool:
-    """Whether a window can be opened; a child process tries it, since failing means abort."""
+    """Whether a window can be opened; tried in a child process, since a failure aborts it."""
     unix = sys.platform not in ("win32", "darwin")
     if unix and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False

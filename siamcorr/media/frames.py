@@ -1,27 +1,27 @@
-"""A frame, and the error of whatever should have given one."""
+"""Frame, and the errors of sources."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-FALLBACK_FPS = 30.0  # where a source does not say
+FALLBACK_FPS = 30.0  # for sources without a frame rate
 
 
 class SourceError(ValueError):
-    """A source that cannot be opened, or that broke while it was read."""
+    """A source cannot be opened, or failed while it was read."""
 
 
 class NoSuchFrameError(SourceError):
-    """A source that ends before the frame that was asked for."""
+    """The source ends before the requested frame."""
 
 
 @dataclass(frozen=True)
 class Frame:
     """A frame: its index in the source from 0, its time in seconds, its image (H, W, 3) RGB.
 
-    The index counts all frames that the source gave, those that were dropped too. The time is a
-    place in a file; of a live source it is when the frame was captured, counted from the opening.
+    The index counts all frames of the source, dropped ones included. The time of a file's frame is
+    its position in the file; of a live source's, the seconds from opening to capture.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""Single pictures, from disk and to it."""
+"""Read and write single images."""
 
 import re
 from pathlib import Path
@@ -27,10 +27,10 @@ def natural_key(path: Path) -> list[tuple[int, str]]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """An image file as (H, W, 3) uint8 RGB; grey, 16-bit and alpha images are made so.
+    """Read an image file as (H, W, 3) uint8 RGB; grey, 16-bit and alpha images are converted.
 
     Raises:
-        SourceError: it is not one.
+        SourceError: the file is not a readable image.
     """
     content = np.frombuffer(path.read_bytes(), np.uint8)  # any path, also non-ASCII ones
     try:
@@ -43,16 +43,16 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """OpenCV's order of colours to ours."""
+    """Convert BGR to RGB."""
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
-    """Write an RGB picture (H, W, 3); the suffix of path chooses the format.
+    """Write an RGB image (H, W, 3); the suffix of path chooses the format.
 
     Raises:
-        OSError: it cannot be written, or not whole.
-        ValueError: a suffix that OpenCV does not know.
+        OSError: the file cannot be written completely.
+        ValueError: OpenCV does not know the suffix.
     """
     path = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""What is drawn over a frame."""
+"""Draw boxes, labels and response maps."""
 
 import cv2
 import numpy as np
@@ -17,9 +17,9 @@ def draw_result(
     label: str = "",
     lost: bool = False,
 ) -> Image:
-    """A copy of an RGB frame with the box, coloured by its score, and a label above it.
+    """Copy an RGB frame and draw the box, coloured by its score, and a label above it.
 
-    The box of a lost target is dashed, and the label says so.
+    The box of a lost target is dashed, and LOST is added to its label.
     """
     canvas = image.copy()
     x, y, w, h = box_xywh
@@ -28,7 +28,7 @@ def draw_result(
     thickness = max(2, round(min(image.shape[:2]) / 240))
     if lost:
         label = f"{label}  LOST".strip()
-        _dashed(canvas, first, last, UNSURE, thickness)
+        _draw_dashed(canvas, first, last, UNSURE, thickness)
     else:
         cv2.rectangle(canvas, first, last, color, thickness, cv2.LINE_AA)
     if label:
@@ -37,23 +37,23 @@ def draw_result(
 
 
 def draw_text(canvas: Image, text: str, corner: tuple[int, int]) -> None:
-    """Write white text with a dark rim into an RGB frame; corner is its lower left."""
+    """Write white text with a dark outline into an RGB frame; corner is its lower left."""
     x, y = corner
     dark, white = (20, 20, 20), (255, 255, 255)
-    # Not one thicker text below: OpenCV 5 sets it wider.
+    # The outline is not a thicker text, because OpenCV 5 spaces thicker letters wider.
     for dx, dy, color in ((-1, 0, dark), (1, 0, dark), (0, -1, dark), (0, 1, dark), (0, 0, white)):
         place = x + dx, y + dy
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, 1, cv2.LINE_AA)
 
 
-def _dashed(
+def _draw_dashed(
     canvas: Image,
     first: tuple[int, int],
     last: tuple[int, int],
     color: tuple[int, int, int],
     thickness: int,
 ) -> None:
-    """A rectangle whose sides have gaps."""
+    """Draw a dashed rectangle."""
     (x0, y0), (x1, y1) = first, last
     for x in range(x0, x1, 2 * DASH):
         for y in (y0, y1):
@@ -64,7 +64,7 @@ def _dashed(
 
 
 def heat_map(response: NDArray[np.floating], size: tuple[int, int]) -> Image:
-    """A response map as an RGB picture of size (width, height), blue for low, red for high."""
+    """Response map as an RGB image of size (width, height), blue for low, red for high."""
     low, high = float(response.min()), float(response.max())
     grey = (response - low) / max(high - low, 1e-12) * 255
     grown = cv2.resize(grey.astype(np.uint8), size, interpolation=cv2.INTER_CUBIC)

@@ -1,4 +1,4 @@
-"""A window, and what the person at it does with mouse and keys."""
+"""OpenCV window with mouse and keyboard input."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from siamcorr.tracking import Box
 
 TITLE = "siamcorr"
-BAND = (255, 220, 60)  # RGB of the box while it is drawn
+BAND = (255, 220, 60)  # RGB of a box while the user draws it
 SMALLEST = 4  # pixels; a shorter drag is a click
 
 Point = tuple[float, float]
@@ -17,13 +17,13 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Input:
-    """What a person did while a picture was shown.
+    """The user's input while an image was shown.
 
-    key: that was pressed, "" for none, "escape" for Esc.
-    drawn: a box_xywh that was drawn to its end, in the picture's pixels.
-    drawing: a box is being drawn, so the picture should stay.
-    mouse: where the pointer is.
-    closed: the window is gone.
+    key: pressed key, "" for none, "escape" for Esc.
+    drawn: finished box_xywh, in pixels of the image.
+    drawing: the user is drawing a box; keep showing this image.
+    mouse: position of the pointer.
+    closed: the window was closed.
     """
 
     key: str = ""
@@ -34,7 +34,7 @@ class Input:
 
 
 class Window:
-    """A window that shows RGB pictures; ask `siamcorr.media.display_available` first."""
+    """Window that shows RGB images; check `siamcorr.media.display_available` first."""
 
     def __init__(self) -> None:
         cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)  # without a toolbar
@@ -44,7 +44,7 @@ class Window:
         self._drawn: Box | None = None
 
     def show(self, image: NDArray[np.uint8], wait_ms: int = 1) -> Input:
-        """Show a picture (H, W, 3) for so long, or until a key is pressed."""
+        """Show an image (H, W, 3) for wait_ms milliseconds, or until a key is pressed."""
         picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         if self._start is not None:
             x, y, w, h = (round(value) for value in box_between(self._start, self._mouse))
@@ -82,13 +82,13 @@ def box_between(a: Point, b: Point) -> Box:
 
 
 def key_name(code: int) -> str:
-    """What OpenCV's waitKeyEx answered, as a character; "" for arrows and the like.
+    """Name of a key code of OpenCV's waitKeyEx: a character; "" for arrows and the like.
 
     Example:
         >>> key_name(ord("q")), key_name(27), key_name(0xFF51), key_name(-1)
         ('q', 'escape', '', '')
     """
-    low = code & 0xFFFF  # above it are Shift and the locks
+    low = code & 0xFFFF  # the higher bits hold Shift and the lock keys
     if code < 0 or low > 0x7F:
         return ""
     return {27: "escape", 13: "enter", 10: "enter"}.get(low, chr(low).lower())

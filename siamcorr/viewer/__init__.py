@@ -1,4 +1,4 @@
-"""The tracker that a person watches: targets that come and go, and the window they are seen in."""
+"""Viewer: a session of targets, and the window that shows and controls it."""
 
 from siamcorr.viewer.session import Session
 from siamcorr.viewer.view import View

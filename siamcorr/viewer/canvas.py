@@ -1,4 +1,4 @@
-"""What a person sees: boxes with their scores and trails, response, crops, and the keys."""
+"""Draw boxes, scores, trails, response maps, crops and text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,7 +20,7 @@ def draw_targets(
     results: Mapping[int, TrackResult],
     trails: Mapping[int, Iterable[tuple[float, float]]],
 ) -> Image:
-    """A copy with every target's box, number, score and the way that it came."""
+    """Copy an image and draw every target's box, number, score and trail."""
     canvas = image.copy()
     for number, result in results.items():
         points = np.array([*trails.get(number, ())])
@@ -35,7 +35,7 @@ def draw_targets(
 
 
 def lay_heat(image: Image, result: TrackResult) -> None:
-    """Lay the response over the region that it is of, in place."""
+    """Blend the response map over its search region, in place."""
     if result.response is None or result.region is None:
         return
     x, y, w, h = (round(value) for value in result.region)
@@ -48,7 +48,7 @@ def lay_heat(image: Image, result: TrackResult) -> None:
 
 
 def lay_crops(image: Image, crops: Sequence[Image]) -> None:
-    """Put small pictures side by side into the upper right corner, in place."""
+    """Paste small pictures side by side into the upper right corner, in place."""
     right = image.shape[1] - 6
     for crop in reversed(crops):
         if not crop.size:
@@ -64,7 +64,7 @@ def lay_crops(image: Image, crops: Sequence[Image]) -> None:
 
 
 def cut_out(image: Image, region: Box | None) -> Image:
-    """The part of a picture that a region covers, as far as the picture goes."""
+    """The part of an image inside a region; empty if the region is None."""
     if region is None:
         return image[:0, :0]
     x, y, w, h = region
@@ -73,7 +73,7 @@ def cut_out(image: Image, region: Box | None) -> Image:
 
 
 def lay_lines(image: Image, top: str, bottom: Sequence[str]) -> None:
-    """Write a line at the top and some at the bottom, each on a darkened strip, in place."""
+    """Write one line at the top and others at the bottom, each on a dark strip, in place."""
     height = image.shape[0]
     _write(image, top, 16, image.shape[1])
     for index, line in enumerate(reversed(bottom)):
@@ -81,7 +81,7 @@ def lay_lines(image: Image, top: str, bottom: Sequence[str]) -> None:
 
 
 def wrapped(words: Sequence[str], width: int) -> list[str]:
-    """Words in as few lines as fit into a width in pixels."""
+    """Wrap words into lines of at most width pixels."""
     lines: list[str] = []
     for word in words:
         longer = f"{lines[-1]}   {word}" if lines else word
@@ -105,10 +105,10 @@ def _width(text: str) -> int:
 
 
 def _score_bar(canvas: Image, result: TrackResult) -> None:
-    """A bar below the box, as long as the box is wide at score 1."""
+    """Draw a score bar below the box; at score 1, it is as wide as the box."""
     x, y, w, h = result.box_xywh
     left, bottom = round(x), round(y + h) + 4
-    full, reached = round(x + w) - 1, round(x + w * min(1.0, result.score)) - 1
-    cv2.rectangle(canvas, (left, bottom), (full, bottom + 4), (40, 40, 40), -1)
-    if reached >= left:
-        cv2.rectangle(canvas, (left, bottom), (reached, bottom + 4), (240, 240, 240), -1)
+    right, end = round(x + w) - 1, round(x + w * min(1.0, result.score)) - 1
+    cv2.rectangle(canvas, (left, bottom), (right, bottom + 4), (40, 40, 40), -1)
+    if end >= left:
+        cv2.rectangle(canvas, (left, bottom), (end, bottom + 4), (240, 240, 240), -1)

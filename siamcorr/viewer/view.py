@@ -1,4 +1,4 @@
-"""The window as a person works with it: keys, mouse, pause, and what is laid over the frame."""
+"""View: shows a session in a window, and handles keys, mouse and pause."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -24,27 +24,27 @@ KEYS = {
     "s": "snapshot",
     "q": "quit",
 }
-WAIT = 25  # milliseconds between two looks at the keys while a frame stays
-NOTICE = 2.0  # seconds
+WAIT = 25  # milliseconds between two checks of the keys in a pause
+NOTICE = 2.0  # seconds that a notice is shown
 
 
 class Screen(Protocol):
-    """What a view asks of a window, see `siamcorr.media.Window`."""
+    """Interface of the window, see `siamcorr.media.Window`."""
 
     def show(self, image: Image, wait_ms: int = 1) -> Input:
-        """Show a picture and tell what the person did meanwhile."""
+        """Show an image and return the user's input."""
 
 
 class View:
-    """Shows a session, and does to it what the person asks for.
+    """Shows a session, and applies the user's input to it.
 
-    Boxes can be drawn at any time; "a" and "r" hold the frame until one is.
+    The user can draw a box at any time; "a" and "r" hold the frame until a box is drawn.
 
     Args:
-        window: to show frames in.
+        window: shows the frames.
         folder: for snapshots.
-        seconds: from one frame to the next at least; 0 goes as fast as tracking does.
-        stopped: whether someone else wants to stop.
+        seconds: minimum time between two frames; 0 shows frames as fast as they are tracked.
+        stopped: returns True if the caller wants to stop.
     """
 
     def __init__(
@@ -57,31 +57,31 @@ class View:
         self.window, self.folder, self.seconds = window, Path(folder), seconds
         self.stopped = stopped
         self.paused = self.heat = self.crops = False
-        self._renewing: int | None = None  # the target that the next box is of
-        self._marking = False  # the frame stays until a box is drawn
+        self._redraw: int | None = None  # target that gets the next box
+        self._marking = False  # hold the frame until a box is drawn
         self._notice, self._notice_until = "", 0.0
         self._last = time.monotonic()
         self._due = self._fps = 0.0
 
     def show(self, session: Session, frame: Frame) -> bool:
-        """Show a frame with the session's results; False once the person wants to stop."""
+        """Show a frame with the session's results; False if the user wants to stop."""
         self._keep_time()
         while True:
             picture = self._picture(session, frame)
             done = to_frame(self.window.show(picture, self._wait()), zoom_of(frame.image))
-            leaves = done.key == "q" or (done.key == "escape" and not self._marking)
-            if leaves or done.closed or self.stopped():
+            quits = done.key == "q" or (done.key == "escape" and not self._marking)
+            if quits or done.closed or self.stopped():
                 return False
-            self._obey(done, session, frame)
+            self._handle(done, session, frame)
             if not self._marking and (done.key == "n" or not (self.paused or done.drawing)):
                 return True
 
     def ask(self, session: Session, frame: Frame) -> bool:
-        """Hold a frame until a target is marked in it; False if the person gives up."""
+        """Hold a frame until a target is marked in it; False if the user cancels."""
         self._marking = True
         return self.show(session, frame) and bool(session.results)
 
-    def _obey(self, done: Input, session: Session, frame: Frame) -> None:
+    def _handle(self, done: Input, session: Session, frame: Frame) -> None:
         if done.drawn is not None:
             self._mark(done.drawn, session, frame)
         chosen = session.at(*done.mouse)
@@ -91,9 +91,9 @@ class View:
             case "n" if not self._marking:
                 self.paused = True
             case "a":
-                self._marking, self._renewing = True, None
+                self._marking, self._redraw = True, None
             case "r" if chosen is not None:
-                self._marking, self._renewing = True, chosen
+                self._marking, self._redraw = True, chosen
             case "d" if chosen is not None:
                 session.drop(chosen)
             case "h":
@@ -103,31 +103,31 @@ class View:
             case "s":
                 self._snapshot(session, frame)
             case "escape":
-                self._marking, self._renewing = False, None
+                self._marking, self._redraw = False, None
 
     def _mark(self, box: Box, session: Session, frame: Frame) -> None:
-        """The box is a new target, or the new look of the one that was to be drawn again."""
+        """Add a target, or give the chosen target its new box."""
         try:
-            if self._renewing in session.results:
-                session.renew(self._renewing, frame, box)
+            if self._redraw in session.results:
+                session.renew(self._redraw, frame, box)
             else:
                 session.add(frame, box)
         except ValueError as error:
-            self._say(str(error))
+            self._notify(str(error))
             return
-        self._marking, self._renewing = False, None
+        self._marking, self._redraw = False, None
 
     def _snapshot(self, session: Session, frame: Frame) -> None:
         path = self.folder / f"snapshot-{frame.index:06d}.png"
         try:
             write_image(path, draw_targets(frame.image, session.results, session.trails))
         except OSError as error:
-            self._say(f"{path}: {error.strerror or error}")
+            self._notify(f"{path}: {error.strerror or error}")
         else:
-            self._say(f"written to {path}")
+            self._notify(f"written to {path}")
 
     def _picture(self, session: Session, frame: Frame) -> Image:
-        """The frame, at a size that can be looked at, with all that is laid over it."""
+        """The frame, scaled for the window, with everything drawn over it."""
         zoom = zoom_of(frame.image)
         image = zoomed(frame.image)
         results = {number: to_window(result, zoom) for number, result in session.results.items()}
@@ -153,11 +153,11 @@ class View:
         parts = [f"frame {frame.index}", f"{self._fps:.0f} fps", "paused" if self.paused else ""]
         return "   ".join(filter(None, [*parts, f"{lost} LOST" if lost else ""]))
 
-    def _say(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         self._notice, self._notice_until = text, time.monotonic() + NOTICE
 
     def _keep_time(self) -> None:
-        """Measure how fast frames come."""
+        """Update the frame rate and the time of the next frame."""
         now = time.monotonic()
         spent = max(now - self._last, 1e-3)
         self._due = max(self._due + self.seconds, now)
@@ -165,7 +165,7 @@ class View:
         self._last = now
 
     def _wait(self) -> int:
-        """Milliseconds to look for a key: until the next frame is due."""
+        """Milliseconds to wait for a key: until the next frame is due."""
         if self.paused or self._marking:
             return WAIT
         return max(1, round((self._due - time.monotonic()) * 1000))

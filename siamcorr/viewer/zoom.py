@@ -1,4 +1,4 @@
-"""Between the frame's pixels and the window's."""
+"""Convert between pixels of the frame and of the window."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ SMALLEST, LARGEST = 640, 1280  # pixels of the window's longer side
 
 
 def zoom_of(image: Image) -> float:
-    """Window pixels to a frame pixel: small frames are grown, large ones shrunk.
+    """Window pixels per frame pixel: small frames are enlarged, large ones shrunk.
 
     Example:
         >>> import numpy as np
@@ -25,24 +25,24 @@ def zoom_of(image: Image) -> float:
 
 
 def zoomed(image: Image) -> Image:
-    """A copy of a frame at the size that it is looked at."""
+    """Resize a frame for the window."""
     zoom = zoom_of(image)
     size = [round(side * zoom) for side in image.shape[1::-1]]
     return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
 def to_window(result: TrackResult, zoom: float) -> TrackResult:
-    """A result in the window's pixels."""
-    region = None if result.region is None else _scaled(result.region, zoom)
-    return replace(result, box_xywh=_scaled(result.box_xywh, zoom), region=region)
+    """Convert a result to window pixels."""
+    region = None if result.region is None else _scale(result.region, zoom)
+    return replace(result, box_xywh=_scale(result.box_xywh, zoom), region=region)
 
 
 def to_frame(done: Input, zoom: float) -> Input:
-    """What was done in the window, in the frame's pixels."""
-    drawn = None if done.drawn is None else _scaled(done.drawn, 1 / zoom)
+    """Convert the input of a window to frame pixels."""
+    drawn = None if done.drawn is None else _scale(done.drawn, 1 / zoom)
     return replace(done, mouse=(done.mouse[0] / zoom, done.mouse[1] / zoom), drawn=drawn)
 
 
-def _scaled(box: Box, zoom: float) -> Box:
+def _scale(box: Box, zoom: float) -> Box:
     x, y, w, h = (value * zoom for value in box)
     return x, y, w, h

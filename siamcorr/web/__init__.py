@@ -1,8 +1,8 @@
-"""A page in the browser that tracks on this machine: `siamcorr web`.
+"""Web page that tracks on this machine: `siamcorr web`.
 
-A frame's way: `page/` sends it as JPEG, `sockets` receives it, `messages` checks and decodes it,
-`sessions` tracks in it, and the boxes go back the same way. `server` puts the rooms behind one
-door, which `access` guards. Only `server` and `sockets` need aiohttp.
+Path of a frame: `page/` sends it as JPEG, `sockets` receives it, `messages` checks and decodes it,
+`sessions` tracks, and the boxes go back the same way. `server` serves the page and the sockets,
+`access` checks every request. Only `server` and `sockets` need aiohttp.
 """
 
 from siamcorr.web.limits import Limits

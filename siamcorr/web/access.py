@@ -1,9 +1,9 @@
-"""Who may come in: by the name in the address, by the page that asks, by the token.
+"""Access checks: the Host header, the Origin header, the token.
 
-A page of a stranger can make a browser send requests here. It can not choose their Host and
-Origin headers: the first is the name that the browser looked up, the second where the page came
-from. So a name that somebody let point here (DNS rebinding) and a socket that a foreign page
-opens are both told from our own.
+A foreign page can make a browser send requests to this server, but it cannot choose their Host and
+Origin headers: Host is the name that the browser looked up, Origin is where the page came from. So
+the checks refuse DNS rebinding (a foreign name that points to this server) and sockets opened by
+foreign pages.
 """
 
 import hmac
@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Access:
-    """The rules for one server.
+    """The access rules of a server.
 
-    host: the address that it is bound to.
-    token: what every address must carry as ?token=…; None asks for none.
+    host: the address that the server is bound to.
+    token: required in every URL as ?token=…; None requires no token.
     """
 
     host: str
@@ -27,8 +27,8 @@ class Access:
     def check_host(self, header: str | None) -> None:
         """Refuse a request that was not sent to a name of this machine.
 
-        Bound to the loopback interface only its names count. Bound elsewhere any numeric address
-        does as well, since no name was looked up then, and what the machine calls itself.
+        If the server is bound to the loopback interface, only loopback names are accepted.
+        Otherwise also the machine's own name, and numeric addresses, which need no DNS lookup.
 
         Raises:
             PermissionError: another name, or none.
@@ -42,10 +42,10 @@ class Access:
             raise PermissionError(f"Host must be this machine, got {(header or '')[:80]!r}")
 
     def check_origin(self, origin: str | None, host: str | None) -> None:
-        """Refuse a socket that another site's page opens; what is no browser sends no Origin.
+        """Refuse a socket opened by another site's page; only browsers send an Origin.
 
         Raises:
-            PermissionError: the page came from elsewhere.
+            PermissionError: the page is from another server.
         """
         if origin is None:
             return
@@ -54,20 +54,20 @@ class Access:
             raise PermissionError(f"Origin must be this server, got {origin[:80]!r}")
 
     def check_token(self, given: str | None) -> None:
-        """Refuse whoever does not know the token.
+        """Refuse a request without the token.
 
         Raises:
-            PermissionError: it is missing or wrong.
+            PermissionError: the token is missing or wrong.
         """
         if self.token is None:
             return
-        # As bytes: of text compare_digest takes ASCII only.
+        # As bytes, since compare_digest accepts only ASCII text.
         if not hmac.compare_digest((given or "").encode("utf-8", "replace"), self.token.encode()):
-            raise PermissionError("token missing or wrong: open the address that the server told")
+            raise PermissionError("token missing or wrong: open the URL that the server printed")
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, without the port; empty where there is none.
+    """The name in a Host header, without the port; empty if there is none.
 
     Example:
         >>> host_name("LocalHost:8000"), host_name("[::1]:8000"), host_name("a]b")
@@ -80,7 +80,7 @@ def host_name(header: str) -> str:
 
 
 def is_address(name: str) -> bool:
-    """Whether it is a numeric address."""
+    """Whether a name is a numeric address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -89,5 +89,5 @@ def is_address(name: str) -> bool:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether it names this machine, for itself only."""
+    """Whether a name is localhost or a loopback address."""
     return name == "localhost" or (is_address(name) and ipaddress.ip_address(name).is_loopback)

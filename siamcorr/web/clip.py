@@ -1,4 +1,4 @@
-"""The built-in clip as JPEG pictures, for those who have neither camera nor video at hand."""
+"""The built-in clip as JPEG images, for use without camera or video."""
 
 from threading import Lock
 
@@ -10,10 +10,10 @@ QUALITY = 90
 
 
 class Clip:
-    """A rendered clip; a frame is rendered when it is first asked for, and then kept.
+    """A rendered clip; frames are rendered on first use and cached.
 
     Args:
-        config: what it shows.
+        config: of the clip.
     """
 
     def __init__(self, config: ClipConfig | None = None) -> None:
@@ -23,7 +23,7 @@ class Clip:
         self._lock = Lock()
 
     def picture(self, index: int) -> bytes:
-        """Frame `index` as JPEG. Any thread may ask.
+        """Frame `index` as JPEG. Thread-safe.
 
         Raises:
             IndexError: there is no such frame.

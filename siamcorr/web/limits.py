@@ -1,20 +1,20 @@
-"""How much one person, and all together, may ask of the server."""
+"""Limits of the server: for a session, and for all of them."""
 
 from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds, all of them at least 1.
+    """Upper limits, all at least 1.
 
-    sessions: pages connected at once.
-    targets: followed at once in a session.
+    sessions: pages connected at the same time.
+    targets: per session.
     frame_pixels: width * height of a frame.
     frame_side: longer side of a frame, in pixels.
-    messages_per_second: taken from a session; more of them wait.
-    waiting: messages of a session that may wait; one more is a flood, which ends the session.
-    message_bytes: size of a message, nearly always a frame; a larger one ends the session.
-    command_characters: size of a message that is text.
+    messages_per_second: answered per session; further messages wait.
+    waiting: messages of a session that may wait; one more ends the session as a flood.
+    message_bytes: size of a message, usually a frame; a larger one ends the session.
+    command_characters: length of a text message.
     """
 
     sessions: int = 4
@@ -33,7 +33,7 @@ class Limits:
 
 
 class Pace:
-    """Spread events so that no more than `rate` come in a second.
+    """Limit the rate of events to `rate` per second.
 
     Example:
         >>> pace = Pace(rate=10)
@@ -46,7 +46,7 @@ class Pace:
         self._free = 0.0
 
     def delay(self, now: float) -> float:
-        """Seconds that an event at time `now` has to wait."""
+        """Seconds that an event at time `now` must wait."""
         wait = max(0.0, self._free - now)
         self._free = now + wait + self.step
         return wait

@@ -1,4 +1,4 @@
-"""What comes through the socket, checked: bytes are a frame, text is a command."""
+"""Check and parse messages of the socket: bytes are a frame, text is a command."""
 
 import json
 import math
@@ -14,22 +14,22 @@ from siamcorr.web.limits import Limits
 
 Message = dict[str, Any]
 
-BASELINE = (0xC0, 0xC1)  # start of a frame whose pixels come in one pass
+BASELINE = (0xC0, 0xC1)  # start of a frame that is not progressive
 WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD8))
 SCAN, END = 0xDA, 0xD9
-COMPONENTS = 4  # of colour at most, each of which may have a scan
-# Tables, scans, the restart interval, applications' own and comments.
+COMPONENTS = 4  # maximum number of colour components, each with one scan at most
+# Tables, scans, restart interval, application data and comments.
 KNOWN = frozenset({*BASELINE, 0xC4, 0xDB, SCAN, 0xDD, *range(0xE0, 0xF0), 0xFE})
-SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # where the pixels of a scan end
+SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # first marker after a scan's pixels
 
 
 def decode_frame(data: bytes, limits: Limits) -> Image:
-    """A JPEG as (H, W, 3) uint8 RGB.
+    """Decode a JPEG to (H, W, 3) uint8 RGB.
 
-    Its size is read from its header first, so that a small message cannot become a huge picture.
+    The size is checked in the header first, so that a small message cannot decode to a huge image.
 
     Raises:
-        ValueError: no whole baseline JPEG, or a larger one than the limits allow.
+        ValueError: not a complete baseline JPEG, or larger than the limits.
     """
     width, height = jpeg_size(data)
     if width * height > limits.frame_pixels or max(width, height) > limits.frame_side:
@@ -41,23 +41,23 @@ def decode_frame(data: bytes, limits: Limits) -> Image:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
-    if image is None or sorted(image.shape[:2]) != sorted((width, height)):  # it may be turned
+    if image is None or sorted(image.shape[:2]) != sorted((width, height)):  # EXIF may rotate it
         raise ValueError(f"frame: must be a JPEG, got {len(data)} bytes that cannot be decoded")
     return rgb(image)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Width and height that a JPEG's header announces, in pixels.
+    """Read width and height from a JPEG's header, in pixels.
 
-    All segments are walked, as a decoder walks them, and only those are let through that every
-    decoder reads alike: what one skips may be another's header.
+    Walks all segments as a decoder does, and accepts only segments that all decoders read the same
+    way: a decoder might skip a segment that another one reads as the header.
 
     Raises:
-        ValueError: no JPEG, one that is cut off, one with two headers or with segments of another
-            kind, or one in many passes, which can keep a decoder busy for minutes.
+        ValueError: not a JPEG, cut off, two headers, other segments, or progressive, which can keep
+            a decoder busy for minutes.
     """
     if data[:3] != b"\xff\xd8\xff" or data[-2:] != b"\xff\xd9":
-        raise ValueError(f"frame: must be a whole JPEG, got {len(data)} bytes of something else")
+        raise ValueError(f"frame: must be a complete JPEG, got {len(data)} bytes that are not")
     place, scans, size = 2, 0, (0, 0)
     while place + 2 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -87,10 +87,10 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def read_command(text: str, limits: Limits) -> Message:
-    """A command as a dict whose "type" is a text; what else it needs, its receiver checks.
+    """Parse a command into a dict with a string "type"; other keys are checked by its handler.
 
     Raises:
-        ValueError: no JSON object, without a type, or too long.
+        ValueError: not a JSON object, no type, or too long.
     """
     if len(text) > limits.command_characters:
         raise ValueError(
@@ -106,10 +106,10 @@ def read_command(text: str, limits: Limits) -> Message:
 
 
 def read_box(value: object) -> tuple[float, float, float, float]:
-    """Four numbers x, y, w, h of a command, in frame pixels.
+    """Check a command's box: four finite numbers x, y, w, h, in frame pixels.
 
     Raises:
-        ValueError: anything else.
+        ValueError: the value is anything else.
     """
     wrong = f"box: must be four numbers x, y, w, h, got {str(value)[:80]}"
     if not isinstance(value, list) or len(value) != 4:

@@ -1,4 +1,4 @@
-"""The networks that a page can choose from, each built once and shared by all sessions."""
+"""The networks that a page can choose from; each is built once and shared by all sessions."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -16,17 +16,17 @@ from siamcorr.models import (
 
 
 def offered_models() -> list[str]:
-    """The presets whose weights are on this machine."""
+    """The presets whose weights are installed."""
     return [name for name in preset_names() if _has_weights(name)]
 
 
 def offered_devices() -> list[str]:
-    """The CPU, and every CUDA device that is there."""
+    """The CPU, and every CUDA device."""
     return ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
 
 
 def load_network(model: str, device: str) -> Network:
-    """A preset's network with its weights, as fast as it runs there."""
+    """Build a preset's network with its weights, optimized for inference."""
     return for_inference(build_model(model, pretrained=True).to(torch.device(device)))
 
 
@@ -34,9 +34,9 @@ class Networks:
     """Networks by model and device; a network holds no target, so one serves every session.
 
     Args:
-        models: names that may be asked for.
-        devices: likewise.
-        load: makes a network of both.
+        models: offered names of presets.
+        devices: offered devices.
+        load: builds the network of a model and a device.
     """
 
     def __init__(
@@ -51,16 +51,18 @@ class Networks:
         self._lock = Lock()
 
     def get(self, model: object, device: object) -> Network:
-        """The network; the first to ask waits until it is built. Any thread may ask.
+        """The network; the first call builds it. Thread-safe.
 
         Raises:
-            OSError: its weights cannot be read.
-            ValueError: it is not offered.
+            OSError: the weights cannot be read.
+            ValueError: the model or device is not offered.
         """
         if model not in self.models:
-            raise ValueError(f"model: one of {', '.join(self.models)}, got {str(model)[:80]}")
+            known = ", ".join(self.models)
+            raise ValueError(f"model: must be one of {known}, got {str(model)[:80]}")
         if device not in self.devices:
-            raise ValueError(f"device: one of {', '.join(self.devices)}, got {str(device)[:80]}")
+            known = ", ".join(self.devices)
+            raise ValueError(f"device: must be one of {known}, got {str(device)[:80]}")
         key = str(model), str(device)
         if key not in self._built:
             with self._lock:

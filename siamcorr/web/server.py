@@ -1,4 +1,4 @@
-"""The HTTP side: the page's files, the built-in clip, and one WebSocket for each session."""
+"""HTTP server: the page's files, the built-in clip, and a WebSocket per session."""
 
 import asyncio
 import socket as sockets_of_the_system
@@ -19,7 +19,7 @@ from siamcorr.web.sockets import error_message, new_socket, refuse, talk
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FILES = {path.name: path for path in PAGE.iterdir() if path.suffix in TYPES}
-# No script, style or picture but our own, and no other site may put the page in a frame.
+# Only our own scripts, styles and images; no other site may embed the page in a frame.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,15 +36,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """What all requests share.
+    """State shared by all requests.
 
     Args:
-        networks: those that a page may choose from.
-        access: who may come in.
-        model: what a session begins with.
-        device: where that runs.
+        networks: offered to the pages.
+        access: rules for requests.
+        model: first model of a session.
+        device: first device of a session.
         limits: see `Limits`.
-        clip: the built-in one.
+        clip: the built-in clip.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Server:
         self.model, self.device = model, device
         self.limits, self.clip = limits or Limits(), clip or Clip()
         self.open: set[web.WebSocketResponse] = set()
-        # A thread for each session, and one for pictures: nobody waits for another's network.
+        # One thread per session, and one for the clip, so that no session waits for another.
         self.pool = ThreadPoolExecutor(self.limits.sessions + 1, "siamcorr-web")
 
     def app(self) -> web.Application:
-        """The application; it ends the thread pool with itself."""
+        """The application; its cleanup shuts down the thread pool."""
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._index)
         app.router.add_get("/page/{name}", self._file)
@@ -79,7 +79,7 @@ class Server:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             self.access.check_host(request.headers.get("Host"))
-            if not request.path.startswith("/page/"):  # published with the package: no secret
+            if not request.path.startswith("/page/"):  # public files of the package
                 self.access.check_token(request.query.get("token"))
             if request.path == "/ws":
                 origin, host = request.headers.get("Origin"), request.headers.get("Host")
@@ -116,7 +116,7 @@ class Server:
         self.open.add(socket)
         try:
             await self._serve(socket)
-        except ExceptionGroup:  # a fault of ours: aiohttp logs it
+        except ExceptionGroup:  # a bug of the server: aiohttp logs it
             await refuse(socket, "the server failed, see its log", WSCloseCode.INTERNAL_ERROR)
             raise
         finally:
@@ -131,7 +131,7 @@ class Server:
         except (ValueError, OSError, RuntimeError) as error:
             await socket.send_json(error_message(str(error)))
             return
-        with suppress(ConnectionResetError):  # the page has left already
+        with suppress(ConnectionResetError):  # the page was closed
             await socket.send_json(session.hello())
             await talk(socket, session, self.pool)
 
@@ -148,16 +148,16 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 def bind(host: str, port: int) -> sockets_of_the_system.socket:
-    """A socket that listens there; port 0 takes any that is free.
+    """Open a listening socket; port 0 takes any free port.
 
     Raises:
-        OSError: the port is taken, or the address is unknown, or not of this machine.
+        OSError: the port is in use, or the address is unknown or not of this machine.
     """
     family = sockets_of_the_system.AF_INET6 if ":" in host else sockets_of_the_system.AF_INET
     try:
         return sockets_of_the_system.create_server((host, port), family=family)
     except OSError as error:
-        # Python adds the address to the system's words, which we put before them.
+        # Python appends the address to the system's message; we put it first instead.
         text = str(error.strerror or error).partition(" (while attempting")[0]
         raise OSError(error.errno, text, f"{host}:{port}") from None
 

@@ -1,4 +1,4 @@
-"""One person's tracking: their last frame, their targets, the network they chose."""
+"""Session of one page: its last frame, its targets, its network."""
 
 import base64
 import time
@@ -15,26 +15,26 @@ from siamcorr.web.networks import Networks
 
 
 class Session:
-    """Frames and commands in, messages out; every message gets one answer.
+    """Takes frames and commands, and gives one answer to each.
 
-    It knows nothing of sockets, and is used by one thread at a time.
+    Independent of sockets. Not thread-safe.
 
     Args:
-        networks: those to choose from.
+        networks: offered to the page.
         limits: see `Limits`.
-        model: the one to begin with.
-        device: where that runs.
+        model: first model.
+        device: first device.
 
     Raises:
-        OSError, ValueError: the network cannot be had, see `Networks.get`.
+        OSError, ValueError: the network cannot be built, see `Networks.get`.
     """
 
     def __init__(self, networks: Networks, limits: Limits, model: str, device: str) -> None:
         self._networks, self.limits = networks, limits
         self.model, self.device = model, device
-        self._tracker = _tracker(networks.get(model, device))
-        self._boxes: dict[int, Box] = {}  # by the number that the person knows
-        self._inside: dict[int, int] = {}  # the same targets' numbers in the tracker
+        self._tracker = _build_tracker(networks.get(model, device))
+        self._boxes: dict[int, Box] = {}  # by the page's number of the target
+        self._inside: dict[int, int] = {}  # from the page's number to the tracker's
         self._next, self._frames, self._maps = 0, 0, False
         self._frame: Image | None = None
         self._commands: dict[str, Callable[[Message], Message]] = {
@@ -46,29 +46,29 @@ class Session:
         }
 
     def hello(self) -> Message:
-        """What a page needs to know at first."""
+        """The first message to a page."""
         return {
             "type": "hello",
             "models": self._networks.models,
             "devices": self._networks.devices,
             "frame_pixels": self.limits.frame_pixels,
             "frame_side": self.limits.frame_side,
-            **self._chosen(),
+            **self._settings(),
         }
 
     def answer(self, message: str | bytes) -> Message:
-        """Take a frame or a command.
+        """Process a frame or a command.
 
         Raises:
-            ValueError, OSError, RuntimeError: it cannot be done; the session is as it was before.
+            ValueError, OSError, RuntimeError: the message failed; the session is unchanged.
         """
-        return self._track(message) if isinstance(message, bytes) else self._obey(message)
+        return self._track(message) if isinstance(message, bytes) else self._execute(message)
 
-    def _obey(self, text: str) -> Message:
+    def _execute(self, text: str) -> Message:
         command = read_command(text, self.limits)
         if command["type"] not in self._commands:
             known = ", ".join(self._commands)
-            raise ValueError(f"type: one of {known}, got {command['type'][:40]!r}")
+            raise ValueError(f"type: must be one of {known}, got {command['type'][:40]!r}")
         return self._commands[command["type"]](command)
 
     def _track(self, data: bytes) -> Message:
@@ -99,28 +99,28 @@ class Session:
     def _remove(self, command: Message) -> Message:
         number = command.get("number")
         if type(number) is not int or number not in self._boxes:
-            raise ValueError(f"remove: the number of a target, got {str(number)[:40]}")
+            raise ValueError(f"remove: must be the number of a target, got {str(number)[:40]}")
         self._tracker.remove(self._inside.pop(number))
         del self._boxes[number]
         return {"type": "removed", "number": number}
 
     def _clear(self, command: Message) -> Message:
-        """Forget targets and frame: another source comes."""
-        self._tracker = _tracker(self._tracker.model)
+        """Remove all targets and the frame before another source is shown."""
+        self._tracker = _build_tracker(self._tracker.model)
         self._boxes, self._inside, self._frame = {}, {}, None
         self._next, self._frames = 0, 0
         return {"type": "cleared"}
 
     def _choose(self, command: Message) -> Message:
-        """Another network takes over all targets, from where they are in the last frame."""
+        """Change the network; it starts all targets again from their boxes in the last frame."""
         model, device = command.get("model"), command.get("device")
-        tracker = _tracker(self._networks.get(model, device))
+        tracker = _build_tracker(self._networks.get(model, device))
         inside = {}
         if self._frame is not None:
             inside = {n: tracker.add(self._frame, box) for n, box in self._boxes.items()}
         self._tracker, self._inside = tracker, inside
         self.model, self.device = str(model), str(device)
-        return {"type": "model", **self._chosen()}
+        return {"type": "model", **self._settings()}
 
     def _show_maps(self, command: Message) -> Message:
         if type(command.get("on")) is not bool:
@@ -128,18 +128,18 @@ class Session:
         self._maps = command["on"]
         return {"type": "maps", "on": self._maps}
 
-    def _chosen(self) -> Message:
+    def _settings(self) -> Message:
         lost_below = self._tracker.recipe.config.lost_below
         return {"model": self.model, "device": self.device, "lost_below": lost_below}
 
 
-def _tracker(network: Network) -> MultiTracker:
-    """One that searches for lost targets, where the network's preset knows when they are."""
+def _build_tracker(network: Network) -> MultiTracker:
+    """Build a tracker; it re-detects lost targets if the preset has a `lost_below` score."""
     return MultiTracker(network, recover=network.preset.recipe.lost_below > 0)
 
 
 def target_message(number: int, result: TrackResult) -> Message:
-    """A result as JSON: box and region in frame pixels, the map as bytes, 255 for score 1."""
+    """A result for JSON: box and region in frame pixels, the map as base64; 255 is score 1."""
     message: Message = {
         "number": number,
         "box": result.box_xywh,

@@ -1,7 +1,7 @@
-"""A page's WebSocket: messages are read at once, and answered one after the other.
+"""WebSocket of a page: one task reads messages, another answers them one after the other.
 
-Reading and answering are apart, so that a page which does not wait for its answers is noticed;
-tracking runs in a thread pool, so that no session keeps another from being read.
+With two tasks, the server notices a page that does not wait for answers. Tracking runs in a thread
+pool, so that no session blocks the sockets of others.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ from siamcorr.web.limits import Limits, Pace
 from siamcorr.web.messages import Message
 from siamcorr.web.sessions import Session
 
-HEARTBEAT = 20.0  # seconds; a page that went away without a word is noticed by it
+HEARTBEAT = 20.0  # seconds; detects pages that left without closing the socket
 
 
 def new_socket(limits: Limits) -> web.WebSocketResponse:
-    """A socket that refuses large messages, and compressed ones, whose size nobody knows."""
+    """A socket that refuses large messages, and compressed ones, whose size is unknown."""
     return web.WebSocketResponse(
         max_msg_size=limits.message_bytes, compress=False, heartbeat=HEARTBEAT
     )
 
 
 async def refuse(socket: web.WebSocketResponse, text: str, code: WSCloseCode) -> None:
-    """Say why, and close."""
+    """Send the reason and close the socket."""
     with suppress(ClientConnectionResetError):
         await socket.send_json(error_message(text))
     await socket.close(code=code, message=text.encode()[:120])
 
 
 async def talk(socket: web.WebSocketResponse, session: Session, pool: Executor) -> None:
-    """Answer messages until the page leaves, or sends more than it may."""
+    """Answer messages until the page closes the socket or exceeds the limits."""
     waiting = session.limits.waiting
     inbox: asyncio.Queue[str | bytes] = asyncio.Queue(waiting)
     async with asyncio.TaskGroup() as group:
@@ -64,7 +64,7 @@ async def _answer(
 
 
 def _safe_answer(session: Session, message: str | bytes) -> Message:
-    """The answer, or what was wrong with the message; RuntimeError is torch's, out of memory."""
+    """The answer, or an error message; torch raises RuntimeError when out of memory."""
     try:
         return session.answer(message)
     except (ValueError, OSError, RuntimeError) as error:
@@ -72,5 +72,5 @@ def _safe_answer(session: Session, message: str | bytes) -> Message:
 
 
 def error_message(text: str) -> Message:
-    """One line on what went wrong."""
+    """An error as a message."""
     return {"type": "error", "text": text}

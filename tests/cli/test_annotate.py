@@ -293,7 +293,7 @@ ERRORS = {
     "hidden": ("{tmp}/.clip.mp4", "gives the sequence its name, which cannot begin with a dot"),
     "output is a file": ("{clip} --output {tmp}/notes.txt", "notes.txt: File exists"),
     "output in a file": ("{clip} --output {tmp}/notes.txt/a", "notes.txt/a: Not a directory"),
-    "somebody's folder": ("{clip} --output {tmp}/taken", "clip: is there already, and holds"),
+    "somebody's folder": ("{clip} --output {tmp}/taken", "clip: exists and holds"),
 }
 
 
@@ -338,7 +338,7 @@ def test_other_frames_than_before(clip, person, tmp_path, capsys):
     person.does(*DRAWN[0], LEAVE)
     assert run(clip, "--output", tmp_path) == 0
     assert run(clip, "--output", tmp_path, "--start", 2) == 2
-    assert "clip: is there already, and holds other frames" in capsys.readouterr().err
+    assert "clip: exists and holds other frames" in capsys.readouterr().err
     assert marks(tmp_path) == {0: START}
 
 
@@ -351,7 +351,7 @@ def test_another_dataset_s_frames_are_refused(folder, person, tmp_path, capsys):
     person.does(*DRAWN[0], LEAVE)
     assert run(folder, "--output", tmp_path / "out") == 0
     assert run(other, "--output", tmp_path / "out") == 2
-    assert "grey: is there already, and holds other frames" in capsys.readouterr().err
+    assert "grey: exists and holds other frames" in capsys.readouterr().err
     assert marks(tmp_path / "out", "grey") == {0: START}
 
 

@@ -32,7 +32,7 @@ def rewritten(change):
         (spoiled_frame, r"still on left: .*0003\.png: not a readable image"),
         (missing_frame, r"left: image 3 is missing in .*img, left out"),
         (rewritten(lambda lines: [*lines[:2], "1,2,x,4", *lines[3:]]),
-         "left: groundtruth_rect.txt: line 3 is no region: '1,2,x,4', left out"),
+         "left: groundtruth_rect.txt: line 3 is not a region: '1,2,x,4', left out"),
         (rewritten(lambda lines: ["nan,nan,nan,nan"] * len(lines)),
          "left: no annotated frame, left out"),
         (rewritten(lambda lines: ["0,0,0,0", *lines[1:]]),
@@ -97,7 +97,7 @@ def test_why_none_can_be_used(still, data):
     assert (code, out) == (2, "")
     lines = err.splitlines()
     assert lines[0] == (
-        "siamcorr: left: groundtruth_rect.txt: line 1 is no region: 'one two', left out"
+        "siamcorr: left: groundtruth_rect.txt: line 1 is not a region: 'one two', left out"
     )
     assert lines[-1] == f"siamcorr: {data}: 2 otb sequences, none can be used"
     assert len(lines) == 3

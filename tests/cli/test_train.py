@@ -332,7 +332,7 @@ ERRORS = {
     "no config": ("{tmp}/gone.toml", "gone.toml: No such file or directory"),
     "no folder": (
         '{config} --set data.folders=["{tmp}/gone"]',
-        "gone: 0 photographs and 0 cut-outs, and one of each is the least",
+        "gone: 0 photographs and 0 cut-outs found, at least one of each is needed",
     ),
     "no key": ("{config} --set epoch=3", "unknown key 'epoch', did you mean 'epochs'?"),
     "no nested key": ("{config} --set data.grey=1", "unknown key 'grey', did you mean 'gray'?"),
@@ -350,7 +350,7 @@ ERRORS = {
     "no pictures": (
         "{config} --set learns=features --set teacher.model=nanotrack-v2 "
         "--set teacher.weights={tmp}/teacher.pth",
-        "pictures: no pictures, no videos",
+        "pictures: no images or videos found",
     ),
     "no teacher": ("{config} --set learns=features", 'learns = "features" needs a teacher'),
     "no such teacher": ("{config} --set teacher.model=nano", "nano"),

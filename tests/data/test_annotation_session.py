@@ -1,4 +1,4 @@
-"""Annotating without a window: marks that last, boxes between them, a sequence that reads back."""
+"""Annotation without a window: saved marks, boxes between them, the exported sequence."""
 
 import errno
 import math
@@ -21,7 +21,7 @@ from siamcorr.data.annotation.keyframes import (
     ABSENT,
     Mark,
     clipped,
-    interpolated,
+    interpolate,
     proposed,
     read_marks,
     shown_frames,
@@ -46,7 +46,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def full(monkeypatch):
-    """A disk that takes no more once `full.after` texts have been written."""
+    """A disk that is full after `full.after` texts."""
     write = Path.write_text
 
     def write_text(path, text, **options):
@@ -91,8 +91,8 @@ INTERPOLATED = {
 
 
 @pytest.mark.parametrize(("marks", "expected"), INTERPOLATED.values(), ids=INTERPOLATED)
-def test_interpolated(marks, expected):
-    np.testing.assert_allclose(interpolated(marks, len(expected)), np.array(expected, dtype=float))
+def test_interpolate(marks, expected):
+    np.testing.assert_allclose(interpolate(marks, len(expected)), np.array(expected, dtype=float))
 
 
 PROPOSED = {
@@ -166,10 +166,10 @@ def test_marks_are_kept_as_they_are_made(folder):
     [
         ("", "first line must be frame,x,y,w,h, got ''"),
         ("x,y,w,h\n", "first line must be frame,x,y,w,h, got 'x,y,w,h'"),
-        ("frame,x,y,w,h\n0,1,1,2,2\n1,1,1,2\n", "line 3 is no mark: '1,1,1,2'"),
-        ("frame,x,y,w,h\n0,1,1,,2\n", "line 2 is no mark: '0,1,1,,2'"),
-        ("frame,x,y,w,h\n0,1,1,0,2\n", "line 2 is no mark: '0,1,1,0,2'"),
-        ("frame,x,y,w,h\nfirst,1,1,2,2\n", "line 2 is no mark: 'first,1,1,2,2'"),
+        ("frame,x,y,w,h\n0,1,1,2,2\n1,1,1,2\n", "line 3 is not a mark: '1,1,1,2'"),
+        ("frame,x,y,w,h\n0,1,1,,2\n", "line 2 is not a mark: '0,1,1,,2'"),
+        ("frame,x,y,w,h\n0,1,1,0,2\n", "line 2 is not a mark: '0,1,1,0,2'"),
+        ("frame,x,y,w,h\nfirst,1,1,2,2\n", "line 2 is not a mark: 'first,1,1,2,2'"),
     ],
 )
 def test_broken_marks(text, told, tmp_path):
@@ -182,7 +182,7 @@ def test_broken_marks(text, told, tmp_path):
 @pytest.mark.parametrize("frame", [-1, 7])
 def test_marks_of_other_frames(folder, frame):
     (folder.parent / "clip.marks.csv").write_text(f"frame,x,y,w,h\n{frame},1,1,2,2\n")
-    with pytest.raises(ValueError, match="has marks beyond the 7 frames"):
+    with pytest.raises(ValueError, match="has marks outside the 7 frames"):
         Annotation(folder)
 
 
@@ -194,7 +194,7 @@ def test_marks_of_other_frames(folder, frame):
         (0, ABSENT, "the target must be in the first frame"),
     ],
 )
-def test_marks_that_cannot_be(folder, frame, mark, text):
+def test_invalid_marks(folder, frame, mark, text):
     annotation = Annotation(folder)
     with pytest.raises(ValueError, match=text):
         annotation.mark(frame, mark)
@@ -211,19 +211,19 @@ def test_frames_are_stored(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["clip"]
 
 
-def test_frames_are_known_again(folder):
+def test_stored_frames_are_recognized(folder):
     assert frames_stored(folder, ABOUT)
     assert not frames_stored(folder.with_name("other"), ABOUT)
     for about in (ABOUT.replace("clip", "clap"), f"{ABOUT}start: 3\n"):
-        with pytest.raises(ValueError, match="clip: is there already, and holds other frames"):
+        with pytest.raises(ValueError, match="clip: exists and holds other frames"):
             frames_stored(folder, about)
-    (folder / "meta_info.ini").unlink()  # somebody's folder of the same name
-    with pytest.raises(ValueError, match="clip: is there already, and holds other frames"):
+    (folder / "meta_info.ini").unlink()  # a foreign folder of the same name
+    with pytest.raises(ValueError, match="clip: exists and holds other frames"):
         frames_stored(folder, ABOUT)
 
 
 def test_description(tmp_path):
-    """What tells one source, and one part of it, from another."""
+    """Descriptions differ for other sources and other parts of a source."""
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"12345")
     text = "[METAINFO]\nsource: clip.mp4\nbytes: 5\nstart: 3\nframes: 9\n"
@@ -238,8 +238,8 @@ def write_images(folder, shades):
     return folder
 
 
-def test_folders_are_known_by_their_images(tmp_path):
-    """Of the same name, number and size, as those of two datasets may be."""
+def test_folders_are_identified_by_their_images(tmp_path):
+    """Same name, number and size, as possible in two datasets."""
     first, second = (
         write_images(tmp_path / n / "img", s) for n, s in (("a", [1, 2]), ("b", [3, 2]))
     )
@@ -250,16 +250,16 @@ def test_folders_are_known_by_their_images(tmp_path):
     assert description((tmp_path / "a").rename(tmp_path / "moved") / "img", 0, None) == about
     more = write_images(tmp_path / "c" / "img", [1, 2, 3])
     for other in (second, more):
-        with pytest.raises(ValueError, match="img: is there already, and holds other frames"):
+        with pytest.raises(ValueError, match="img: exists and holds other frames"):
             frames_stored(tmp_path / "out" / "img", description(other, 0, None))
 
 
-def test_folders_that_were_stored_without_are_known_again(tmp_path):
+def test_descriptions_of_older_versions(tmp_path):
     source = write_images(tmp_path / "a" / "img", [1, 2])
     older = "[METAINFO]\nsource: img\nstart: 0\nframes: all\n"
     store_frames(pictures(2), tmp_path / "out" / "img", older)
     assert frames_stored(tmp_path / "out" / "img", description(source, 0, None))
-    with pytest.raises(ValueError, match="img: is there already, and holds other frames"):
+    with pytest.raises(ValueError, match="img: exists and holds other frames"):
         frames_stored(tmp_path / "out" / "img", description(source, 1, None))
 
 
@@ -269,7 +269,7 @@ def test_folder_without_images(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
-def test_frames_that_break_off_leave_nothing(error, tmp_path):
+def test_incomplete_frames_leave_nothing(error, tmp_path):
     def frames():
         yield from pictures(3)
         raise error
@@ -282,7 +282,7 @@ def test_frames_that_break_off_leave_nothing(error, tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_what_a_killed_process_left_does_not_mix_in(tmp_path):
+def test_files_of_a_killed_process_are_removed(tmp_path):
     left = tmp_path / ".clip.part"
     left.mkdir()
     (left / "00000009.jpg").write_bytes(b"some of it")
@@ -307,7 +307,7 @@ def test_sequence_reads_back(folder):
         annotation.mark(frame, mark)
     assert annotation.complete
     boxes = annotation.finish()
-    np.testing.assert_array_equal(boxes, interpolated(marks, 7))
+    np.testing.assert_array_equal(boxes, interpolate(marks, 7))
     sequence = only(folder.parent, "got10k")
     assert sequence.name == "clip"
     np.testing.assert_allclose(sequence.boxes, boxes, rtol=0, atol=5e-5)

@@ -1,4 +1,4 @@
-"""Pairs of any part of any picture: two views of the same place, of frames not far apart."""
+"""Pairs from unlabelled pictures: two views of the same place, from near frames."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def places(tmp_path):
-    """A video of 60 frames, each in a gray of its own, and a red picture."""
+    """A video of 60 frames, each of a different grey, and a red picture."""
     path = tmp_path / "stock" / "clip.avi"
     path.parent.mkdir()
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
@@ -44,7 +44,7 @@ def test_views_are_of_neighbouring_frames(places):
 
 
 def test_both_views_are_of_one_place(places, monkeypatch):
-    """What `photo_pair` is given is a frame, and one of the same video for the second view."""
+    """`photo_pair` gets a frame, and one of the same video for the second view."""
     asked = []
     monkeypatch.setattr(any_picture, "photo_pair", lambda *views: asked.append(views) or [])
     source = Anything(places)
@@ -53,6 +53,6 @@ def test_both_views_are_of_one_place(places, monkeypatch):
     assert all(views[0].shape == views[2].shape for views in asked)
 
 
-def test_nothing_to_take_pairs_from(tmp_path):
-    with pytest.raises(ValueError, match="no pictures, no videos"):
+def test_no_pictures(tmp_path):
+    with pytest.raises(ValueError, match="no images or videos found"):
         Anything([str(tmp_path)])

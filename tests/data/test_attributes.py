@@ -1,4 +1,4 @@
-"""Attributes: of frames and of whole sequences, in the forms that benchmarks publish."""
+"""Attributes of frames and of sequences, in the formats of benchmarks."""
 
 import re
 
@@ -19,7 +19,7 @@ from siamcorr.data.datasets.attributes import (
 
 
 def held(attributes):
-    """Names of what is said to hold for a whole sequence."""
+    """Names of the attributes that are set for the whole sequence."""
     return {name for name, flags in attributes.items() if flags == (True,)}
 
 
@@ -37,7 +37,7 @@ def test_every_column_has_its_own_name(columns, count):
 @pytest.mark.parametrize(
     ("columns", "text", "names"),
     [
-        # airplane-1 of LaSOT, as its toolkit has it
+        # airplane-1 of LaSOT, as in its toolkit
         (
             LASOT,
             "0,1,0,0,0,1,0,0,1,0,0,0,1,0\n",
@@ -69,7 +69,7 @@ def test_flags_and_codes(columns, text, names, tmp_path):
         (("bird1",), None),
     ],
 )
-def test_a_line_a_sequence(keys, names, tmp_path):
+def test_one_line_per_sequence(keys, names, tmp_path):
     text = "Jogging\tMB, FM\nJogging-2\tOCC\n\nHuman4\tDEF\nMhyang\n"
     found = read_about(about(tmp_path / "attr_list.txt", text, OTB, keys))
     assert (found == {}) == (names is None)
@@ -177,7 +177,7 @@ def test_got10k(tmp_path):
     assert len(sequence.boxes) == len(BOXES)
 
 
-def test_a_broken_file_is_told_by_name(tmp_path):
+def test_error_names_the_broken_file(tmp_path):
     for name in ("a", "b"):
         write_images(tmp_path / name / "img")
         write_rows(tmp_path / name / "groundtruth_rect.txt")

@@ -1,4 +1,4 @@
-"""Cut-outs of real things: what the mask covers, and no more."""
+"""Cut-outs of real objects: the pixels under the mask only."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ def mask_of(x, y, w, h, shape=(120, 160)):
     return mask
 
 
-def test_what_the_mask_covers():
+def test_pixels_under_the_mask():
     image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
     cutout = cut_out(image, mask_of(20, 30, 60, 50))
     assert cutout.shape == (50, 60, 4)
@@ -29,7 +29,7 @@ def test_what_the_mask_covers():
     assert 0 < cutout[0, 5, 3] < 255
 
 
-def test_tiny_things_and_masks_of_another_size_are_left_out():
+def test_tiny_objects_and_masks_of_another_size_are_left_out():
     image = np.zeros((120, 160, 3), np.uint8)
     assert cut_out(image, mask_of(20, 30, 60, 40)) is None
     assert cut_out(image, mask_of(20, 30, 60, 60, (100, 160))) is None
@@ -38,7 +38,7 @@ def test_tiny_things_and_masks_of_another_size_are_left_out():
 
 @pytest.fixture
 def videos(tmp_path):
-    """Fourteen frames, each in a grey of its own, and their masks."""
+    """14 frames, each of a different grey, and their masks."""
     folder = tmp_path / "videos" / "cup"
     folder.mkdir(parents=True)
     writer = cv2.VideoWriter(
@@ -77,7 +77,7 @@ def test_broken_mask_is_left_out_with_a_warning(videos):
 
 def test_no_masks_at_all(videos):
     sequence = Sequence("pictures", (), np.zeros((0, 4)))
-    with pytest.raises(ValueError, match="no masks of any of the sequences"):
+    with pytest.raises(ValueError, match="no masks found for any of the sequences"):
         video_cutouts([sequence], videos / "masks")
 
 
@@ -91,7 +91,7 @@ def write_person(folder, name, color):
 
 
 def test_photographs_with_masks_are_cutouts(tmp_path):
-    """And no photographs, nor are the masks pictures."""
+    """They are not photographs, and their masks are not pictures."""
     write_person(tmp_path, "berta", (0, 0, 255))
     cv2.imwrite(str(tmp_path / "ground.jpg"), np.zeros((100, 100, 3), np.uint8))
     library = Library([tmp_path])

@@ -9,7 +9,7 @@ from siamcorr import build_model
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.data.annotation import follow_between
 from siamcorr.data.annotation.follow_between import Filling
-from siamcorr.data.annotation.keyframes import ABSENT, Mark, interpolated
+from siamcorr.data.annotation.keyframes import ABSENT, Mark, interpolate
 from siamcorr.media import write_image
 from siamcorr.models import find_weights, load_preset
 from siamcorr.tracking import TrackResult, box_iou
@@ -32,11 +32,11 @@ def network():
     return build_model("siamcorr-lite", find_weights(load_preset("siamcorr-lite")))
 
 
-def test_followed_not_interpolated(network, frames):
-    """The marks are kept, and the target moves as it does, not in a straight line."""
+def test_boxes_are_tracked_not_interpolated(network, frames):
+    """Marks are kept; between them, boxes follow the target instead of a straight line."""
     marks = {0: Mark(TRUTH[0]), 13: Mark(TRUTH[13])}
     boxes = Filling(network, frames).boxes(marks)
-    straight = interpolated(marks, 14)
+    straight = interpolate(marks, 14)
     for frame in marks:
         assert tuple(boxes[frame]) == TRUTH[frame]
     ours, line = (
@@ -46,7 +46,7 @@ def test_followed_not_interpolated(network, frames):
     assert min(ours) > 0.4
 
 
-def test_nothing_is_known_beside_an_absence(network, frames):
+def test_no_boxes_next_to_an_absence(network, frames):
     marks = {0: Mark(TRUTH[0]), 4: Mark(TRUTH[4]), 9: ABSENT, 13: Mark(TRUTH[13])}
     boxes = Filling(network, frames).boxes(marks)
     known = np.isfinite(boxes[:, 0])
@@ -54,7 +54,7 @@ def test_nothing_is_known_beside_an_absence(network, frames):
 
 
 def told(scores, box=(10.0, 10.0, 20.0, 20.0)):
-    """A stand-in for the tracker, with these scores between the marks."""
+    """Replaces the tracker; gives these scores between the marks."""
 
     def follow(_, images, marks):
         told.calls += 1
@@ -67,7 +67,7 @@ def told(scores, box=(10.0, 10.0, 20.0, 20.0)):
 
 
 def test_unsure(network, frames, monkeypatch):
-    """The worst frame first; one that is marked is asked about no more."""
+    """The frame with the lowest score comes first; marked frames are not asked again."""
     sure = network.preset.recipe.found_above
     monkeypatch.setattr(
         follow_between, "follow_marks", told([1, 1, sure - 0.1, sure, sure - 0.3, 1])
@@ -82,8 +82,8 @@ def test_unsure(network, frames, monkeypatch):
     assert fill.unsure({}) is None
 
 
-def test_followed_once(network, frames, monkeypatch):
-    """What lies between two marks that are as they were is kept."""
+def test_each_stretch_is_tracked_once(network, frames, monkeypatch):
+    """Results between two unchanged marks are cached."""
     monkeypatch.setattr(follow_between, "follow_marks", told([1.0]))
     fill = Filling(network, frames)
     marks = {0: Mark(TRUTH[0]), 6: Mark(TRUTH[6]), 12: Mark(TRUTH[12])}
@@ -97,7 +97,7 @@ def test_followed_once(network, frames, monkeypatch):
 
 
 def test_boxes_stay_inside_the_frame(network, frames, monkeypatch):
-    """One that is outside is a straight line's, as is the guess that is shown."""
+    """A box outside the frame is replaced by the interpolated one, also in the guess."""
     marks = {0: Mark(TRUTH[0]), 4: Mark(TRUTH[0])}
     monkeypatch.setattr(follow_between, "follow_marks", told([0.0], (-15.0, 160.0, 30.0, 40.0)))
     fill = Filling(network, frames)
@@ -108,8 +108,8 @@ def test_boxes_stay_inside_the_frame(network, frames, monkeypatch):
     assert fill.unsure(marks)[1].box_xywh == pytest.approx(TRUTH[0])
 
 
-def test_a_preset_that_knows_no_loss(network, frames, monkeypatch):
-    """Is never unsure."""
+def test_preset_without_lost_below(network, frames, monkeypatch):
+    """A network without `lost_below` is never unsure."""
     recipe = replace(network.preset.recipe, lost_below=0.0, found_above=0.0)
     monkeypatch.setattr(network, "preset", replace(network.preset, recipe=recipe))
     monkeypatch.setattr(follow_between, "follow_marks", told([0.0]))

@@ -39,7 +39,7 @@ def test_a_cut_ends_a_shot(tmp_path):
 
 
 def test_neighbours_show_the_same_part(tmp_path):
-    """The second view at its box looks like the first at its own."""
+    """The content of the box is similar in both views."""
     footage = Footage([written(tmp_path / "clip.avi", clip(frames=12)[0])])
     alike = []
     for seed in range(20):
@@ -60,7 +60,7 @@ def test_a_broken_video_is_named_and_left_out(tmp_path):
         assert len(Footage([tmp_path / "broken.avi", good]).shots) == 1
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(ValueError, match=r"nothing can be read of .*broken\.avi"),
+        pytest.raises(ValueError, match=r"no readable video in .*broken\.avi"),
     ):
         Footage([tmp_path / "broken.avi"])
 
@@ -77,7 +77,7 @@ def test_labelled_frames_come_with_their_boxes(tmp_path, video):
             assert np.abs(image.astype(float) - frames[index]).mean() < 12  # compressed, if video
 
 
-def test_an_image_that_is_gone_is_named_and_another_taken(tmp_path):
+def test_missing_image_is_named_and_skipped(tmp_path):
     frames, boxes = clip(frames=4)
     paths = images_of(tmp_path / "c", frames)
     labelled = Labelled([Sequence("c", paths, boxes)])

@@ -1,4 +1,4 @@
-"""Annotation files: every form of a region, masks against decoded ones, tables, numbers."""
+"""Annotation files: all kinds of regions, masks against decoded ones, tables, numbers."""
 
 import math
 
@@ -22,7 +22,7 @@ def truth_of(tmp_path, text):
 
 
 def run_lengths(mask):
-    """VOT's code of a mask, made pixel by pixel: zeros first."""
+    """VOT's run-length code of a mask, computed pixel by pixel; zeros first."""
     counts, inside = [0], False
     for pixel in mask.ravel():
         if pixel != inside:
@@ -53,7 +53,7 @@ def run_lengths(mask):
         ("5,5,9,-1", NAN),
         ("1,1,5,5,5,5,1,1", (1, 1, 4, 4)),  # a line, but its box has an area
         ("1,1,5,1,5,1,1,1", NAN),
-        ("0", NAN),  # VOT: nothing known here
+        ("0", NAN),  # VOT: no region
     ],
 )
 def test_region(line, box):
@@ -62,7 +62,7 @@ def test_region(line, box):
 
 @pytest.mark.parametrize("line", ["1,2", "1,2,3", "1,2,3,4,5", "1,2,3,4,5,6", "a,b,c,d", "1,2,3,x"])
 def test_no_region(line, tmp_path):
-    with pytest.raises(ValueError, match=f"groundtruth.txt: line 2 is no region: '{line}'"):
+    with pytest.raises(ValueError, match=f"groundtruth.txt: line 2 is not a region: '{line}'"):
         truth_of(tmp_path, f"1,2,3,4\n{line}\n")
 
 
@@ -93,14 +93,14 @@ def test_empty_file(tmp_path):
     [
         ("0,0,3,2,0,6", (0, 0, 3, 2)),
         ("7,9,3,2,0,6", (7, 9, 3, 2)),
-        ("7,9,3,2,1,1", (8, 9, 1, 1)),  # the zeros at the end may be left out
+        ("7,9,3,2,1,1", (8, 9, 1, 1)),  # zeros at the end may be omitted
         ("7,9,3,2,4,1,1", (8, 10, 1, 1)),
         ("7,9,3,2,2,2", (7, 9, 3, 2)),  # over the end of a row: both sides
-        ("7,9,3,3,3,3", (7, 10, 3, 1)),  # a row and no more
+        ("7,9,3,3,3,3", (7, 10, 3, 1)),  # exactly one row
         ("7,9,3,2,6", NAN),
         ("7,9,3,2,2,0,4", NAN),
         ("0,0,0,0", NAN),
-        ("0,0,2000000,2000000,2000000,1", (0, 1, 1, 1)),  # never laid out in memory
+        ("0,0,2000000,2000000,2000000,1", (0, 1, 1, 1)),  # never decoded
     ],
 )
 def test_mask(code, box):
@@ -128,12 +128,12 @@ def test_mask_against_its_pixels(share, rng):
     "code", ["0,0,3,2,0,7", "0,0,3,2,-1,2", "0,0,-3,-2,1,1", "0,0,3", "0,0,3,2,1.5", "", "9" * 40]
 )
 def test_no_mask(code, tmp_path):
-    with pytest.raises(ValueError, match="line 1 is no region: 'm"):
+    with pytest.raises(ValueError, match="line 1 is not a region: 'm"):
         truth_of(tmp_path, "m" + code)
 
 
 def test_mask_of_numbers_beyond_any_integer(tmp_path):
-    with pytest.raises(ValueError, match="line 1 is no region: 'm"):
+    with pytest.raises(ValueError, match="line 1 is not a region: 'm"):
         truth_of(tmp_path, f"m0,0,{'9' * 30},{'9' * 30},{'9' * 30},1")
 
 
@@ -161,15 +161,15 @@ def test_table(text, tmp_path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("frame,x,y\n0,1,2\n", "columns must be x, y, w, h and maybe frame, got 'frame,x,y'"),
-        ("frame,x,y,w,h\n0,1,2,3,4\n1,2,3\n", "line 3 is no row: '1,2,3'"),
-        ("frame,x,y,w,h\nzero,1,2,3,4\n", "line 2 is no row"),
-        ("frame,x,y,w,h\n0,1,2,three,4\n", "line 2 is no row"),
+        ("frame,x,y\n0,1,2\n", "columns must be x, y, w, h and optionally frame, got 'frame,x,y'"),
+        ("frame,x,y,w,h\n0,1,2,3,4\n1,2,3\n", "line 3 is not a row: '1,2,3'"),
+        ("frame,x,y,w,h\nzero,1,2,3,4\n", "line 2 is not a row"),
+        ("frame,x,y,w,h\n0,1,2,three,4\n", "line 2 is not a row"),
         ("frame,x,y,w,h\n-1,1,2,3,4\n", "line 2: frame -1 is out of range"),
         ("frame,x,y,w,h\n99999999999,1,2,3,4\n", "line 2: frame 99999999999 is out of range"),
         (
             "frame,x,y,w,h\n0,1,2,3,4\n\n0,1,2,3,4\n",
-            "line 4: frame 0 is .* there twice",
+            "line 4: frame 0 is .* repeated",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Hands: they come from beyond the frame, hold on to what they hold, and hide no box."""
+"""Hands: they reach in from outside the frame, move with the object, and do not change its box."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ SQUARE = np.array([(200, 130), (280, 130), (280, 210), (200, 210)], np.float32)
 
 
 def drawn(draw, corners=SQUARE):
-    """Where a part of a hand covers a grey frame."""
+    """Mask of the pixels that a part of a hand covers."""
     image = np.full((HEIGHT, WIDTH, 3), GREY, np.float32)
     draw(image, corners)
     return np.abs(image - GREY).max(axis=2) > 1
@@ -33,22 +33,22 @@ def library(tmp_path_factory):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_an_arm_leads_from_the_thing_out_of_the_frame(seed):
+def test_arm_reaches_from_the_object_out_of_the_frame(seed):
     arm = drawn(hand(seed).paste_arm)
     border = np.concatenate([arm[0], arm[-1], arm[:, 0], arm[:, -1]])
     assert border.any()
     assert arm[130:210, 200:280].any()
-    assert cv2.connectedComponents(arm.astype(np.uint8))[0] == 2  # the ground, and one arm
+    assert cv2.connectedComponents(arm.astype(np.uint8))[0] == 2  # the background, and one arm
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_fingers_lie_on_the_thing(seed):
+def test_fingers_are_on_the_object(seed):
     fingers = drawn(hand(seed).paste_fingers)
     assert fingers[130:210, 200:280].sum() > 0.4 * fingers.sum()
     assert 0.01 < fingers[130:210, 200:280].mean() < 0.9
 
 
-def test_fingers_move_turn_and_grow_with_the_thing():
+def test_fingers_move_rotate_and_scale_with_the_object():
     one = hand(3)
     here = drawn(one.paste_fingers)
     there = drawn(one.paste_fingers, SQUARE + np.float32([60, -40]))
@@ -62,13 +62,13 @@ def test_fingers_move_turn_and_grow_with_the_thing():
 
 
 def test_a_hand_far_away_is_not_drawn():
-    """Nor does it take for ever, or fail."""
+    """It must also neither fail nor take long."""
     away = np.float32([-9000, 9000])
     assert not drawn(hand(0).paste_fingers, SQUARE + away).any()
     drawn(hand(0).paste_arm, SQUARE + away)
 
 
-def test_the_box_is_the_things(library):
+def test_the_box_is_that_of_the_object(library):
     for seed in range(6):
         scene = Scene(library, np.random.default_rng(seed), SceneConfig(held=1))
         held, box = scene.clean_frame(0.7)
@@ -78,7 +78,7 @@ def test_the_box_is_the_things(library):
         assert (held != free).any()
 
 
-def test_the_arm_is_behind_and_the_fingers_before(library):
+def test_the_arm_is_behind_and_the_fingers_in_front(library):
     scene = Scene(library, np.random.default_rng(0), SceneConfig(held=1, occlusion=0, bend=0))
     scene.target.picture = np.full((80, 80, 4), 255, np.float32)
     scene.target.corners = lambda time: SQUARE
@@ -95,8 +95,8 @@ def test_how_many_are_held(library):
     assert Scene(library, np.random.default_rng(0)).hand is None
 
 
-def test_where_nothing_is_held_nothing_is_drawn_by_lot(library):
-    """What comes after a scene out of the same generator is what it was before there were hands."""
+def test_no_random_draw_if_held_is_zero(library):
+    """With held=0, the generator's next draws are the same as before hands existed."""
     never, hardly = np.random.default_rng(7), np.random.default_rng(7)
     Scene(library, never, SceneConfig(held=0))
     Scene(library, hardly, SceneConfig(held=1e-9))

@@ -1,4 +1,4 @@
-"""Layouts: a tiny dataset laid out in every published way, found and read."""
+"""Layouts: a tiny dataset in every published layout, found and read."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def test_got10k(subset, tmp_path):
     assert sequence.polygons is None
     assert sequence.attributes == {
         "absence": (False, True, False, False, False),
-        "occlusion": (False, False, True, False, False),  # seen in part
+        "occlusion": (False, False, True, False, False),  # partly visible
         "cut_by_image": (False, False, True, False, False),
     }
 
@@ -61,7 +61,7 @@ def test_lasot(parent, labels, tmp_path):
     if labels:
         write_rows(folder / "full_occlusion.txt", [(0, 1, 0)])
         write_rows(folder / "out_of_view.txt", [(0, 0, 1)])
-    layout = "vot" if parent == "." and not labels else "lasot"  # then nothing tells them apart
+    layout = "vot" if parent == "." and not labels else "lasot"  # no difference in this case
     sequence = only(tmp_path, layout)
     assert (sequence.name, levels(sequence)) == ("zebra-1", [1, 2, 3])
     expected = [BOXES[0], NAN, NAN] if labels else BOXES
@@ -76,7 +76,7 @@ def test_otb(mark, tmp_path):
     write_rows(tmp_path / "Boy" / "groundtruth_rect.txt", mark=mark)
     sequence = only(tmp_path, "otb")
     assert (sequence.name, levels(sequence)) == ("Boy", [1, 2, 3])
-    np.testing.assert_array_equal(sequence.boxes, BOXES)  # as they stand, though counted from 1
+    np.testing.assert_array_equal(sequence.boxes, BOXES)  # unchanged, although counted from 1
 
 
 def test_otb_targets(tmp_path):
@@ -92,7 +92,7 @@ def test_otb_targets(tmp_path):
 
 @pytest.mark.parametrize("first", [298, 300, 1])
 def test_otb_david_begins_at_its_300th_image(first, tmp_path):
-    """Unless somebody has counted its images anew."""
+    """Unless the images have been renumbered."""
     count = 304 - first if first > 1 else 4
     write_images(tmp_path / "David" / "img", count, first, "{:04d}.png")
     write_rows(tmp_path / "David" / "groundtruth_rect.txt", [*BOXES, (4, 2, 3, 5)])
@@ -115,7 +115,7 @@ def test_vot_with_corners_and_tags(inner, tmp_path):
     assert sequence.attributes == {
         "occlusion": (False, True, False),
         "motion_change": (True, False, True),
-        "night": (True,),  # one for the sequence
+        "night": (True,),  # a single flag for the sequence
     }
 
 
@@ -152,10 +152,10 @@ def test_uav123(tmp_path):
     assert [sequence.layout for sequence in found] == ["uav123"] * 4
     np.testing.assert_array_equal(found[1].boxes, [BOXES[0], NAN, BOXES[2]])
     assert {sequence.name: [path.stem for path in sequence.frames] for sequence in found} == {
-        "bird1_2": ["000775", "000776"],  # a part of bird1, from the image where it begins
+        "bird1_2": ["000775", "000776"],  # a part of bird1, from its first image
         "car1_s": ["000001", "000002", "000003"],
         "car9_1": ["000001", "000002"],
-        "car9_3": ["000007", "000008"],  # no part: it has images of its own
+        "car9_3": ["000007", "000008"],  # not a part: it has its own images
     }
 
 
@@ -207,7 +207,7 @@ def test_plain(file, text, tmp_path):
 
 
 def test_otb_ends_with_its_boxes(tmp_path):
-    """Freeman4 and others have images after the last of them, that nobody evaluates."""
+    """Freeman4 and others have images after the last box; they are not evaluated."""
     write_images(tmp_path / "Freeman4" / "img", 5, name="{:04d}.jpg")
     write_rows(tmp_path / "Freeman4" / "groundtruth_rect.txt")
     assert levels(only(tmp_path, "otb")) == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""The library: which pictures it holds, and what it hands out."""
+"""The library: its pictures, and random draws from it."""
 
 from hashlib import sha256
 from itertools import islice
@@ -28,12 +28,12 @@ def seeded(seed):
 
 
 def fresh_name(suffix, index=3):
-    """Of a picture to train on; `write_pictures` has taken those before."""
+    """Name of a training picture that `write_pictures` has not used."""
     return next(islice(names(suffix, held_out=False), index, None))
 
 
 def drawn(draw, times=60):
-    """The distinct pictures that come out."""
+    """The distinct pictures that are drawn."""
     return {draw(seeded(seed)).tobytes() for seed in range(times)}
 
 
@@ -56,7 +56,7 @@ def test_the_tenth_is_the_same_on_every_machine(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cartoon", "symbols", "flags", "alphabets", "shapes"])
-def test_drawn_pictures_are_left_out(name, folder):
+def test_drawings_are_left_out(name, folder):
     path = folder / "stamps" / name / "deeper" / fresh_name(".png")
     path.parent.mkdir(parents=True)
     cv2.imwrite(str(path), cutout(9))
@@ -92,8 +92,8 @@ def test_broken_picture_is_left_out_with_a_warning(kind, suffix, folder):
     assert len(caught) == 1
 
 
-def test_what_is_drawn_does_not_hang_on_what_was_drawn_before(folder):
-    """Else a resumed run would see other pairs as soon as one picture is broken."""
+def test_draws_are_independent_of_earlier_draws(folder):
+    """Else a resumed run would see other pairs after one broken picture."""
     path = folder / fresh_name(".jpg")
     path.write_bytes(b"broken")
     library = Library([folder])
@@ -110,7 +110,7 @@ def test_none_that_can_be_read(folder):
     library = Library([folder])
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(ValueError, match="no picture that can be read is left"),
+        pytest.raises(ValueError, match="no readable picture is left"),
     ):
         library.photo(seeded(0))
     assert library.cutout(seeded(0)).shape[2] == 4
@@ -126,14 +126,14 @@ def test_none_that_can_be_read(folder):
     ],
     ids=["no alpha", "gray", "tiny", "empty"],
 )
-def test_what_is_no_cutout_is_left_out(picture, folder):
+def test_other_files_are_left_out(picture, folder):
     whole = drawn(Library([folder]).cutout)
     cv2.imwrite(str(folder / fresh_name(".png")), picture)
     assert drawn(Library([folder]).cutout) == whole
 
 
 def test_cutout_of_16_bits(folder):
-    """The upper byte is the picture; the lower one is here noise."""
+    """The upper byte is the picture; the lower one is noise."""
     path = folder / fresh_name(".png")
     noise = seeded(0).integers(256, size=(100, 120, 4))
     cv2.imwrite(str(path), (cutout(5) * np.uint16(256) + noise).astype(np.uint16))
@@ -172,7 +172,7 @@ def test_colours_are_red_green_blue_and_large_pictures_shrink(tmp_path):
     assert picture[5, 5].tolist() == [200, 90, 10, 255]
 
 
-def test_read_all_reads_once_and_for_all(folder):
+def test_read_all_reads_each_file_once(folder):
     (folder / fresh_name(".jpg")).write_bytes(b"broken")
     library = Library([folder])
     with pytest.warns(UserWarning, match="cannot be read") as caught:

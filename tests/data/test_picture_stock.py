@@ -1,4 +1,4 @@
-"""Stock and cached frames: any picture of some places, and any frame of a video, exactly."""
+"""Stock and frame cache: random pictures of several folders, and exact frames of a video."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def video(tmp_path):
-    """Twelve frames of 64 by 48 pixels, each in a gray of its own."""
+    """12 frames of 64 x 48 pixels, each of a different grey."""
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for index in range(12):
@@ -53,7 +53,7 @@ def test_another_video_of_the_same_name_is_another(video):
     assert len(cached_frames(video)) == 3
 
 
-def test_what_is_no_video_leaves_nothing(tmp_path, cache):
+def test_file_that_is_not_a_video_leaves_nothing(tmp_path, cache):
     path = tmp_path / "broken.avi"
     path.write_bytes(b"no video")
     with pytest.raises(SourceError, match=r"broken\.avi"):
@@ -100,8 +100,8 @@ def test_broken_picture_is_left_out_with_a_warning(tmp_path):
     assert len(stock.images) == 1
 
 
-def test_nothing_there(tmp_path):
-    with pytest.raises(ValueError, match="no pictures, no videos"):
+def test_no_pictures(tmp_path):
+    with pytest.raises(ValueError, match="no images or videos found"):
         Stock([str(tmp_path)])
 
 

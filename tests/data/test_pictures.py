@@ -1,11 +1,11 @@
-"""What scenes are made of: walls and photographs, cut-outs, blobs, and things with a print."""
+"""Pictures of scenes: walls, photographs, cut-outs, blobs and printed objects."""
 
 import numpy as np
 import pytest
 from training.conftest import write_pictures
 
 from siamcorr.data.synthetic.library import Library
-from siamcorr.data.synthetic.pictures import actor_picture, ground_picture
+from siamcorr.data.synthetic.pictures import actor_picture, background_picture
 from siamcorr.data.synthetic.scene_config import SceneConfig
 
 
@@ -20,7 +20,7 @@ def seeded(seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_wall_is_plain(library, seed):
-    wall = ground_picture(library, seeded(seed), SceneConfig(walls=1)).astype(float)
+    wall = background_picture(library, seeded(seed), SceneConfig(walls=1)).astype(float)
     assert wall.shape == (360, 480, 3)
     assert np.abs(np.diff(wall, axis=0)).mean() < 1.5
     assert np.abs(np.diff(wall, axis=1)).mean() < 1.5
@@ -28,7 +28,7 @@ def test_a_wall_is_plain(library, seed):
 
 
 def test_walls_differ(library):
-    walls = [ground_picture(library, seeded(s), SceneConfig(walls=1)).mean() for s in range(12)]
+    walls = [background_picture(library, seeded(s), SceneConfig(walls=1)).mean() for s in range(12)]
     assert np.ptp(walls) > 60
 
 
@@ -37,13 +37,13 @@ def test_share_of_walls(library, monkeypatch):
     photo = library.photo
     monkeypatch.setattr(library, "photo", lambda rng: asked.append(0) or photo(rng))
     for seed in range(60):
-        ground_picture(library, seeded(seed), SceneConfig(walls=0.5))
+        background_picture(library, seeded(seed), SceneConfig(walls=0.5))
     assert 18 < len(asked) < 42
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_printed_thing(library, seed, monkeypatch):
-    """Mostly of one colour, whole, and with the photograph on a part of it."""
+def test_a_printed_object(library, seed, monkeypatch):
+    """Mostly of one colour, without holes, with a photograph on a part of it."""
     loud = np.zeros((200, 200, 3), np.uint8)
     loud[::2], loud[1::2] = (255, 0, 255), (0, 255, 0)
     monkeypatch.setattr(library, "photo", lambda rng: loud)
@@ -58,7 +58,7 @@ def test_a_printed_thing(library, seed, monkeypatch):
     assert 0.01 < rough.mean() < 0.6
 
 
-def test_share_of_printed_things(library):
+def test_share_of_printed_objects(library):
     sides = [
         max(actor_picture(library, seeded(seed), SceneConfig(printed=0.5)).shape[:2])
         for seed in range(60)
@@ -70,7 +70,7 @@ def test_share_of_printed_things(library):
 
 def test_same_seed_same_picture(library):
     config = SceneConfig(printed=0.5, walls=0.5)
-    for make in (actor_picture, ground_picture):
+    for make in (actor_picture, background_picture):
         for seed in range(4):
             one, other = (make(library, seeded(seed), config) for _ in "ab")
             np.testing.assert_array_equal(one, other)

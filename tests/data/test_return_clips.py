@@ -1,4 +1,4 @@
-"""Clips in which a target goes and comes back: where it is, and what is drawn there."""
+"""Clips in which the target disappears and comes back: boxes and pixels."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def clip(**changes):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [0, 3])
-def test_it_goes_and_comes_back_elsewhere(kind, seed):
+def test_target_disappears_and_comes_back_elsewhere(kind, seed):
     frames = clip(kind=kind, seed=seed)
     assert len(frames) == 58
     assert {(image.shape, image.dtype) for image, _ in frames} == {((180, 320, 3), np.dtype("u1"))}
@@ -27,8 +27,8 @@ def test_it_goes_and_comes_back_elsewhere(kind, seed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_box_holds_the_target(kind):
-    """A white picture of the target over a black ground is found where the box says."""
+def test_the_box_contains_the_target(kind):
+    """A white target over a black background is inside its box."""
     white = np.full((40, 30, 4), 255, np.uint8)
     grey = white // 3
     ground = np.zeros((180, 320, 3), np.uint8)
@@ -45,7 +45,7 @@ def test_the_box_holds_the_target(kind):
         assert inside == (columns.min(), columns.max() + 1)
 
 
-def test_the_seed_is_all():
+def test_the_seed_determines_the_clip():
     one, same, other = (clip(seed=seed)[5] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one[0], same[0])
     assert one[1] == same[1]

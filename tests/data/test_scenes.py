@@ -1,4 +1,4 @@
-"""Scenes, single photographs warped, and cameras: boxes that hold what they claim."""
+"""Scenes, warped photographs and camera effects: boxes are exact."""
 
 import math
 from itertools import pairwise
@@ -30,7 +30,7 @@ def seeded(*seed):
 
 
 def bounds(mask):
-    """The box_xywh of what is set."""
+    """The box_xywh of a mask."""
     return cv2.boundingRect(mask.astype(np.uint8))
 
 
@@ -68,7 +68,7 @@ def test_frames_come_in_any_order(library):
 @pytest.mark.parametrize(("bend", "blur"), [(0, 2), (0.1, 3)])
 @pytest.mark.parametrize("seed", range(6))
 def test_box_is_where_the_target_is(library, seed, bend, blur):
-    """The target alone, painted white, over black: its pixels are looked for."""
+    """The target alone, white on black; its pixels are compared with the box."""
     scene = Scene(library, seeded(seed), SceneConfig(bend=bend))
     scene.target.picture[:, :, :3] = 255
     for time in np.linspace(0, 3, 7):
@@ -78,8 +78,8 @@ def test_box_is_where_the_target_is(library, seed, bend, blur):
         assert bounds(image[:, :, 0] > 127) == pytest.approx(clipped(box), abs=blur)
 
 
-def test_what_bends_changes_its_outline(library):
-    """Turned and grown as before; what differs is the bending alone."""
+def test_bending_changes_the_outline(library):
+    """Same rotation and scale; only the bending differs."""
     outlines = []
     for bend in (0, 0.1):
         config = SceneConfig(bend=bend, turn=0, zoom=1, stretch=1, tilt=0, speed=0, photo_targets=0)
@@ -96,13 +96,13 @@ def test_what_bends_changes_its_outline(library):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_target_is_seen_in_the_box_and_nowhere_else(library, seed):
-    """Painted anew, it changes the frame within the box; it lies over all but what passes."""
+def test_target_is_visible_in_its_box_only(library, seed):
+    """A repainted target changes pixels in its box only, and is covered by the occluder only."""
     config = SceneConfig(occlusion=0, bend=0)
     frames = []
     for level in (0, 255):
         scene = Scene(library, seeded(seed), config)
-        assert scene.before is None
+        assert scene.occluder is None
         scene.target.picture = scene.target.picture.copy()
         scene.target.picture[:, :, :3] = level
         frames.append(scene.clean_frame(1.0))
@@ -122,7 +122,7 @@ def test_target_is_seen_in_the_box_and_nowhere_else(library, seed):
         ((1, -1), (372, -24, 120, 120)),
     ],
 )
-def test_box_is_whole_where_the_target_leaves_the_frame(wave, box):
+def test_box_is_complete_at_the_border(wave, box):
     actor = Actor(WHITE, 120, seeded(0), SceneConfig(**CALM))
     actor.rates[:], actor.phases[:] = 0, 0
     actor.phases[:2] = np.arcsin(wave)
@@ -134,8 +134,8 @@ def test_box_is_whole_where_the_target_leaves_the_frame(wave, box):
 
 
 @pytest.mark.parametrize("size", [99, 100, 400, 640])
-def test_pictures_of_any_size_stand_where_they_should(size):
-    """Whether they are grown or shrunk: in the middle, and the same from every side."""
+def test_pictures_of_any_size_are_centred(size):
+    """Enlarged or shrunk, they are centred and symmetric."""
     actor = Actor(np.full((size, size, 4), 255, np.uint8), 100, seeded(0), SceneConfig(**CALM))
     actor.rates[:], actor.phases[:] = 0, 0
     image = black()
@@ -182,27 +182,27 @@ def test_clips_are_smooth(library, seed):
         np.testing.assert_allclose(one, other, rtol=0.1, atol=2)
 
 
-def test_config_says_how_many_are_around(library):
+def test_number_of_distractors(library):
     alone = SceneConfig(distractors=0, occlusion=0)
     crowd = SceneConfig(distractors=6, occlusion=1)
     counts = []
     for seed in range(12):
         scene = Scene(library, seeded(seed), alone)
-        assert scene.others == []
-        assert scene.before is None
+        assert scene.distractors == []
+        assert scene.occluder is None
         scene = Scene(library, seeded(seed), crowd)
-        assert scene.before is not None
-        counts.append(len(scene.others))
+        assert scene.occluder is not None
+        counts.append(len(scene.distractors))
     assert max(counts) <= 6
     assert len(set(counts)) > 3
 
 
-def test_half_of_the_others_are_of_the_targets_kind(library):
+def test_half_of_the_distractors_look_like_the_target(library):
     scenes = [Scene(library, seeded(seed), SceneConfig(photo_targets=1)) for seed in range(30)]
     twins = [
         np.array_equal(other.picture, scene.target.picture)
         for scene in scenes
-        for other in scene.others
+        for other in scene.distractors
     ]
     assert 0.3 < np.mean(twins) < 0.7
 
@@ -217,12 +217,12 @@ def test_targets_from_cutouts_and_from_photographs(library, share, monkeypatch):
         assert (picture[:, :, 3] > 127).mean() > 0.2
 
 
-def test_what_passes_hides_the_target_and_not_its_box(library):
+def test_occluder_hides_the_target_but_not_its_box(library):
     scene = Scene(library, seeded(1), SceneConfig(occlusion=1))
-    scene.before.corners = scene.target.corners
-    scene.before.picture = WHITE.astype(np.float32)
+    scene.occluder.corners = scene.target.corners
+    scene.occluder.picture = WHITE.astype(np.float32)
     hidden, box = scene.clean_frame(1.0)
-    scene.before = None
+    scene.occluder = None
     _, same = scene.clean_frame(1.0)
     assert box == same
     x, y, w, h = (int(value) for value in clipped(box))
@@ -233,8 +233,8 @@ def test_what_passes_hides_the_target_and_not_its_box(library):
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (37, 53, 3)])
-def test_a_camera_keeps_shape_and_dtype(shape):
-    """Whatever kind of camera it is."""
+def test_degrade_keeps_shape_and_dtype(shape):
+    """For all kinds of camera effects."""
     image = photograph(0, shape[1], shape[0])
     taken = [degrade(image, seeded(0), scene) for scene in range(40)]
     assert {(one.shape, one.dtype.name) for one in taken} == {(shape, "uint8")}
@@ -244,8 +244,8 @@ def test_a_camera_keeps_shape_and_dtype(shape):
     assert image.tobytes() == photograph(0, shape[1], shape[0]).tobytes()
 
 
-def test_a_scene_keeps_its_camera():
-    """Noise or none is the scene's, and how much of it; which noise is the frame's."""
+def test_camera_effects_are_fixed_per_scene():
+    """The strength of noise is fixed per scene; its values differ per frame."""
     gray = np.full((64, 64, 3), 128, np.uint8)
     kinds = set()
     for scene in range(30):
@@ -256,7 +256,7 @@ def test_a_scene_keeps_its_camera():
 
 
 def test_relight_by_hand():
-    """Contrast is changed around the mean, so that the mean is changed by the shift alone."""
+    """Contrast changes around the mean, so only the shift changes the mean."""
     image = photograph(0).astype(np.float32)
     for seed in range(10):
         lit = relight(image, seeded(seed), 0.2)
@@ -289,9 +289,9 @@ def test_motion_blur_smears_a_dot_to_a_line():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_second_view_shows_the_ellipse_in_its_box(seed, monkeypatch):
-    """An ellipse painted into the first box is found in the second one."""
+    """An ellipse painted into the first box is inside the second one."""
     first = (90.0, 60.0, 60.0, 40.0)
-    monkeypatch.setattr(photo_warps, "_eventful", lambda photo, rng: first)
+    monkeypatch.setattr(photo_warps, "_choose_part", lambda photo, rng: first)
     photo = cv2.convertScaleAbs(photograph(seed), alpha=0.5)
     ys, xs = np.mgrid[:180, :240] + 0.5
     photo[((xs - 120) / 30) ** 2 + ((ys - 80) / 20) ** 2 <= 1] = 255
@@ -326,7 +326,7 @@ def test_both_boxes_show_the_same():
 
 
 def test_second_view_is_of_a_later_frame_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(photo_warps, "_eventful", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
+    monkeypatch.setattr(photo_warps, "_choose_part", lambda photo, rng: (90.0, 60.0, 60.0, 40.0))
     early, late = photograph(0), photograph(1)
     (first, box), (view, turned) = photo_pair(early, seeded(0), late)
     (_, same), (expected, expected_box) = photo_pair(late, seeded(0))
@@ -342,8 +342,8 @@ def test_photo_pair_is_fixed_by_its_seed():
     assert pairs[0][0][1] != pairs[2][0][1]
 
 
-def test_first_box_lies_in_the_photograph_where_something_is():
-    """The left half shows nothing."""
+def test_first_box_is_in_the_part_with_contrast():
+    """The left half of the photograph is uniform."""
     photo = photograph(0)
     photo[:, :120] = 60
     sides = []
@@ -356,7 +356,7 @@ def test_first_box_lies_in_the_photograph_where_something_is():
 
 
 def test_effects_are_used(library, monkeypatch):
-    """A frame is what the camera makes of a clean frame, with the scene's own camera."""
+    """A frame is the clean frame with the scene's camera effects."""
     scene = Scene(library, seeded(2))
     clean, _ = scene.clean_frame(0.5)
     expected = degrade(clean, np.random.default_rng([scene.seed, 500]), scene.seed)

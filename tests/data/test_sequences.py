@@ -1,4 +1,4 @@
-"""Sequences: their frames, what is said of broken ones, and of folders without any."""
+"""Sequences: their frames, and errors for broken ones and for empty folders."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ from siamcorr.tracking import box_around
 # frames
 
 
-def test_frames_come_in_natural_order_and_without_what_is_no_frame(tmp_path):
+def test_frames_are_in_natural_order_without_other_files(tmp_path):
     for number in (10, 9, 100):
         write_images(tmp_path / "a", 1, number, "img{}.png")
     (tmp_path / "a" / "._img9.png").write_bytes(b"what macOS leaves in archives")
@@ -92,7 +92,7 @@ def test_frame_missing_inside_a_video(tmp_path, monkeypatch):
         ({"boxes": np.zeros((2, 4))}, r"3 frames for boxes \(2, 4\)"),
     ],
 )
-def test_what_does_not_fit_is_no_sequence(change, why):
+def test_shapes_that_do_not_match(change, why):
     with pytest.raises(ValueError, match=f"^Sequence: {why}"):
         Sequence(**{"name": "a", "frames": (Path(),) * 3, "boxes": np.zeros((3, 4))} | change)
 
@@ -115,7 +115,10 @@ def test_frame_size(tmp_path):
         (lambda a: (a / "groundtruth.txt").unlink(), "no ground truth groundtruth.txt"),
         (lambda a: [path.unlink() for path in a.glob("*.jpg")], "no images in .*a"),
         (lambda a: (a / "color").mkdir(), "no images in .*color"),
-        (lambda a: write_bytes(a / "groundtruth.txt", b"1,2,3,4\nx\n"), "line 2 is no region: 'x'"),
+        (
+            lambda a: write_bytes(a / "groundtruth.txt", b"1,2,3,4\nx\n"),
+            "line 2 is not a region: 'x'",
+        ),
         (lambda a: write_bytes(a / "groundtruth.txt", b"\xff\xfe1\x00"), "'utf-8' codec"),
         (lambda a: write_bytes(a / "groundtruth.txt", b""), "no annotated frame"),
         (lambda a: write_bytes(a / "groundtruth.txt", b"nan,nan,nan,nan\n"), "no annotated frame"),
@@ -203,8 +206,8 @@ UAV = "data_seq/UAV123"
         ("uav123", f"{UAV}/bird1", "anno/UAV123/bird1_2.txt", [1, 2], 775),
     ],
 )
-def test_an_image_that_is_missing_is_told(layout, folder, truth, images, missing, tmp_path):
-    """Every later image would have another one's box."""
+def test_missing_image_is_named(layout, folder, truth, images, missing, tmp_path):
+    """A missing image would shift the boxes of all later images."""
     for number in images:
         write_images(tmp_path / folder, 1, number)
     write_rows(tmp_path / truth, [BOXES[0]] * 4)
@@ -220,7 +223,7 @@ def test_an_image_that_is_missing_is_told(layout, folder, truth, images, missing
 @pytest.mark.parametrize(
     ("names", "rows"),
     [
-        (["1", "2", "4"], 3),  # as many as boxes: somebody has left one out of both
+        (["1", "2", "4"], 3),  # as many as boxes: one is missing in both
         (["1", "2", "3", "5"], 3),  # after the last box
         (["a", "b", "d", "e"], 3),
         (["1a", "1b", "3", "4"], 3),

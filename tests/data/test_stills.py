@@ -1,4 +1,4 @@
-"""Stills: two views of a photograph, the target's box in both, and a rival's."""
+"""Stills: two views of a photograph, the target's box in both, and a distractor's box."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ HEAD = "file,x,y,w,h,class\n"
 
 
 def write(folder, rows, name="one.png", scale=1):
-    """A photograph in which each box is a rectangle of a colour of its own."""
+    """A photograph in which each box is a rectangle of a different colour."""
     image = cv2.convertScaleAbs(photograph(0, 240 * scale, 180 * scale), alpha=0.3)
     colors = ((0, 255, 0), (0, 0, 255), (255, 0, 0))
     for (x, y, w, h, _), color in zip(rows, colors, strict=False):
@@ -24,15 +24,15 @@ def write(folder, rows, name="one.png", scale=1):
 
 
 def found(image, channel):
-    """The box of what is of one colour, of RGB's channel."""
+    """The box of the pixels of one colour, given by its RGB channel."""
     others = [other for other in range(3) if other != channel]
     mask = (image[:, :, channel] > 160) & (image[:, :, others].max(axis=2) < 100)
     return cv2.boundingRect(mask.astype(np.uint8))
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_boxes_are_where_the_things_are(seed, tmp_path):
-    """A turned rectangle reaches a little further than the box, which is of the ellipse within."""
+def test_boxes_are_at_the_objects(seed, tmp_path):
+    """A rotated rectangle is slightly larger than the box, which is that of its ellipse."""
     stills = Stills(write(tmp_path, [(80, 60, 40, 40, "cup")]))
     (first, box), (second, moved) = stills.pair(np.random.default_rng(seed))
     assert box == (80, 60, 40, 40)
@@ -45,7 +45,7 @@ def test_boxes_are_where_the_things_are(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_rival_is_of_the_same_kind_if_there_is_one(seed, tmp_path):
+def test_distractor_is_of_the_same_class_if_there_is_one(seed, tmp_path):
     rows = [(60, 60, 30, 30, "cup"), (140, 60, 30, 30, "dog"), (95, 95, 30, 30, "cup")]
     stills = Stills(write(tmp_path, rows))
     stills.targets = stills.targets[:1]
@@ -56,7 +56,7 @@ def test_rival_is_of_the_same_kind_if_there_is_one(seed, tmp_path):
     assert rival != moved
 
 
-def test_another_kind_where_there_is_no_other(tmp_path):
+def test_distractor_of_another_class(tmp_path):
     stills = Stills(write(tmp_path, [(60, 60, 30, 30, "cup"), (140, 60, 30, 30, "dog")]))
     assert len(stills.pair(np.random.default_rng(0))) == 3
     alone = tmp_path / "alone"
@@ -71,23 +71,25 @@ def test_large_photographs_are_shrunk_with_their_boxes(tmp_path):
     assert box == pytest.approx((800 / 3, 200, 400 / 3, 400 / 3))
 
 
-def test_boxes_of_no_size_to_follow_are_rivals_alone(tmp_path):
-    """One is tiny, one fills the picture."""
+def test_boxes_of_unusable_size_are_distractors_only(tmp_path):
+    """One box is tiny, one fills the picture."""
     rows = [(60, 60, 10, 10, "cup"), (5, 5, 230, 170, "cup")]
-    with pytest.raises(ValueError, match="no box of a size to follow"):
+    with pytest.raises(ValueError, match="no box of a usable size"):
         Stills(write(tmp_path, rows))
     assert len(Stills(write(tmp_path, [*rows, (100, 100, 30, 30, "cup")])).targets) == 1
 
 
 @pytest.mark.parametrize("row", ["one.png,1,2,3,x,cup\n", "one.png,1,2\n"])
-def test_tables_that_are_none(row, tmp_path):
+def test_invalid_tables(row, tmp_path):
     write(tmp_path, [])
     (tmp_path / "boxes.csv").write_text(HEAD + row)
-    with pytest.raises(ValueError, match=r"boxes\.csv: no file, x, y, w, h, class in"):
+    with pytest.raises(
+        ValueError, match=r"boxes\.csv: a row must have file, x, y, w, h, class, got"
+    ):
         Stills(tmp_path)
 
 
-def test_files_that_are_not_there(tmp_path):
+def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         Stills(tmp_path)
     write(tmp_path, [(60, 60, 30, 30, "cup")])

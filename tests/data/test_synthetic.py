@@ -1,4 +1,4 @@
-"""Synthetic clips: the same everywhere, and boxes that hold what they claim."""
+"""Synthetic clips: reproducible, with exact boxes."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_boxes_lie_in_the_frame_and_change(seed):
     assert boxes[:, :2].min() >= 0
     assert (boxes[:, 0] + boxes[:, 2]).max() <= 160
     assert (boxes[:, 1] + boxes[:, 3]).max() <= 120
-    assert boxes[0, 2:].tolist() == pytest.approx([50, 35])  # not turned yet: the axes themselves
+    assert boxes[0, 2:].tolist() == pytest.approx([50, 35])  # not rotated yet: the axes themselves
     longest = boxes[:, 2:].max(axis=1)
     assert longest.min() >= 50 / 1.6 * 0.7
     assert longest.max() <= 50 * 1.6
@@ -70,7 +70,7 @@ def test_still_target():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_target_fills_its_box_and_no_more(seed):
-    """What differs from the ground, which stands still, is an ellipse inscribed in the box."""
+    """Pixels that differ from the static background form an ellipse inscribed in the box."""
     frames = list(render_clip(small(frames=100, turn=40, zoom=1.5, seed=seed)))
     ground = np.median([image for image, _ in frames], axis=0)
     for image, (x, y, w, h) in frames[::12]:
@@ -101,7 +101,7 @@ def test_unturned_patch_comes_through_as_it_is(rng):
 
 
 def test_outline_turns_with_the_patch():
-    """The box cannot tell: it is the same for an ellipse turned the other way."""
+    """The box does not show the direction: it is the same for the opposite rotation."""
     white = np.full((40, 40, 3), 255.0)
     pasted = _paste(np.zeros((60, 80, 3)), white, center=(40, 30), axes=(20, 6), angle=0.5)
     x, y = 17 * math.cos(0.5), 17 * math.sin(0.5)  # well inside the long axis, which points down

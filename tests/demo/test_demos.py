@@ -1,4 +1,4 @@
-"""Demos: each runs from beginning to end, and says in one line what it lacks."""
+"""Demos: each runs to its end, or prints one line about what is missing."""
 
 import importlib.util
 import itertools
@@ -21,7 +21,7 @@ WEIGHTS = ("SIAMCORR_SHARED", "SIAMCORR_WEIGHTS", "XDG_CACHE_HOME")
 
 @pytest.fixture
 def demo(monkeypatch, tmp_path):
-    """Load a demo as a module that writes to tmp_path, and finds no weights unless told where."""
+    """Load a demo as a module that writes to tmp_path, with no weights by default."""
     for name in WEIGHTS:
         monkeypatch.setenv(name, str(tmp_path))
 
@@ -56,7 +56,7 @@ def test_find_template(seed, demo, tmp_path, capsys):
 
 def test_many_targets(demo, tmp_path, capsys):
     demo("many_targets", "--targets", 2).main()
-    assert re.match(r"2 targets, \d+\.\d ms each a frame: ", capsys.readouterr().out)
+    assert re.match(r"2 targets, \d+\.\d ms per target and frame: ", capsys.readouterr().out)
     rows = np.loadtxt(tmp_path / "output" / "many.txt", delimiter=",")
     assert rows.shape == (120, 10)
     assert len(list(open_source(tmp_path / "output" / "many.mp4"))) == 60
@@ -148,7 +148,7 @@ def test_track_video_does_not_overwrite_what_it_reads(demo, clip, tmp_path, monk
     with pytest.raises(SystemExit) as caught:
         demo("track_video", "output/../output/tracked.mp4", "--box", "60,40,40,28").main()
     assert caught.value.code == 2
-    assert "tracked.mp4: is what this demo writes" in capsys.readouterr().err
+    assert "tracked.mp4: this demo would overwrite it" in capsys.readouterr().err
     assert video.read_bytes() == before
 
 
@@ -161,13 +161,13 @@ def test_track_video_does_not_overwrite_what_it_reads(demo, clip, tmp_path, monk
         ("clip.mp4", "900,40,40,28", "box 900,40,40,28 lies outside the 160x120 frame"),
     ],
 )
-def test_track_video_says_what_is_wrong(name, box, text, demo, clip):
+def test_track_video_errors(name, box, text, demo, clip):
     with pytest.raises(SystemExit, match=text):
         demo("track_video", clip.with_name(name), "--box", box).main()
 
 
 def lost_from(module, name, monkeypatch, first):
-    """Have the demo's tracker lose its targets from an update on."""
+    """Make the demo's tracker lose its targets from a given update on."""
     update, count = getattr(module, name).update, itertools.count()
 
     def losing(self, *arguments, **options):
@@ -188,7 +188,7 @@ def lost_from(module, name, monkeypatch, first):
     return drawn
 
 
-def test_track_video_tells_what_is_lost(demo, clip, tmp_path, monkeypatch):
+def test_track_video_marks_lost_targets(demo, clip, tmp_path, monkeypatch):
     module = demo("track_video", clip, "--box", "60,40,40,28")
     drawn = lost_from(module, "Tracker", monkeypatch, 4)
     module.main()
@@ -207,7 +207,7 @@ def test_many_targets_leaves_lost_ones_out(demo, tmp_path, monkeypatch):
 
 
 def test_track_video_follows_the_clip(demo, capsys):
-    """With nothing but what is shipped."""
+    """With the shipped files only."""
     demo("track_video").main()
     overlap = re.search(r"mean overlap .*: (\d\.\d\d)", capsys.readouterr().out)
     assert float(overlap[1]) > 0.6
@@ -231,7 +231,7 @@ def test_webcam_without_display(monkeypatch):
 
 
 class FakeWindow:
-    """A person who draws a box into the first frame, and presses q at the third."""
+    """A user who draws a box in the first frame and presses q at the third."""
 
     shown = 0
 

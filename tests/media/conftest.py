@@ -1,4 +1,4 @@
-"""No test of media leaves a thread of a source behind."""
+"""Fails a test that leaves a source's thread running."""
 
 import gc
 
@@ -8,7 +8,7 @@ from waiting import threads, wait_for
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_thread_before():
-    gc.collect()  # the iterators that tracebacks of other tests hold
+    gc.collect()  # free iterators in tracebacks of other tests
 
 
 @pytest.fixture(autouse=True)

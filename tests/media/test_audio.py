@@ -1,4 +1,4 @@
-"""The sound of the source in the video made of its frames, and the silent video where it fails."""
+"""Audio of the source in the video made from its frames; no audio if that fails."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from siamcorr.media import VideoSink, open_source
 from siamcorr.media.sinks import audio
 
 FPS, COUNT = 25, 50  # of the videos: 2 seconds
-TONE, ONSET, LENGTH = 440, 1.0, 3.0  # of the sources: silent for a second, then a tone
+TONE, ONSET, LENGTH = 440, 1.0, 3.0  # of the sources: one silent second, then a tone
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 needs_shell = pytest.mark.skipif(os.name != "posix", reason="stand-ins for ffmpeg are scripts")
@@ -28,7 +28,7 @@ def ffmpeg(*arguments):
 
 @pytest.fixture(scope="module")
 def make_source(tmp_path_factory):
-    """Videos of LENGTH seconds with one key frame only; each is made once."""
+    """Videos of LENGTH seconds with a single key frame; each is made once."""
     folder, made = tmp_path_factory.mktemp("sources"), {}
 
     def make(name, *codec, length=LENGTH):
@@ -78,18 +78,18 @@ def sound(path):
 
 
 def streams(path):
-    """What ffmpeg calls the codecs of a file's streams."""
+    """ffmpeg's names of the codecs of a file's streams."""
     done = subprocess.run(["ffmpeg", "-i", path], capture_output=True, text=True, check=False)
     return re.findall(r"Stream #.*?(Video|Audio): (\w+)", done.stderr)
 
 
 def same_as_silent(path):
-    """Whether the frames are those that the video has without sound, and nothing lies beside."""
+    """Whether the frames equal those of the video without audio, and no other file is left."""
     silent = path.with_name("silent" + path.suffix)
     write(silent)
     found, expected = frames(path).astype(int), frames(silent)
     assert found.shape == expected.shape
-    assert np.abs(found - expected).mean() < 3  # x264 is not the same to the bit in every run
+    assert np.abs(found - expected).mean() < 3  # two runs of x264 may differ slightly
     assert sorted(path.parent.iterdir()) == sorted((path, silent))
     silent.unlink()
     return True
@@ -102,7 +102,7 @@ def same_as_silent(path):
 @pytest.mark.parametrize(
     ("suffix", "start"), [(".mp4", 0.0), *((suffix, 0.6) for suffix in audio.CONTAINERS)]
 )
-def test_sound_is_there_in_time_and_frames_stay(suffix, start, source, tmp_path):
+def test_audio_is_in_sync_and_frames_are_unchanged(suffix, start, source, tmp_path):
     path = tmp_path / f"out{suffix}"
     assert write(path, source, start).notice == ""
     assert [kind for kind, _ in streams(path)] == ["Video", "Audio"]
@@ -110,18 +110,18 @@ def test_sound_is_there_in_time_and_frames_stay(suffix, start, source, tmp_path)
     assert len(samples) / 8000 == pytest.approx(COUNT / FPS, abs=0.06)
     begin = np.argmax(np.abs(samples) > 3000) / 8000
     assert begin == pytest.approx(ONSET - start, abs=0.06)
-    spectrum = np.abs(np.fft.rfft(samples[-4000:]))  # half a second: 2 Hz a bin
+    spectrum = np.abs(np.fft.rfft(samples[-4000:]))  # half a second: 2 Hz per bin
     assert np.argmax(spectrum) * 2 == pytest.approx(TONE, abs=4)
     assert same_as_silent(path)
 
 
 @needs_ffmpeg
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "flac"), (".mov", "aac")])
-def test_copied_where_the_container_holds_it_else_aac(suffix, codec, make_source, tmp_path):
+def test_copied_if_the_container_can_hold_it_else_aac(suffix, codec, make_source, tmp_path):
     path = tmp_path / f"out{suffix}"
     assert write(path, make_source("flac.mkv", "-c:a", "flac")).notice == ""
     assert streams(path)[1] == ("Audio", codec)
-    packet = 4608 / 44100  # of FLAC, the longest here; a copy ends where one does
+    packet = 4608 / 44100  # of FLAC, the longest here; a copy ends at a packet's end
     assert len(sound(path)) / 8000 == pytest.approx(COUNT / FPS, abs=packet)
     assert same_as_silent(path)
 
@@ -136,7 +136,7 @@ def test_sound_that_ends_early_does_not_shorten_the_video(make_source, tmp_path)
 
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["-i.mp4", "a%03d.mp4", "pipe:1.mp4", "é 'x'.mp4"])
-def test_names_are_taken_for_files_only(name, source, tmp_path, monkeypatch):
+def test_special_names_are_read_as_files(name, source, tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     shutil.copy(source, tmp_path / "in" / name)
     (tmp_path / "out").mkdir()
@@ -193,7 +193,7 @@ def test_source_without_sound(name, codec, start, reason, make_source, tmp_path)
 
 
 @needs_ffmpeg
-def test_source_that_is_no_video(tmp_path):
+def test_source_that_is_not_a_video(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("no video")
     path = tmp_path / "out" / "out.mp4"
@@ -205,7 +205,7 @@ def test_source_that_is_no_video(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["0", "gone.mp4", ".", "rtsp://host/live"])
-def test_source_that_is_no_file(name, tmp_path, monkeypatch):
+def test_source_that_is_not_a_file(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "out.mp4"
     assert write(path, name).notice == f"{path}: without sound: {name} is not a file"
@@ -227,7 +227,7 @@ def test_avi_stays_silent(tmp_path):
         ("aac.mp4", ("-c:a", "aac"), "sound is kept in .mp4, .m4v, .mov, .mkv, not in .avi"),
     ],
 )
-def test_avi_says_what_it_loses(name, codec, reason, make_source, tmp_path):
+def test_avi_reports_missing_audio(name, codec, reason, make_source, tmp_path):
     path = tmp_path / "out.avi"
     assert write(path, make_source(name, *codec)).notice == f"{path}: without sound: {reason}"
     assert same_as_silent(path)
@@ -258,7 +258,7 @@ def test_video_without_frames_is_still_removed(tmp_path):
 
 @pytest.fixture
 def stand_in(tmp_path_factory, monkeypatch):
-    """Put a script in the place of ffmpeg."""
+    """Replace ffmpeg by a script."""
     folder = tmp_path_factory.mktemp("bin")
 
     def install(text):
@@ -270,7 +270,7 @@ def stand_in(tmp_path_factory, monkeypatch):
     return install
 
 
-# A stand-in writes into the file that is its last argument, if it is one.
+# The replacement writes to the file in its last argument, if there is one.
 WRITES = '#!/bin/sh\nfor last; do :; done\n[ "$last" = - ] || echo half > "${last#file:}"\n'
 BROKEN = [
     ("#!/bin/sh\nexit 1\n", "ffmpeg ended with code 1: no reason given"),
@@ -285,7 +285,7 @@ BROKEN = [
 
 @needs_shell
 @pytest.mark.parametrize(("script", "reason"), BROKEN)
-def test_broken_ffmpeg_leaves_the_video_whole(script, reason, stand_in, tmp_path):
+def test_broken_ffmpeg_leaves_the_video_unchanged(script, reason, stand_in, tmp_path):
     stand_in(script)
     path = tmp_path / "out.mp4"
     video = write(path, __file__)
@@ -294,7 +294,7 @@ def test_broken_ffmpeg_leaves_the_video_whole(script, reason, stand_in, tmp_path
     assert same_as_silent(path)
 
 
-# What a disk that fills up leaves of the file, while the code is 0.
+# A full disk cuts the file, although the exit code is 0.
 CUT = """#!/bin/sh
 for last; do :; done
 {real} "$@" || exit
@@ -327,7 +327,7 @@ def test_half_a_result_does_not_replace_the_video(
 @needs_shell
 def test_ffmpeg_that_hangs_is_ended(stand_in, tmp_path, monkeypatch):
     stand_in("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(audio, "PATIENCE", 0.2 - COUNT / FPS)
+    monkeypatch.setattr(audio, "TIMEOUT", 0.2 - COUNT / FPS)
     path = tmp_path / "out.mp4"
     notice = f"{path}: without sound: ffmpeg took longer than 0.2 seconds"
     assert write(path, __file__).notice == notice
@@ -336,7 +336,7 @@ def test_ffmpeg_that_hangs_is_ended(stand_in, tmp_path, monkeypatch):
 
 def test_no_ffmpeg_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if not installed
     path = tmp_path / "out.mp4"
     assert write(path, __file__).notice == f"{path}: without sound: ffmpeg is not installed"
     assert same_as_silent(path)
@@ -364,7 +364,7 @@ def test_ffmpeg_of_a_package_does_the_same(source, tmp_path, monkeypatch):
     assert same_as_silent(path)
 
 
-# what is refused
+# errors
 
 
 @pytest.mark.parametrize("start", [-0.1, float("nan"), float("inf")])
@@ -374,11 +374,11 @@ def test_start_is_checked(start, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_own_sound_is_refused_before_it_is_lost(tmp_path):
+def test_audio_from_the_output_file_is_refused(tmp_path):
     path = tmp_path / "out.mp4"
     write(path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="cannot have the sound of the file that it overwrites"):
+    with pytest.raises(ValueError, match="audio_from must be another file, not the one to write"):
         VideoSink(path, FPS, audio_from=tmp_path / "." / "out.mp4")
     assert path.read_bytes() == before
     assert cv2.VideoCapture(str(path)).isOpened()

@@ -1,4 +1,4 @@
-"""The COCO document: whole and right, however the run ends."""
+"""The COCO document: complete and correct, however the run ends."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ BOX = (10.5, 20, 30, 40)
 
 
 def document(path):
-    """The document, which must not hold NaN or a key twice in one object."""
+    """Load the document; fail if it has NaN or a repeated key in an object."""
 
     def unique(pairs):
         assert len(dict(pairs)) == len(pairs)
@@ -54,7 +54,7 @@ def test_images_annotations_and_category(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_without_rows_it_is_a_document(path):
+def test_valid_document_without_rows(path):
     with open_table(path, SIZE):
         pass
     found = document(path)
@@ -105,7 +105,7 @@ def test_every_image_is_moved_once_whatever_the_block(block, path, monkeypatch):
 
 
 class Disk:
-    """A stand-in for os.write on a disk of so many bytes, which files of any name share."""
+    """Replacement for os.write on a disk with room for a number of bytes, shared by all files."""
 
     def __init__(self, capacity):
         self.capacity, self.real, self.descriptors = capacity, os.write, set()
@@ -115,7 +115,7 @@ class Disk:
         for descriptor in list(self.descriptors):
             try:
                 sizes.append(os.fstat(descriptor).st_size)
-            except OSError:  # closed, and with it gone or counted no more
+            except OSError:  # closed, so no longer counted
                 self.descriptors.remove(descriptor)
         return sum(sizes)
 
@@ -136,7 +136,7 @@ def write_until_full(path, written):
 
 @pytest.mark.parametrize("capacity", range(20_000, 20_300, 23))
 @pytest.mark.parametrize("block", [500, 1 << 24])
-def test_full_disk_ends_in_a_whole_document(capacity, block, path, monkeypatch):
+def test_document_is_complete_on_a_full_disk(capacity, block, path, monkeypatch):
     monkeypatch.setattr(append_file.os, "write", Disk(capacity))
     monkeypatch.setattr(coco, "RESERVE", 64)
     monkeypatch.setattr(coco, "BLOCK", block)

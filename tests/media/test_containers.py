@@ -1,4 +1,4 @@
-"""Video files by PyAV: codecs, colours, rotation, true times, exact starts, and what is said."""
+"""Video files with PyAV: codecs, colours, rotation, exact times and starts, and errors."""
 
 import re
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from siamcorr.media.sources.av_video import DecodedVideo
 from siamcorr.media.sources.files import VideoFile
 
 SOUGHT = {"av1", "av1 10-bit, changing", "hevc 10-bit", "vp9, changing", "h264, changing", "mjpeg"}
-ROUGH = 12  # levels of grey that a lossy picture may be off, in the mean
+ROUGH = 12  # allowed mean error of a lossy image, in grey levels
 
 
 @pytest.fixture(params=FILES)
@@ -41,7 +41,7 @@ def test_every_frame_at_its_time(video):
         assert off(frame.image, image) < ROUGH
 
 
-def test_start_gives_what_a_decode_from_the_first_frame_gives(video):
+def test_start_equals_decoding_from_the_first_frame(video):
     everything = list(open_source(video.path))
     for start in (1, 33, 40, 41, 59):
         source = open_source(video.path, start)
@@ -53,10 +53,10 @@ def test_start_gives_what_a_decode_from_the_first_frame_gives(video):
         open_source(video.path, COUNT)
 
 
-def test_far_starts_are_sought(video):
-    """Not decoded from the first frame on; where a seek cannot be trusted they are."""
+def test_far_starts_seek(video):
+    """A far start seeks; if the seek cannot be verified, all frames are decoded."""
     container = av_container.Container(video.path, "clip")
-    found = av_container._sought(container, 50)
+    found = av_container._seek_to(container, 50)
     container.close()
     assert found is not None or not video.sought
 
@@ -71,13 +71,13 @@ def test_rotation(turned, tmp_path):
     frames = list(open_source(path))
     assert len(frames) == COUNT
     assert frames[0].image.shape == ((120, 160, 3) if turned == 180 else (160, 120, 3))
-    assert off(frames[0].image, by_opencv) < 1  # which turns, too
+    assert off(frames[0].image, by_opencv) < 1  # OpenCV rotates, too
     for frame, image in zip(frames, upright, strict=True):
         assert off(frame.image, np.rot90(image, turned // 90)) < 3  # two runs of x264 differ a bit
 
 
 def test_colours_are_those_of_opencv(tmp_path):
-    """What a tracker was tuned on does not change with the reader."""
+    """PyAV and OpenCV give the same pixels, so tuned trackers keep their scores."""
     path = write(tmp_path / "clip.mp4", "libx264")
     by_opencv = VideoFile("clip", opencv_capture.open_capture(path, "clip"))
     for frame, same in zip(open_source(path), by_opencv, strict=True):
@@ -99,7 +99,7 @@ def test_broken_packets_leave_the_others_their_numbers(tmp_path):
         np.testing.assert_array_equal(frame.image, whole[frame.index].image)
 
 
-def test_sound_alone(tmp_path):
+def test_audio_only(tmp_path):
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w", format="mp4") as file:
         stream = file.add_stream("aac", rate=44100)
@@ -113,7 +113,7 @@ def test_sound_alone(tmp_path):
 
 
 def test_playlist_opens_no_other_file(tmp_path):
-    """Neither by PyAV nor by OpenCV: a file from a stranger names no file of yours."""
+    """Security: a foreign file must not open other files, neither with PyAV nor with OpenCV."""
     write(tmp_path / "clip.ts", "libx264")
     playlist = tmp_path / "list.mp4"
     playlist.write_text("ffconcat version 1.0\nfile clip.ts\n")
@@ -141,14 +141,14 @@ def _no_av(monkeypatch):
 
 
 @pytest.mark.usefixtures("_no_av")
-def test_opencv_reads_where_there_is_no_pyav(tmp_path):
+def test_opencv_reads_without_pyav(tmp_path):
     source = open_source(write(tmp_path / "clip.mp4", "libx264"))
     assert isinstance(source, VideoFile)
     assert len(list(source)) == COUNT
 
 
 @pytest.mark.usefixtures("_no_av")
-def test_what_to_install_is_said(tmp_path):
+def test_error_says_what_to_install(tmp_path):
     path = write(tmp_path / "clip.mp4", "libsvtav1", options={"preset": "12"})
     if cv2.VideoCapture(str(path)).grab():
         pytest.skip("this OpenCV has a decoder of AV1")
@@ -160,7 +160,7 @@ def test_what_to_install_is_said(tmp_path):
 
 
 @pytest.mark.usefixtures("_no_av")
-def test_opencv_gets_no_name_that_would_end_the_process(tmp_path):
+def test_opencv_gets_no_name_that_aborts_the_process(tmp_path):
     path = tmp_path / b"\xff.mp4".decode("utf-8", "surrogateescape")
     write(tmp_path / "clip.mp4", "libx264").rename(path)
     with pytest.raises(ValueError, match="OpenCV takes names in UTF-8 only"):

@@ -1,4 +1,4 @@
-"""Display: without one the answer is no, and the process that asked lives on."""
+"""Display: without one, the answer is no, and the calling process survives."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
-    """No display, and no answer remembered from another test or left for one."""
+    """No display, and an empty cache before and after the test."""
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)  # "offscreen" would always succeed
@@ -35,7 +35,7 @@ def test_without_display_nothing_is_tried(monkeypatch, value):
 
 
 def test_display_that_does_not_answer(monkeypatch):
-    """Qt aborts the process over this; the one that dies must be the child."""
+    """Qt aborts the process here; only the child process may die."""
     monkeypatch.setenv("DISPLAY", ":77")
     assert display_available() is False
 
@@ -51,7 +51,7 @@ def test_the_child_decides(monkeypatch, code, expected):
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.setattr(display.subprocess, "run", run)
     assert [display_available(), display_available()] == [expected] * 2
-    assert len(calls) == 1  # asked once, remembered then
+    assert len(calls) == 1  # cached
     assert calls[0][0] == sys.executable
 
 

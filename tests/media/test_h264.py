@@ -1,4 +1,4 @@
-"""Videos that browsers play: H.264, yuv420p, the index in front, frames of any size."""
+"""Videos that browsers play: H.264, yuv420p, index at the front, frames of any size."""
 
 import errno
 import importlib.util
@@ -63,7 +63,7 @@ def test_codec_format_and_frames(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES[:3])
-def test_the_index_is_in_front(suffix, tmp_path):
+def test_the_index_is_at_the_front(suffix, tmp_path):
     video = write(tmp_path / f"out{suffix}")
     names = boxes(video.path)
     assert names.index("moov") < names.index("mdat")
@@ -71,7 +71,7 @@ def test_the_index_is_in_front(suffix, tmp_path):
 
 @pytest.mark.parametrize("size", [(65, 48), (64, 49), (65, 49), (1, 1), (3, 2)])
 def test_odd_sizes_lose_nothing(size, tmp_path):
-    """The last column and row are there twice."""
+    """The last column and row are repeated."""
     path = tmp_path / "out.mp4"
     width, height = size
     image = np.full((height, width, 3), RED, np.uint8)
@@ -80,7 +80,7 @@ def test_odd_sizes_lose_nothing(size, tmp_path):
     codec, pixels, _, (shown,) = decode(path)
     assert (codec, pixels) == ("h264", "yuv420p")
     assert shown.shape == (height + height % 2, width + width % 2, 3)
-    assert np.abs(shown.astype(int) - RED).max() < 12  # black edges would be far off
+    assert np.abs(shown.astype(int) - RED).max() < 12  # black edges would differ more
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_crf_is_quality(tmp_path):
 
 
 @pytest.mark.parametrize("crf", [0, 52, -1])
-def test_crf_that_is_none(crf, tmp_path):
+def test_crf_out_of_range(crf, tmp_path):
     with pytest.raises(ValueError, match=rf"crf must lie in 1\.\.51, got {crf}"):
         VideoSink(tmp_path / "out.mp4", fps=25, crf=crf)
     assert list(tmp_path.iterdir()) == []
@@ -155,7 +155,7 @@ except OSError as error:
 
 @pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="needs limits of files")
 def test_a_disk_that_fills_up_ends_in_one_error(tmp_path):
-    """Whatever the encoder still holds then, nothing hangs and nothing else is raised."""
+    """With frames left in the encoder, nothing hangs and nothing else is raised."""
     call = [sys.executable, "-c", LIMITED, str(tmp_path / "out.mp4")]
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True)
     code, frames = done.stdout.split()
@@ -173,7 +173,7 @@ def test_without_pyav_the_old_codec_and_a_line(tmp_path, monkeypatch):
     assert decode(tmp_path / "out.avi")[0] == "mjpeg"
 
 
-def test_it_is_known_whether_pyav_is_there(monkeypatch):
+def test_can_write_h264(monkeypatch):
     assert video_sink.can_write_h264()
     monkeypatch.setitem(sys.modules, "av", None)
     assert not video_sink.can_write_h264()

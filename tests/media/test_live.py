@@ -1,4 +1,4 @@
-"""Live sources: the newest frame, what is left out counted, and back again after a break."""
+"""Live sources: newest frame, count of dropped frames, reconnect after a lost connection."""
 
 import shutil
 import socket
@@ -19,11 +19,11 @@ from siamcorr.media.sources import live, opencv_capture
 SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 
 
-# cameras, with one that stands in for OpenCV's
+# cameras, with a replacement for OpenCV's
 
 
 class Camera:
-    """Stands in for cv2.VideoCapture; what comes after the first frame waits for the gate.
+    """Replaces cv2.VideoCapture; frames after the first wait for the gate.
 
     A plan says for each frame whether it can be decoded ("f") or not ("."); without one left,
     nothing opens.
@@ -50,7 +50,7 @@ class Camera:
         return (True, blue) if self.plan[self.grabbed - 1] == "f" else (False, None)
 
     def get(self, key):
-        return -1.0  # what a backend answers that does not know
+        return -1.0  # the answer of a backend that does not know
 
     def release(self):
         self.released = True
@@ -87,26 +87,26 @@ def test_camera_that_stops_is_an_error(camera):
 
 def test_camera_that_comes_back_counts_on(camera):
     camera.plans = ("fff", "", "ff")
-    camera.gate.release(1)  # for the frame that is left out
+    camera.gate.release(1)  # for the dropped frame
     with closing(open_source("0", start=1, patience=Patience(0.01, 0.01, LONG))) as source:
         frames = iter(source)
         indices = [next(frames).index]
-        for _ in range(3):  # at the second it breaks off, and comes back with a frame in hand
+        for _ in range(3):  # at the second, it disconnects, and reconnects with a frame
             camera.gate.release()
             indices.append(next(frames).index)
         assert indices == [1, 2, 3, 4]
         assert (source.dropped, source.reconnects) == (0, 1)
         assert [capture.released for capture in camera.opened] == [True, True, False]
         camera.plans = ("fff", "", "ff", "ffff")
-        camera.gate.release(3)  # breaks off again, and two frames come after the first
+        camera.gate.release(3)  # disconnects again, then gives two more frames
         wait_for(lambda: source.dropped == 2, "two frames are left out")
         assert next(frames).index == 7
         assert source.reconnects == 2
-        camera.gate.release(2)  # breaks off for good
+        camera.gate.release(2)  # disconnects for good
     assert all(capture.released for capture in camera.opened)
 
 
-def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch):
+def test_broken_frames_count_as_a_lost_connection(camera, monkeypatch):
     monkeypatch.setattr(opencv_capture, "BROKEN", 5)
     camera.plans = ("f" + 20 * ".",)
     camera.gate.release(20)
@@ -118,9 +118,9 @@ def test_camera_that_gives_only_broken_frames_has_broken_off(camera, monkeypatch
     source.close()
 
 
-def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
-    """It returns, and the camera is released once the call does."""
-    monkeypatch.setattr(live, "CLOSING", 0.01)
+def test_close_does_not_wait_for_a_blocked_read(camera, monkeypatch):
+    """close() returns; the camera is released when the blocked read returns."""
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.01)
     camera.plans = ("ff",)
     source = open_source("0")
     assert next(iter(source)).index == 0
@@ -132,7 +132,7 @@ def test_close_leaves_a_stuck_call_behind(camera, monkeypatch):
 
 
 def test_close_of_a_source_that_waits_to_reconnect(camera, monkeypatch):
-    monkeypatch.setattr(live, "CLOSING", LONG / 2)
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", LONG / 2)
     camera.plans = ("f",)
     source = open_source("0", patience=Patience(LONG, LONG, LONG))
     camera.gate.release()
@@ -146,7 +146,7 @@ def test_close_of_a_source_that_waits_to_reconnect(camera, monkeypatch):
 
 @pytest.fixture
 def server():
-    """Serves an endless stream to one at a time, from `start` to `kill`."""
+    """Serves an endless stream to one client at a time, from `start` to `kill`."""
     program = shutil.which("ffmpeg")
     if program is None:
         program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
@@ -171,7 +171,7 @@ def server():
 
 
 def opened(server, patience):
-    """The stream, as soon as its server listens."""
+    """Open the stream when its server listens."""
     deadline = time.monotonic() + LONG
     server.start()
     while True:
@@ -183,7 +183,7 @@ def opened(server, patience):
 
 
 def test_stream_goes_on_after_a_break(server, monkeypatch):
-    monkeypatch.setattr(live, "CLOSING", LONG)
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", LONG)
     source = opened(server, Patience(0.1, 0.5, LONG))
     assert (source.live, source.frame_count, source.reconnects) == (True, None, 0)
     frames = iter(source)

@@ -1,4 +1,4 @@
-"""Overlay: a box lies where it was asked for, and a peak is red where the response is high."""
+"""Overlay: boxes are at their place, and peaks of the response are red."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_box_is_drawn_where_asked(frame):
     assert abs(rows.max() - 59) <= 2
     assert abs(columns.min() - 30) <= 2
     assert abs(columns.max() - 79) <= 2
-    assert not changed[44:56, 34:76].any()  # what is inside is seen as it was
+    assert not changed[44:56, 34:76].any()  # pixels inside are unchanged
 
 
 def test_input_is_not_modified(frame):
@@ -35,12 +35,12 @@ def test_input_is_not_modified(frame):
 
 
 @pytest.mark.parametrize(("score", "color"), [(1.0, SURE), (0.0, UNSURE)])
-def test_color_tells_the_score(frame, score, color):
+def test_color_shows_the_score(frame, score, color):
     drawn = draw_result(frame, (30, 40, 50, 20), score)
     assert drawn[40, 50].tolist() == list(color)
 
 
-def test_label_stands_above_and_at_the_top_edge_below(frame):
+def test_label_is_above_or_below_at_the_top_edge(frame):
     for box, above in (((30, 50, 50, 20), True), ((30, 10, 50, 20), False)):
         only_label = draw_result(frame, box, 1.0, "0.98") != draw_result(frame, box, 1.0)
         rows = np.nonzero(only_label.any(axis=(1, 2)))[0]
@@ -49,7 +49,7 @@ def test_label_stands_above_and_at_the_top_edge_below(frame):
         assert (rows.min() > box[1] + box[3]) == (not above)
 
 
-def test_box_across_the_border_is_cut_off(frame):
+def test_box_across_the_border_is_clipped(frame):
     drawn = draw_result(frame, (-20.4, -30.2, 60.0, 70.5), 1.0)
     changed = (drawn != frame).any(axis=2)
     assert changed[39, :39].all()

@@ -1,4 +1,4 @@
-"""Frames by their numbers, in any order."""
+"""Frames by number, in any order."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from siamcorr.media.sources import random_access
 
 @pytest.fixture
 def video(tmp_path):
-    """150 frames, each of a grey of its own."""
+    """150 frames, each of a different grey."""
     path = tmp_path / "grey.mp4"
     with VideoSink(path, 25.0, crf=1) as sink:
         for number in range(150):
@@ -48,13 +48,13 @@ def test_each_is_decoded_about_once(video, monkeypatch):
     assert opened == [0, 0, 50, 100, 50, 0]
 
 
-def test_a_large_frame_is_held_alone(video, monkeypatch):
-    monkeypatch.setattr(random_access, "HELD", 1)
+def test_a_large_frame_is_cached_alone(video, monkeypatch):
+    monkeypatch.setattr(random_access, "MAX_BYTES", 1)
     frames = StoredFrames(partial(open_source, video))
     assert abs(int(frames[70][0, 0, 0]) - 90) <= 2
 
 
-def test_what_cannot_be_decoded_is_the_one_before():
+def test_undecodable_frame_is_replaced_by_the_previous_one():
     class Holed:
         """Frames 3, 4 and 7 of ten cannot be decoded."""
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_decoded_is_the_one_before():
     assert [every[number][0, 0, 0] for number in range(4)] == [0, 0, 6, 9]
 
 
-def test_nothing_there(tmp_path):
+def test_no_frames(tmp_path):
     (tmp_path / "empty").mkdir()
     cv2.imwrite(str(tmp_path / "one.png"), np.zeros((4, 4, 3), np.uint8))
     for start, text in ((0, "0 images"), (1, "1 images, none at index 1")):

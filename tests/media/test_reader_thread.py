@@ -1,4 +1,4 @@
-"""The reading thread: the newest of what is live, all of what is stored."""
+"""The reader thread: the newest item of a live source, all items of a stored one."""
 
 import queue
 import threading
@@ -10,17 +10,17 @@ import pytest
 from waiting import LONG, threads, wait_for
 
 from siamcorr.media import SourceError
-from siamcorr.media.sources.reader_thread import ReadingThread
+from siamcorr.media.sources.reader_thread import ReaderThread
 
 
 def given(pipe):
-    """What is put into a queue, until None."""
+    """The items of a queue, until None."""
     yield from iter(pipe.get, None)
 
 
-def test_newest_item_is_given_and_the_others_counted():
+def test_gives_the_newest_item_and_counts_dropped_ones():
     pipe = queue.Queue()
-    thread = ReadingThread(given(pipe), 1, newest=True)
+    thread = ReaderThread(given(pipe), 1, newest=True)
     items = iter(thread)
     taken = []
     for first, last in ((0, 1), (1, 6), (6, 7), (7, 10)):
@@ -35,7 +35,7 @@ def test_newest_item_is_given_and_the_others_counted():
 
 
 def test_delay_does_not_grow_behind_a_slow_consumer():
-    """Thirty a second come, some eight are taken: in line, the twelfth would be 30 behind."""
+    """30 items/s arrive, about 8 are taken: without a thread, the 12th would be 30 behind."""
     produced, stop = SimpleNamespace(last=-1), threading.Event()
 
     def camera():
@@ -45,7 +45,7 @@ def test_delay_does_not_grow_behind_a_slow_consumer():
             produced.last = number
             yield number
 
-    thread = ReadingThread(camera(), 1, newest=True, stop=stop)
+    thread = ReaderThread(camera(), 1, newest=True, stop=stop)
     taken, behind = [], []
     for number in islice(thread, 12):
         behind.append(produced.last - number)
@@ -59,7 +59,7 @@ def test_delay_does_not_grow_behind_a_slow_consumer():
     assert 0 <= dropped + len(taken) - (taken[-1] + 1) <= produced.last - taken[-1]
 
 
-def test_stored_items_wait_for_room():
+def test_stored_items_wait_for_room_in_the_queue():
     read = []
 
     def items():
@@ -67,7 +67,7 @@ def test_stored_items_wait_for_room():
             read.append(number)
             yield number
 
-    thread = ReadingThread(items(), 4, newest=False)
+    thread = ReaderThread(items(), 4, newest=False)
     wait_for(lambda: len(read) == 5, "the room is full and one in hand")
     time.sleep(0.05)
     assert len(read) == 5
@@ -76,12 +76,12 @@ def test_stored_items_wait_for_room():
     thread.close()
 
 
-def test_error_comes_after_what_was_read_before_it():
+def test_error_comes_after_earlier_items():
     def items():
         yield from "abc"
         raise SourceError("the fourth is broken")
 
-    thread = ReadingThread(items(), 9, newest=False)
+    thread = ReaderThread(items(), 9, newest=False)
     wait_for(lambda: not threads(), "the thread is through")
     iterator = iter(thread)
     assert [next(iterator) for _ in "abc"] == ["a", "b", "c"]
@@ -90,7 +90,7 @@ def test_error_comes_after_what_was_read_before_it():
 
 
 @pytest.mark.parametrize("newest", [True, False])
-def test_close_closes_the_items_also_where_nobody_reads(newest):
+def test_close_closes_the_items_without_a_reader(newest):
     closed = []
 
     def items():
@@ -101,19 +101,19 @@ def test_close_closes_the_items_also_where_nobody_reads(newest):
         finally:
             closed.append(True)
 
-    thread = ReadingThread(items(), 2, newest=newest)
+    thread = ReaderThread(items(), 2, newest=newest)
     wait_for(lambda: len(thread._ready) == 2, "the room is full")
     thread.close()
     assert closed == [True]
     assert list(thread) == []
 
 
-def test_close_ends_who_waits_for_an_item():
+def test_close_ends_a_waiting_reader():
     pipe, ended = queue.Queue(), []
-    thread = ReadingThread(given(pipe), 1, newest=True)
+    thread = ReaderThread(given(pipe), 1, newest=True)
     waiting = threading.Thread(target=lambda: ended.append(list(thread)))
     waiting.start()
-    thread.close(0.01)  # it is stuck in the queue, as in a call that does not return
+    thread.close(0.01)  # the thread is blocked in the queue
     waiting.join(LONG)
     assert ended == [[]]
     assert len(threads()) == 1

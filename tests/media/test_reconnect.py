@@ -1,4 +1,4 @@
-"""What breaks off is connected anew: how often, how long, and who hears of it."""
+"""Reconnect after a lost connection: how often, how long, and the final error."""
 
 import threading
 from types import SimpleNamespace
@@ -8,8 +8,8 @@ from waiting import LONG, threads, wait_for
 
 from siamcorr.media import SourceError
 from siamcorr.media.sources import reconnect as module
-from siamcorr.media.sources.reader_thread import ReadingThread
-from siamcorr.media.sources.reconnect import Patience, Reconnecting
+from siamcorr.media.sources.reader_thread import ReaderThread
+from siamcorr.media.sources.reconnect import Patience, Reconnector
 
 SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 
@@ -17,12 +17,12 @@ SHORT = Patience(first=0.01, longest=0.02, total=0.05)
 @pytest.mark.parametrize(
     ("patience", "waits"),
     [
-        (Patience(0.5, 4, 15), [0.5, 1, 2, 4, 4, 3.5]),  # the last try as the time runs out
+        (Patience(0.5, 4, 15), [0.5, 1, 2, 4, 4, 3.5]),  # the last try is at the end of the time
         (Patience(0.5, 0.5, 1.25), [0.5, 0.5, 0.25]),
         (Patience(3, 4, 2), [2]),
     ],
 )
-def test_waits_double_up_to_a_bound(patience, waits, monkeypatch):
+def test_waits_double_up_to_a_limit(patience, waits, monkeypatch):
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     taken = []
@@ -39,7 +39,7 @@ def test_patience_out_of_range(values):
 
 
 class Connected:
-    """Gives what it is told to, and then no more; raises what is an error."""
+    """Gives the items, then None; raises items that are errors."""
 
     def __init__(self, *items):
         self.items, self.closed = list(items), 0
@@ -55,7 +55,7 @@ class Connected:
 
 
 def reconnecting(*connections, patience=SHORT):
-    """Gives one connection after another; an error among them is a try that fails."""
+    """Returns one connection after another; an error among them is a failed try."""
     later = list(connections[1:])
 
     def connect():
@@ -64,7 +64,7 @@ def reconnecting(*connections, patience=SHORT):
             raise connection
         return connection
 
-    return Reconnecting(connections[0], connect, patience, threading.Event())
+    return Reconnector(connections[0], connect, patience, threading.Event())
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def reconnecting(*connections, patience=SHORT):
         ([Connected("a", "b")], "ab", 0),
         ([Connected("a"), Connected("b", "c"), Connected("d")], "abcd", 2),
         ([Connected("a"), SourceError("no"), OSError("no"), Connected("b")], "ab", 1),
-        ([Connected("a"), Connected(), Connected("b")], "ab", 1),  # one that gives nothing is none
+        ([Connected("a"), Connected(), Connected("b")], "ab", 1),  # without an item, the try failed
         ([Connected(), Connected("a")], "a", 1),
     ],
 )
-def test_what_breaks_off_is_connected_anew(connections, expected, reconnects):
+def test_reconnects_after_a_lost_connection(connections, expected, reconnects):
     source = reconnecting(*connections, patience=Patience(0.001, 0.001, 0.3))
     items = source.read_all()
     assert [next(items) for _ in expected] == list(expected)
@@ -88,7 +88,7 @@ def test_what_breaks_off_is_connected_anew(connections, expected, reconnects):
     assert [connection.closed for connection in opened] == [1] * len(opened)
 
 
-def test_patience_is_fresh_after_each_break(monkeypatch):
+def test_patience_restarts_after_each_break(monkeypatch):
     began = []
     waits = Patience.waits
     monkeypatch.setattr(Patience, "waits", lambda self: began.append(1) or waits(self))
@@ -102,7 +102,7 @@ def test_patience_is_fresh_after_each_break(monkeypatch):
 def test_another_error_is_passed_on(place):
     broken = Connected("b", KeyError("mine")) if place == "reading" else KeyError("mine")
     first = Connected("a")
-    thread = ReadingThread(reconnecting(first, broken).read_all(), 9, newest=False)
+    thread = ReaderThread(reconnecting(first, broken).read_all(), 9, newest=False)
     with pytest.raises(KeyError, match="mine"):
         list(thread)
     thread.close()
@@ -112,7 +112,7 @@ def test_another_error_is_passed_on(place):
 def test_close_ends_a_long_wait():
     first = Connected("a")
     source = reconnecting(first, patience=Patience(LONG, LONG, LONG))
-    thread = ReadingThread(source.read_all(), 1, newest=True, stop=source._stop)
+    thread = ReaderThread(source.read_all(), 1, newest=True, stop=source._stop)
     items = iter(thread)
     assert next(items) == "a"
     wait_for(lambda: first.closed, "the break is seen")

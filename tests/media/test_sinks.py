@@ -1,4 +1,4 @@
-"""Videos: what was written can be read again, whatever happens while it is written."""
+"""Videos: written frames can be read again, also after an error."""
 
 import errno
 from pathlib import Path
@@ -44,8 +44,8 @@ def test_video_without_frames_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["18:30.mp4", "./18:30.mp4", "file:y.mp4"])
-def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
-    """Above all for none but its own: file:y.mp4 would be y.mp4, perhaps the source."""
+def test_special_names_are_written_as_files(name, tmp_path, monkeypatch):
+    """file:y.mp4 must not be written to y.mp4, which may be the source."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "y.mp4").write_bytes(b"somebody's")
     with VideoSink(name, fps=30) as video:
@@ -55,7 +55,7 @@ def test_names_are_taken_for_files_only(name, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_video_that_cannot_be_begun_leaves_nothing(tmp_path, monkeypatch):
+def test_video_that_cannot_be_opened_leaves_nothing(tmp_path, monkeypatch):
     """MPEG-4 Part 2 has no frames of a single pixel."""
     monkeypatch.setattr(video_sink, "can_write_h264", lambda: False)
     path = tmp_path / "out.mp4"
@@ -86,13 +86,13 @@ def test_video_of_unknown_suffix(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_is_not_there(tmp_path):
+def test_folder_that_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone/out\.mp4"):
         VideoSink(tmp_path / "gone" / "out.mp4", fps=30)
 
 
 def test_frame_of_another_size_is_refused(tmp_path):
-    """OpenCV's writer would leave it out without a word."""
+    """OpenCV's writer would skip it silently."""
     path = tmp_path / "out.mp4"
     with VideoSink(path, fps=30) as video:
         video.write(plain(RED))
@@ -117,7 +117,7 @@ def test_full_disk_keeps_the_video_so_far(tmp_path, monkeypatch):
 
 
 def test_video_that_cannot_be_finished_is_an_error(tmp_path):
-    """The file is looked at again after closing, since OpenCV's writer tells nothing."""
+    """The file is checked after closing, since OpenCV's writer reports no errors."""
     path = tmp_path / "out.mp4"
     video = VideoSink(path, fps=30)
     video.write(plain(RED))
@@ -135,6 +135,6 @@ def spoil_and_raise(path):
         raise KeyError("mine")
 
 
-def test_error_of_the_block_counts_more_than_that_of_closing(tmp_path):
+def test_error_of_closing_does_not_hide_an_earlier_one(tmp_path):
     with pytest.raises(KeyError, match="mine"):
         spoil_and_raise(tmp_path / "out.mp4")

@@ -1,4 +1,4 @@
-"""Sources: which frames come, in which order, colours and times, and what is said if none do."""
+"""Sources: frames, their order, colours and times, and errors."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ FPS, COUNT = 25, 12
 
 
 def levels(frames):
-    """The mean of each frame, by which the plain frames of a test are told apart."""
+    """The mean of each frame, which identifies a test's plain frames."""
     return [round(float(frame.image.mean())) for frame in frames]
 
 
@@ -57,7 +57,7 @@ def test_folder_comes_in_natural_order(tmp_path):
     assert [frame.time for frame in frames] == [0, 1 / 30, 2 / 30, 3 / 30]
 
 
-def test_folder_start_leaves_out_and_counts_on(tmp_path):
+def test_folder_start_skips_and_keeps_numbers(tmp_path):
     for number in range(5):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((4, 6), number, np.uint8))
     source = open_source(tmp_path, start=3)
@@ -75,7 +75,7 @@ def test_folder_start_leaves_out_and_counts_on(tmp_path):
         ([77], np.uint8, [77, 77, 77]),
         ([40000], np.uint16, [156, 156, 156]),  # 40000 / 256
         ([0, 0, 255], np.uint8, [255, 0, 0]),  # red, so swapped channels cannot pass
-        ([200, 100, 50, 0], np.uint8, [50, 100, 200]),  # fully transparent: alpha is left out
+        ([200, 100, 50, 0], np.uint8, [50, 100, 200]),  # fully transparent: alpha is ignored
         ([0, 30000, 65535, 65535], np.uint16, [255, 117, 0]),
     ],
     ids=["grey", "grey16", "red", "alpha", "alpha16"],
@@ -149,11 +149,11 @@ def test_truncated_avi_gives_the_frames_it_has(tmp_path, clip):
     source = open_source(path)
     frames = list(source)
     assert COUNT // 3 < len(frames) < COUNT
-    assert source.frame_count == COUNT  # what was announced; `siamcorr track` tells the difference
+    assert source.frame_count == COUNT  # of the header; `siamcorr track` reports the difference
     assert [frame.index for frame in frames] == list(range(len(frames)))
 
 
-def test_what_is_no_video(tmp_path):
+def test_not_a_video(tmp_path):
     path = tmp_path / "notes.mp4"
     path.write_text("no video at all")
     with pytest.raises(SourceError, match=r"notes\.mp4: not a video"):
@@ -165,8 +165,8 @@ def test_what_is_no_video(tmp_path):
 @pytest.mark.parametrize(
     "name", ["2026-11-23T18:30:00", "file:clip", "pipe:1", "concat:a|b", "%03d"]
 )
-def test_names_are_taken_for_files_only(name, video, tmp_path, monkeypatch):
-    """Also for other files than the one: file:clip.avi is none of clip.avi's names."""
+def test_special_names_are_read_as_files(name, video, tmp_path, monkeypatch):
+    """file:clip.avi is a file name, not another name of clip.avi."""
     path = video.rename(tmp_path / (name + video.suffix))
     (tmp_path / f"clip{video.suffix}").write_text("no video")
     monkeypatch.chdir(tmp_path)
@@ -207,20 +207,20 @@ def test_reading_ahead_changes_nothing(path):
 
 
 def test_thread_reads_from_the_second_frame_on(path):
-    """Whoever takes one frame out of a video would wait for nothing but the decoding of more."""
+    """A caller that takes one frame must not wait for the decoding of others."""
     source = open_source(path)
     frames = iter(source)
     assert next(frames).index == 0
     assert threads() == []
     assert next(frames).index == 1
     assert len(threads()) == 1
-    wait_for(lambda: len(source._reading._ready) == files.AHEAD, "it has read ahead")
+    wait_for(lambda: len(source._reader._ready) == files.AHEAD, "it has read ahead")
     source.close()
     assert threads() == []
     assert list(frames) == []
 
 
-def test_frames_that_nobody_wants_end_the_thread(path):
+def test_thread_ends_when_the_reader_is_gone(path):
     assert [frame.index for frame in islice(open_source(path), 2)] == [0, 1]
     assert threads() == []
 
@@ -228,15 +228,15 @@ def test_frames_that_nobody_wants_end_the_thread(path):
 # cameras and streams, see test_live.py
 
 
-@pytest.mark.parametrize("index", ["97", "99999999999999999999"])  # the second is no C int
-def test_camera_that_is_not_there(index):
+@pytest.mark.parametrize("index", ["97", "99999999999999999999"])  # the second does not fit a C int
+def test_camera_that_does_not_exist(index):
     with pytest.raises(SourceError, match=f"camera {index}: cannot be opened"):
         open_source(index)
 
 
 def test_stream_that_nobody_serves():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused, and nobody else's
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/live.mjpg"
         with pytest.raises(SourceError, match=r"live\.mjpg: cannot be opened"):
             open_source(url)

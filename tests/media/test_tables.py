@@ -1,4 +1,4 @@
-"""Tables of boxes: what each format says, and what is in the file when something goes wrong."""
+"""Tables of boxes: the formats, and the contents of the file after an error."""
 
 import csv
 import errno
@@ -21,7 +21,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /dev/f
 
 
 def write_three(table):
-    """One target, then another that is out of sight, then the first again."""
+    """One target, then another that is lost, then the first again."""
     table.write(7, 7 / 30, (1, 2.5, 30.12345, 40), 0.98765)
     table.write(7, 7 / 30, (-1.5, 2, 30, 40), 0.2, target=3, lost=True)
     table.write(8, 8 / 30, (2, 3, 30, 40), 1.0, target=0)
@@ -32,7 +32,7 @@ def lines(path):
 
 
 def rows_in(path):
-    """The lines that are rows: those of a CSV table have a header above them."""
+    """The rows of a table, without the header of a CSV table."""
     return [line for line in lines(path) if line != HEADER]
 
 
@@ -113,7 +113,7 @@ def test_numbers_of_numpy_are_numbers(suffix, tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-# what is refused
+# errors
 
 
 @pytest.mark.parametrize("name", ["out.xml", "out", "out.mp4"])
@@ -126,7 +126,7 @@ def test_unknown_suffix_lists_the_known(name, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [*LINE_FORMATS, ".json"])
-def test_folder_that_is_not_there(suffix, tmp_path):
+def test_folder_that_does_not_exist(suffix, tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"gone/out\{suffix}"):
         open_table(tmp_path / "gone" / f"out{suffix}", SIZE)
 
@@ -136,16 +136,16 @@ BAD = [
     ({"frame": -1}, ValueError, "count from 0, got -1 and 0"),
     ({"target": -2}, ValueError, "count from 0, got 0 and -2"),
     ({"frame": 1.5}, TypeError, "float"),
-    ({"time": float("inf")}, ValueError, "finite numbers.* got time inf"),
-    ({"score": float("nan")}, ValueError, "finite numbers.* score nan"),
+    ({"time": float("inf")}, ValueError, "values must be finite.* got time inf"),
+    ({"score": float("nan")}, ValueError, "values must be finite.* score nan"),
     ({"box_xywh": (1, 2, float("nan"), 4)}, ValueError, r"frame 0: .* box \(1.0, 2.0, nan, 4.0\)"),
-    ({"box_xywh": (1, 2, 3)}, ValueError, "four of a box"),
+    ({"box_xywh": (1, 2, 3)}, ValueError, "the box must have 4"),
 ]
 
 
 @pytest.mark.parametrize(("wrong", "kind", "text"), BAD)
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_row_that_is_none_is_refused(wrong, kind, text, suffix, tmp_path):
+def test_invalid_row_is_refused(wrong, kind, text, suffix, tmp_path):
     path = tmp_path / f"out{suffix}"
     with open_table(path, SIZE) as table:
         before = path.read_bytes()
@@ -154,7 +154,7 @@ def test_row_that_is_none_is_refused(wrong, kind, text, suffix, tmp_path):
         assert path.read_bytes() == before
 
 
-# what is in the file when
+# contents of the file
 
 
 @pytest.mark.parametrize("suffix", LINE_FORMATS)
@@ -177,13 +177,13 @@ def test_older_table_is_overwritten(suffix, tmp_path):
 
 @linux
 def test_table_on_a_full_disk():
-    """An OSError that names the file, and no second one when the table is thrown away."""
+    """An OSError that names the file, and no second one when the table is deleted."""
     with pytest.raises(OSError, match="No space left") as caught:
         CsvSink("/dev/full")
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == "/dev/full"
     del caught
-    gc.collect()  # a file left open would complain now, and fail this test
+    gc.collect()  # a file left open would warn now and fail the test
 
 
 def fill_up_and_write(path):
@@ -204,7 +204,7 @@ def test_row_on_a_full_disk(suffix, tmp_path):
 
 
 class Narrow:
-    """A stand-in for os.write on a disk that takes 10 bytes more, and then stops with an error."""
+    """Replacement for os.write on a disk with room for 10 more bytes."""
 
     def __init__(self, error):
         self.error, self.left, self.real = error, 10, os.write
@@ -219,8 +219,8 @@ class Narrow:
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("suffix", [*LINE_FORMATS, ".json"])
-def test_half_a_row_is_taken_back(suffix, error, tmp_path, monkeypatch):
-    """Also the next row, once there is room again, begins on a line of its own."""
+def test_incomplete_row_is_rolled_back(suffix, error, tmp_path, monkeypatch):
+    """When there is room again, the next row begins on a new line."""
     path, other = tmp_path / f"out{suffix}", tmp_path / f"other{suffix}"
     with open_table(path, SIZE) as table:
         table.write(**GOOD)
@@ -238,7 +238,7 @@ def test_half_a_row_is_taken_back(suffix, error, tmp_path, monkeypatch):
 @linux
 @pytest.mark.parametrize("suffix", LINE_FORMATS)
 def test_pipe_takes_rows(suffix, tmp_path):
-    """As in `--boxes /dev/stdout`; the suffix is that of a link to it."""
+    """As in `--boxes /dev/stdout`; the suffix comes from a link to it."""
     read_end, write_end = os.pipe()
     link = tmp_path / f"out{suffix}"
     link.symlink_to(f"/dev/fd/{write_end}")

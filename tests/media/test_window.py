@@ -1,4 +1,4 @@
-"""Window: what the mouse draws is a box, and keys have names; OpenCV's windows are made up."""
+"""Window: mouse drags are boxes, and keys have names; OpenCV's windows are faked."""
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ def drag(screen, *points):
         screen["mouse"](event, x, y, 0, None)
 
 
-def test_a_drag_in_any_direction_is_a_box_and_told_once(screen):
+def test_a_drag_in_any_direction_gives_one_box(screen):
     window = Window()
     drag(screen, (40, 30), (20, 20), (10, 5))
     done = window.show(PICTURE)
@@ -38,7 +38,7 @@ def test_a_drag_in_any_direction_is_a_box_and_told_once(screen):
     assert window.show(PICTURE).drawn is None
 
 
-def test_while_it_is_drawn_the_box_is_seen(screen):
+def test_box_is_visible_while_drawn(screen):
     window = Window()
     screen["mouse"](cv2.EVENT_LBUTTONDOWN, 10, 10, 0, None)
     screen["mouse"](cv2.EVENT_MOUSEMOVE, 40, 30, 0, None)

@@ -1,4 +1,4 @@
-"""A tracker that does as it is told, and a window with a person at it."""
+"""A scripted tracker, and a window with scripted input."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from siamcorr.viewer import Session
 
 
 class ScriptedTracker:
-    """Moves every target by (2, 1) a frame."""
+    """Moves every target by (2, 1) per frame."""
 
     def __init__(self):
         self.boxes, self.lost, self.next = {}, set(), 0
@@ -44,7 +44,7 @@ class ScriptedTracker:
 
 @dataclass
 class FakeWindow:
-    """Plays inputs one after the other, and keeps what was shown."""
+    """Plays inputs one after the other, and stores the shown images."""
 
     inputs: list[Input]
     shown: list[np.ndarray] = field(default_factory=list)
@@ -63,7 +63,7 @@ def session():
 
 @pytest.fixture
 def frames():
-    """Grey frames, 640 x 480, so that the window shows them at their size."""
+    """Grey frames, 640 x 480, which the window does not resize."""
     image = np.full((480, 640, 3), 128, np.uint8)
     return [Frame(index, index / 30, image) for index in range(9)]
 

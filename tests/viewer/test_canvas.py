@@ -1,4 +1,4 @@
-"""What is laid over a frame: at its place, and cut off at the border."""
+"""Drawing over a frame: at the right place, and clipped at the border."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_heat_covers_its_region_alone(image, region):
 
 
 @pytest.mark.parametrize("region", [None, (500, 50, 80, 60)])
-def test_no_heat_without_a_place(image, region):
+def test_no_heat_map_without_a_region(image, region):
     lay_heat(image, TrackResult((0, 0, 9, 9), 1.0, False, np.eye(5), region))
     assert not changed(image).any()
     lay_heat(image, TrackResult((0, 0, 9, 9), 1.0, False, None, (0, 0, 50, 50)))
@@ -49,7 +49,7 @@ def test_trail_goes_where_the_target_went(image):
     assert changed(drawn)[22:78, 20].all()
 
 
-def test_crops_stand_in_the_corner_and_none_is_squeezed_in(image):
+def test_crops_are_in_the_corner_if_they_fit(image):
     bright = np.full((40, 20, 3), 250, np.uint8)
     lay_crops(image, [bright, bright[:0], bright])
     rows, columns = np.nonzero(changed(image))
@@ -65,7 +65,7 @@ def test_crops_stand_in_the_corner_and_none_is_squeezed_in(image):
     ("region", "shape"),
     [((10, 20, 30, 40), (40, 30)), ((-10, -10, 30, 40), (30, 20)), ((290, 190, 50, 50), (10, 10))],
 )
-def test_cut_out_ends_with_the_picture(image, region, shape):
+def test_cut_out_is_clipped_to_the_image(image, region, shape):
     assert cut_out(image, region).shape[:2] == shape
 
 
@@ -78,7 +78,10 @@ def test_lines_are_wrapped_to_the_width(image):
     assert wrapped(words, 1000) == ["   ".join(words)]
     assert wrapped(words, 10) == words
     found = [wrapped(words, width) for width in range(10, 1000, 10)]
-    assert ["space: pause   n: next frame", "q: quit"] in found  # how wide that is, the font says
+    assert [
+        "space: pause   n: next frame",
+        "q: quit",
+    ] in found  # at some width that depends on the font
     counts = [len(lines) for lines in found]
     assert counts == sorted(counts, reverse=True)
     lay_lines(image, "top", ["one", "two"])

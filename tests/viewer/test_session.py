@@ -1,4 +1,4 @@
-"""A session: targets come, are marked again and go; results, trails and portraits go with them."""
+"""A session: add, renew and drop targets, with their results, trails and portraits."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_a_marked_target_is_a_result_of_its_frame(session, frames):
     assert [*session.trails[number]] == [(25, 40)]
 
 
-def test_targets_come_and_go_while_others_are_followed(session, frames):
+def test_add_and_drop_leave_other_targets(session, frames):
     first = session.add(frames[0], (10, 20, 30, 40))
     session.step(frames[1])
     second = session.add(frames[1], (100, 100, 20, 20))
@@ -28,7 +28,7 @@ def test_targets_come_and_go_while_others_are_followed(session, frames):
         session.drop(first)
 
 
-def test_renewed_target_keeps_its_number_and_begins_anew(session, frames):
+def test_renewed_target_keeps_its_number(session, frames):
     number = session.add(frames[0], (10, 20, 30, 40))
     session.step(frames[1])
     session.renew(number, frames[1], (200, 200, 50, 60))
@@ -46,7 +46,7 @@ def test_a_box_without_size_changes_nothing(session, frames):
     assert [*session.results] == [number]
 
 
-def test_trail_has_an_end_and_no_places_of_a_lost_target(session, frames):
+def test_trail_is_limited_and_stops_while_lost(session, frames):
     number = session.add(frames[0], (10, 20, 30, 40))
     for _ in range(TRAIL + 5):
         session.step(frames[1])
@@ -63,10 +63,10 @@ def test_trail_has_an_end_and_no_places_of_a_lost_target(session, frames):
     [((15, 25), 0), ((60, 60), 1), ((55, 55), 1), ((300, 300), 1)],
     ids=["in the large one", "in the small one", "in both", "in none: the last"],
 )
-def test_which_target_is_meant(session, frames, point, index):
+def test_target_at_a_point(session, frames, point, index):
     numbers = [session.add(frames[0], box) for box in ((10, 20, 60, 60), (50, 50, 20, 20))]
     assert session.at(*point) == numbers[index]
 
 
-def test_nothing_is_meant_where_nothing_is_followed(session):
+def test_no_target_at_a_point(session):
     assert session.at(1, 1) is None

@@ -1,4 +1,4 @@
-"""The view: keys and mouse do what the screen says they do."""
+"""The view: keys and mouse."""
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ def test_other_ways_to_end(session, frames, window, last):
     assert View(window([last])).show(session, frames[0]) is False
 
 
-def test_space_holds_the_frame_and_n_goes_one_on(session, frames, window):
+def test_space_pauses_and_n_shows_the_next_frame(session, frames, window):
     screen = window([KEY[" "], Input(), Input(), KEY["n"], Input(), KEY[" "], Input()])
     view = View(screen)
     assert view.show(session, frames[0])
@@ -37,7 +37,7 @@ def test_space_holds_the_frame_and_n_goes_one_on(session, frames, window):
     assert not view.paused
 
 
-def test_a_drawn_box_is_followed_at_once(session, frames, window):
+def test_a_drawn_box_is_tracked_at_once(session, frames, window):
     view = View(window([Input(drawing=True), Input(drawing=True), Input(drawn=BOX)]))
     assert view.show(session, frames[0])
     assert [result.box_xywh for result in session.results.values()] == [BOX]
@@ -52,14 +52,14 @@ def test_a_holds_the_frame_until_a_box_is_drawn(session, frames, window):
     assert len(view.window.shown) == 3
 
 
-def test_r_draws_the_one_under_the_mouse_again(session, frames, window):
+def test_r_redraws_the_target_under_the_mouse(session, frames, window):
     numbers = [session.add(frames[0], box) for box in (BOX, (300, 300, 50, 50))]
     view = View(window([Input("r", mouse=(110, 110)), Input(drawn=(10, 10, 20, 20))]))
     assert view.show(session, frames[0])
     assert [session.results[n].box_xywh for n in numbers] == [(10, 10, 20, 20), (300, 300, 50, 50)]
 
 
-def test_d_drops_the_one_under_the_mouse(session, frames, window):
+def test_d_drops_the_target_under_the_mouse(session, frames, window):
     first, second = (session.add(frames[0], box) for box in (BOX, (300, 300, 50, 50)))
     View(window([Input("d", mouse=(110, 110))])).show(session, frames[0])
     assert [*session.results] == [second]
@@ -68,7 +68,7 @@ def test_d_drops_the_one_under_the_mouse(session, frames, window):
     assert first != second
 
 
-def test_escape_gives_up_marking_but_not_the_run(session, frames, window):
+def test_escape_cancels_marking_only(session, frames, window):
     view = View(window([KEY["a"], ESCAPE, Input()]))
     assert view.show(session, frames[0]) is True
     assert len(view.window.shown) == 2
@@ -80,19 +80,19 @@ def test_ask_waits_for_a_target(session, frames, window):
 
 
 @pytest.mark.parametrize("last", [ESCAPE, KEY["q"], Input(closed=True)])
-def test_ask_takes_no_for_an_answer(session, frames, window, last):
+def test_ask_can_be_cancelled(session, frames, window, last):
     assert View(window([Input(), last])).ask(session, frames[0]) is False
     assert not session.results
 
 
-def test_a_box_outside_is_told_and_asked_for_again(session, frames, window):
+def test_a_box_outside_is_an_error_and_can_be_redrawn(session, frames, window):
     view = View(window([KEY["a"], Input(drawn=(900, 900, 50, 50)), Input(drawn=BOX)]))
     assert view.show(session, frames[0])
     assert len(session.results) == 1
     assert len(view.window.shown) == 3
 
 
-def test_h_lays_the_response_over_the_frame(session, frames, window):
+def test_h_shows_the_response_over_the_frame(session, frames, window):
     session.add(frames[0], BOX)
     view = View(window([KEY["h"], Input()]))
     view.show(session, frames[0])
@@ -129,7 +129,7 @@ def test_s_writes_a_snapshot(session, frames, window, tmp_path):
     assert view.show(session, frames[0]) is True
 
 
-def test_small_frames_are_grown_and_the_mouse_follows(session, window):
+def test_small_frames_are_enlarged_and_the_mouse_is_scaled(session, window):
     small = Frame(0, 0.0, np.full((120, 160, 3), 128, np.uint8))
     view = View(window([Input(drawn=(80, 40, 120, 80), mouse=(80, 40))]))
     view.show(session, small)
@@ -151,7 +151,7 @@ def test_keys_and_lost_targets_are_written_on_the_picture(session, frames, windo
     assert 0.2 < gaps.mean() < 0.8  # a dashed one
 
 
-def test_someone_else_stops_it_also_in_a_pause(session, frames, window):
+def test_stopped_also_works_in_a_pause(session, frames, window):
     asked = iter([False, False, True])
     view = View(window([KEY[" "]]), stopped=lambda: next(asked))
     assert view.show(session, frames[0]) is False
@@ -164,10 +164,8 @@ def test_ask_is_not_passed_by_a_key(session, frames, window):
     assert len(session.results) == 1
 
 
-def test_frames_come_at_their_pace_however_long_the_rest_takes(
-    session, frames, window, monkeypatch
-):
-    """0.02 s of tracking for a frame of 0.05 s: it is shown for the 0.03 s that are left."""
+def test_frame_rate_includes_the_time_of_tracking(session, frames, window, monkeypatch):
+    """Tracking takes 0.02 s of a frame's 0.05 s, so the window waits 0.03 s."""
     clock = [10.0]
     screen = window([])
     waits = []

@@ -1,4 +1,4 @@
-"""A server on a free port, and pages that talk to it."""
+"""Servers on free ports, and clients."""
 
 import asyncio
 import socket
@@ -29,12 +29,12 @@ Pictures = list[tuple[bytes, tuple[float, ...]]]
 
 
 def packed(image: np.ndarray) -> bytes:
-    """An RGB picture as JPEG."""
+    """Encode an RGB image as JPEG."""
     return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def unpacked(data: bytes) -> np.ndarray:
-    """What a JPEG shows, as RGB."""
+    """Decode a JPEG to RGB."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -46,34 +46,34 @@ def jpeg() -> Callable[[np.ndarray], bytes]:
 
 @pytest.fixture(scope="session")
 def clip() -> Pictures:
-    """JPEGs and true boxes."""
+    """JPEGs and ground truth boxes of a clip."""
     frames = render_clip(ClipConfig(frames=8, width=160, height=120, target=40))
     return [(packed(image), box) for image, box in frames]
 
 
 @pytest.fixture(scope="session")
 def other_clip() -> Pictures:
-    """Another one, of another size."""
+    """Another clip, of another size."""
     frames = render_clip(ClipConfig(frames=8, width=200, height=140, target=44, seed=5))
     return [(packed(image), box) for image, box in frames]
 
 
 @pytest.fixture(scope="session")
 def loaded() -> dict[str, Network]:
-    """The shipped network, and one with random weights."""
+    """The shipped network, and one with random weights, by model and device."""
     torch.manual_seed(0)
     return {MODEL: load_network(MODEL, "cpu"), OTHER: build_model(OTHER)}
 
 
 @pytest.fixture
 def networks(loaded) -> Networks:
-    """Both, to choose from."""
+    """Both networks, offered to the page."""
     return Networks(list(loaded), ["cpu"], lambda model, device: loaded[model])
 
 
 @pytest.fixture
 def expected(loaded) -> Callable[..., list[dict[int, TrackResult]]]:
-    """What a MultiTracker says of a clip's JPEGs; boxes by the frame that they are added in."""
+    """Results of a MultiTracker for a clip's JPEGs; boxes are added at their frames."""
 
     def results(clip: Pictures, boxes: dict[int, tuple[float, ...]], model: str = MODEL):
         recover = loaded[model].preset.recipe.lost_below > 0
@@ -90,7 +90,7 @@ def expected(loaded) -> Callable[..., list[dict[int, TrackResult]]]:
 
 @pytest.fixture
 def make_server(networks) -> Callable[..., Server]:
-    """A server with the networks that are loaded already."""
+    """A server with networks that are already loaded."""
 
     def make(
         token: str | None = None, host: str = "127.0.0.1", clip: Clip | None = None, **limits: float
@@ -102,7 +102,7 @@ def make_server(networks) -> Callable[..., Server]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Server], str]]:
-    """Run servers in threads; the address of each comes back, and all end with the test."""
+    """Run servers in threads and return their addresses; all stop at the end of the test."""
     running = []
 
     def start(server: Server) -> str:

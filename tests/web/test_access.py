@@ -1,4 +1,4 @@
-"""Who comes in, and who does not."""
+"""Access checks: accepted and refused requests."""
 
 import re
 import socket
@@ -80,7 +80,7 @@ def test_right_token(token):
     Access("0.0.0.0", token).check_token(token)
 
 
-def test_without_a_token_none_is_asked_for():
+def test_no_token_is_required_without_one():
     Access("127.0.0.1").check_token(None)
 
 

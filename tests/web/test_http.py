@@ -1,4 +1,4 @@
-"""Who is let in, and what is served: the page, the built-in clip."""
+"""HTTP: access checks, the page's files, the built-in clip."""
 
 import re
 import socket
@@ -50,7 +50,7 @@ def test_a_wrong_token_says_what_to_do(make_server):
         return await (await client.get("/")).text()
 
     said = meet(make_server(token="sesame"), work)
-    assert said == "token missing or wrong: open the address that the server told\n"
+    assert said == "token missing or wrong: open the URL that the server printed\n"
 
 
 @pytest.mark.parametrize("path", ["/", "/ws", "/clip/0.jpg", "/page/app.js", "/nowhere"])
@@ -113,7 +113,7 @@ def test_the_page_holds_no_inline_script_and_nothing_from_elsewhere():
     ("name", "kind"),
     [("app.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")],
 )
-def test_types_do_not_hang_on_the_machine(name, kind, make_server):
+def test_content_types_do_not_depend_on_the_machine(name, kind, make_server):
     async def work(client):
         return (await client.get(f"/page/{name}")).content_type
 
@@ -152,8 +152,8 @@ def test_a_taken_port_is_named():
     assert caught.value.filename == f"127.0.0.1:{port}"
 
 
-def test_an_unknown_name_is_told_in_the_system_s_words(monkeypatch):
-    """Which socket.create_server puts into an OSError of a number that is no errno."""
+def test_error_of_an_unknown_name_is_the_system_s(monkeypatch):
+    """socket.create_server raises OSError with a number that is not an errno."""
 
     def bind_to(self, address):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -1,4 +1,4 @@
-"""What a stranger may send, and what is said where it is wrong."""
+"""Messages: valid ones, and errors of invalid ones."""
 
 import struct
 
@@ -14,14 +14,14 @@ LIMITS = Limits(frame_pixels=160 * 120, frame_side=200)
 
 
 def picture(width=160, height=120):
-    """Red to the left, blue to the right."""
+    """An image with a red left half and a blue right half."""
     image = np.zeros((height, width, 3), np.uint8)
     image[:, : width // 2, 0] = image[:, width // 2 :, 2] = 200
     return image
 
 
 def header(width, height, marker=0xC0, before=b""):
-    """A JPEG's beginning and end, with nothing between."""
+    """A JPEG's first and last bytes, with nothing between."""
     start = bytes([0xFF, marker]) + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\1\x11\0"
     return b"\xff\xd8" + before + start + b"\xff\xd9"
 
@@ -45,13 +45,13 @@ def test_size_is_read_from_the_header(width, height, jpeg):
     "before",
     [
         b"\xff\xe0\x00\x04ab",
-        b"\xff\xff\xff\xe1\x00\x03x",  # a marker may be filled up
+        b"\xff\xff\xff\xe1\x00\x03x",  # a marker may have fill bytes
         b"\xff\x01\xff\xd0",  # these two have no length
-        b"\xff\xc4\x00\x05abc",  # a table, though its number lies among the frames'
-        b"\xff\xe1\x00\x0a\xff\xc0\x00\x0b\x08\x00\x01\x00",  # a frame within a comment is none
+        b"\xff\xc4\x00\x05abc",  # a table, although its number is among those of frames
+        b"\xff\xe1\x00\x0a\xff\xc0\x00\x0b\x08\x00\x01\x00",  # a frame inside a segment is ignored
     ],
 )
-def test_size_stands_behind_other_segments(before):
+def test_size_after_other_segments(before):
     assert jpeg_size(header(300, 200, before=before)) == (300, 200)
 
 
@@ -71,10 +71,10 @@ def progressive():
 
 
 BROKEN = {
-    "nothing": (b"", "must be a whole JPEG, got 0 bytes"),
-    "noise": (bytes(range(256)), "must be a whole JPEG, got 256 bytes"),
-    "png": (other_format(".png"), "must be a whole JPEG"),
-    "cut off": (other_format(".jpg")[:-200], "must be a whole JPEG"),
+    "nothing": (b"", "must be a complete JPEG, got 0 bytes"),
+    "noise": (bytes(range(256)), "must be a complete JPEG, got 256 bytes"),
+    "png": (other_format(".png"), "must be a complete JPEG"),
+    "cut off": (other_format(".jpg")[:-200], "must be a complete JPEG"),
     "progressive": (progressive(), "must be a baseline JPEG"),
     "no width": (header(0, 120), "must be a baseline JPEG with a size"),
     "no height": (header(160, 0), "must be a baseline JPEG with a size"),
@@ -158,7 +158,7 @@ def test_wrong_boxes(value):
     assert len(str(caught.value)) < 130
 
 
-# bounds
+# limits
 
 
 def test_limits_are_checked():
@@ -166,11 +166,11 @@ def test_limits_are_checked():
         Limits(targets=0)
 
 
-def test_pace_lets_no_more_through_than_its_rate():
+def test_pace_limits_the_rate():
     pace, now, passed = Pace(rate=20), 100.0, []
     for _ in range(100):
         now += pace.delay(now)
         passed.append(now)
     assert passed[-1] - passed[0] == pytest.approx(99 / 20)
-    assert pace.delay(now + 60) == 0  # who was quiet has nothing saved up
+    assert pace.delay(now + 60) == 0  # idle time gives no credit
     assert pace.delay(now + 60) == pytest.approx(0.05)

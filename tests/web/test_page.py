@@ -1,4 +1,4 @@
-"""The page in a browser: what a person does there, and what comes of it."""
+"""The page in a browser: clicks, drawing, downloads."""
 
 import csv
 import re
@@ -30,7 +30,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def frames():
-    """Those of the clip."""
+    """The frames of the clip."""
     return [image for image, _ in render_clip(CLIP)]
 
 
@@ -42,7 +42,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def camera(frames, tmp_path_factory):
-    """The clip as a file that Chromium shows as a webcam, to and fro without a jump."""
+    """The clip, forwards and backwards, as a file that Chromium uses as webcam."""
     path = tmp_path_factory.mktemp("camera") / "clip.y4m"
     with path.open("wb") as file:
         file.write(b"YUV4MPEG2 W320 H240 F30:1 Ip A1:1 C420jpeg\n")
@@ -67,7 +67,7 @@ def browser(camera):
 
 @pytest.fixture
 def open_page(browser, make_server, serve):
-    """Open the page of a new server; faults in its scripts, and broken policies, fail the test."""
+    """Open the page of a new server; script errors and policy violations fail the test."""
     faults, contexts = [], []
 
     def open_it(address=None, **limits):
@@ -97,7 +97,7 @@ def draw(page, box):
 
 
 def picture(page):
-    """What is shown: (H, W, 3)."""
+    """The image on the page: (H, W, 3)."""
     packed = np.frombuffer(page.locator("#view").screenshot(), np.uint8)
     return cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(float)
 
@@ -119,8 +119,8 @@ def box_of(row):
 
 
 def ready(page):
-    """A source is chosen, and its first frame is there."""
-    expect(page.locator("#hint")).to_have_text("Draw a box around what to follow.")
+    """Choose a source and wait for its first frame."""
+    expect(page.locator("#hint")).to_have_text("Draw a box around a target.")
 
 
 COLOURED = """canvas => {
@@ -169,7 +169,7 @@ def test_clip_table_and_video(open_page, truth, tmp_path):
     assert frames > 5
     assert ok == (320, 240)
 
-    page.set_input_files("#video", video)  # what was saved is a source again
+    page.set_input_files("#video", video)  # the recorded video as source
     ready(page)
     draw(page, truth[0])
     expect(page.locator("#hint")).to_contain_text("The end.")
@@ -178,11 +178,11 @@ def test_clip_table_and_video(open_page, truth, tmp_path):
     assert max(box_iou(box_of(followed[-1]), box) for box in truth[-10:]) > 0.5
 
 
-def test_webcam_is_followed(open_page, frames, truth, tmp_path):
+def test_webcam(open_page, frames, truth, tmp_path):
     page = open_page()
     page.click("#camera")
     ready(page)
-    page.click("#pause")  # the target moves: draw where it is in the frame that is shown
+    page.click("#pause")  # the target moves: draw in the frame on screen
     expect(page.locator("#pause")).to_have_text("Play")
     page.wait_for_timeout(200)
     draw(page, truth[which_frame(picture(page), frames)])
@@ -198,13 +198,13 @@ def test_webcam_is_followed(open_page, frames, truth, tmp_path):
 
 
 def which_frame(shown, frames):
-    """The index of the clip's frame that looks the most like what the page shows."""
+    """The index of the clip's frame that is most similar to the image on the page."""
     shown = cv2.resize(shown, (CLIP.width, CLIP.height))[:, :, ::-1]
     differences = [abs(image - shown).mean() for image in frames]
     return differences.index(min(differences))
 
 
-def test_targets_come_and_go(open_page, truth):
+def test_targets_are_added_and_removed(open_page, truth):
     page = open_page(targets=2)
     page.click("#clip")
     ready(page)
@@ -215,9 +215,9 @@ def test_targets_come_and_go(open_page, truth):
     expect(page.locator("#targets li")).to_have_count(2)
     draw(page, (10, 10, 60, 40))
     expect(page.locator("#message")).to_have_text("add: at most 2 targets at once")
-    draw(page, (10, 10, 1, 1))  # a click is no box, and no mistake
+    draw(page, (10, 10, 1, 1))  # a click is not a box and not an error
     expect(page.locator("#message")).to_be_hidden()
-    page.click("[aria-label='Forget target 1']")
+    page.click("[aria-label='Remove target 1']")
     expect(page.locator("#targets li")).to_have_count(1)
     expect(page.locator("#targets .name")).to_have_text("Target 2")
     page.click("#clear")
@@ -242,11 +242,11 @@ def test_another_network_and_its_maps(open_page, truth):
     page.click("#clear")
     expect(page.locator("#none")).to_be_visible()
     changed = abs(with_map - picture(page)).max(axis=2) > 12
-    assert changed.mean() > 0.2  # far more than a box's lines
+    assert changed.mean() > 0.2  # more than the lines of a box
     expect(page.locator("#message")).to_be_hidden()
 
 
-def test_what_goes_wrong_is_told(open_page, make_server, serve, tmp_path):
+def test_errors_are_shown(open_page, make_server, serve, tmp_path):
     address = serve(make_server(clip=Clip(CLIP), sessions=1))
     page = open_page(address)
     expect(page.locator("#status")).to_have_text("siamcorr-lite on cpu")
@@ -259,6 +259,6 @@ def test_what_goes_wrong_is_told(open_page, make_server, serve, tmp_path):
     expect(second.locator("#status")).to_have_text("Not connected")
     page.close()
     second.wait_for_timeout(300)
-    second.click("#clip")  # tries again by itself
+    second.click("#clip")  # connects again
     ready(second)
     expect(second.locator("#status")).to_have_text("siamcorr-lite on cpu")

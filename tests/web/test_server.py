@@ -1,4 +1,4 @@
-"""Sockets as pages meet them: tracking, sessions side by side, bounds."""
+"""Sockets: tracking, several sessions, limits."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ async def ask(socket, message):
 
 
 async def track(socket, clip):
-    """Boxes of the target that a clip begins with; others get their turn after each frame."""
+    """Boxes of a clip's target; other tasks run between its frames."""
     boxes = []
     for data, box in clip:
         answer = await ask(socket, data)
@@ -64,7 +64,7 @@ def test_sessions_do_not_disturb_each_other(make_server, clip, other_clip, expec
 
 
 class Waiting:
-    """A network that stands still until it may go on."""
+    """A network that blocks until it is released."""
 
     def __init__(self, network):
         self.network, self.called, self.go = network, threading.Event(), threading.Event()
@@ -100,13 +100,13 @@ def test_a_slow_network_holds_up_its_own_session_only(loaded, clip):
     assert len(answer["targets"]) == 1
 
 
-# bounds
+# limits
 
 
-def test_errors_are_told_and_the_session_goes_on(make_server, clip, expected):
+def test_errors_are_sent_and_the_session_continues(make_server, clip, expected):
     bad = [
-        (b"no picture", "frame: must be a whole JPEG"),
-        (clip[0][0][:-99] + b"\0" * 9, "frame: must be a whole JPEG"),
+        (b"no picture", "frame: must be a complete JPEG"),
+        (clip[0][0][:-99] + b"\0" * 9, "frame: must be a complete JPEG"),
         ({"type": "add", "box": [5, 5, 0, 0]}, "box must have a size, got w 0 and h 0"),
         ({"type": "add"}, "box: must be four numbers"),
         (["add"], "command: must be an object"),
@@ -130,7 +130,7 @@ def test_errors_are_told_and_the_session_goes_on(make_server, clip, expected):
     np.testing.assert_allclose(meet(make_server(), work), alone(expected, clip), atol=1e-3)
 
 
-def test_a_network_out_of_memory_is_told(make_server, clip, monkeypatch):
+def test_out_of_memory_is_an_error_message(make_server, clip, monkeypatch):
     def fail(session, data):
         raise RuntimeError("out of\nmemory")
 
@@ -143,11 +143,11 @@ def test_a_network_out_of_memory_is_told(make_server, clip, monkeypatch):
     assert meet(make_server(), work) == {"type": "cleared"}
 
 
-def test_a_fault_of_ours_ends_that_session_only(make_server, clip, monkeypatch, caplog):
+def test_a_server_bug_ends_its_session_only(make_server, clip, monkeypatch, caplog):
     def fail(session, command):
         raise KeyError("never to happen")
 
-    monkeypatch.setattr(Session, "_obey", fail)
+    monkeypatch.setattr(Session, "_execute", fail)
 
     async def work(client):
         async with page(client) as kept, page(client) as socket:
@@ -189,7 +189,7 @@ def test_a_flood_ends_the_session(make_server, clip):
 
 
 def test_messages_wait_for_their_turn(make_server):
-    """Six messages at ten a second; the page waits for each answer, and is not sent away."""
+    """Six messages at 10 per second from a page that waits for answers: it is not refused."""
 
     async def work(client):
         async with page(client) as socket:
@@ -201,7 +201,7 @@ def test_messages_wait_for_their_turn(make_server):
     assert meet(make_server(messages_per_second=10), work) >= 0.49
 
 
-def test_sessions_are_bounded_and_places_come_free(make_server):
+def test_number_of_sessions_is_limited(make_server):
     server = make_server(sessions=2)
 
     async def work(client):
@@ -218,14 +218,14 @@ def test_sessions_are_bounded_and_places_come_free(make_server):
     meet(server, work)
 
 
-def test_a_page_that_breaks_off_gives_its_place_back(make_server, clip):
+def test_a_lost_connection_frees_its_session(make_server, clip):
     server = make_server(sessions=1)
 
     async def work(client):
         socket = await client.ws_connect("/ws")
         await socket.send_bytes(clip[0][0])
         wire = socket.get_extra_info("socket")
-        wire.shutdown(SHUT_RDWR)  # without a word of farewell
+        wire.shutdown(SHUT_RDWR)  # without closing the socket
         while server.open:
             await asyncio.sleep(0.01)
         async with page(client) as again:
@@ -234,7 +234,7 @@ def test_a_page_that_breaks_off_gives_its_place_back(make_server, clip):
     assert meet(server, work)["type"] == "result"
 
 
-def test_a_network_that_cannot_be_had_is_told(make_server):
+def test_network_that_cannot_be_built_is_an_error_message(make_server):
     server = make_server()
     server.model = "gone"
 
@@ -244,12 +244,12 @@ def test_a_network_that_cannot_be_had_is_told(make_server):
             assert (await socket.receive()).type == WSMsgType.CLOSE
             return answer
 
-    text = f"model: one of {MODEL}, {OTHER}, got gone"
+    text = f"model: must be one of {MODEL}, {OTHER}, got gone"
     assert meet(server, work) == {"type": "error", "text": text}
     assert not server.open
 
 
-def test_the_end_of_the_server_is_told(make_server):
+def test_shutdown_closes_the_sockets(make_server):
     server = make_server()
 
     async def run():

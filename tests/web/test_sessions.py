@@ -1,4 +1,4 @@
-"""A session without its socket: the boxes, and what goes wrong."""
+"""A session without its socket: boxes and errors."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ def test_boxes_scores_and_maps_are_the_trackers(session, clip, expected):
             cells = np.frombuffer(base64.b64decode(target["map"]["data"]), np.uint8)
             shape = (target["map"]["cells"],) * 2
             np.testing.assert_allclose(cells.reshape(shape) / 255, result.response, atol=0.003)
-    json.dumps(answers)  # all of it can be sent
+    json.dumps(answers)  # answers are JSON
 
 
 def test_maps_only_where_asked_for(session, clip):
@@ -72,10 +72,10 @@ def test_a_removed_target_leaves_the_other_as_it_was(session, clip, expected):
     assert {target["number"] for answer in answers for target in answer["targets"]} == {1}
     alone = [[result.box_xywh for result in r.values()] for r in expected(clip, {0: clip[0][1]})]
     np.testing.assert_allclose(boxes(answers), alone[1:], atol=1e-3)
-    assert tell(session, type="add", box=(20, 10, 30, 24))["number"] == 2  # never one of before
+    assert tell(session, type="add", box=(20, 10, 30, 24))["number"] == 2  # numbers are not reused
 
 
-def test_clear_makes_room_for_another_source(session, clip, other_clip):
+def test_clear_removes_targets_and_frame(session, clip, other_clip):
     session.answer(clip[0][0])
     tell(session, type="add", box=clip[0][1])
     with pytest.raises(ValueError, match=r"frame is \(140, 200, 3\), but the first one was"):
@@ -100,7 +100,7 @@ def test_without_targets_frames_may_change_their_size(session, clip, other_clip)
 # networks
 
 
-def test_another_network_takes_the_targets_over(session, clip, expected):
+def test_another_network_keeps_the_targets(session, clip, expected):
     for data, _ in clip[:3]:
         last = session.answer(data)
         if not session._boxes:
@@ -117,7 +117,7 @@ def test_another_network_takes_the_targets_over(session, clip, expected):
     np.testing.assert_allclose(boxes(after), [[r[0].box_xywh] for r in results], atol=1e-3)
 
 
-def test_hello_tells_what_there_is(session):
+def test_hello_lists_models_and_devices(session):
     assert session.hello() == {
         "type": "hello",
         "models": [MODEL, OTHER],
@@ -181,25 +181,31 @@ def test_offered_are_devices_that_are_there(count, monkeypatch):
     assert offered_devices() == ["cpu", "cuda:0", "cuda:1"][: count + 1]
 
 
-# what goes wrong
+# errors
 
 
 WRONG = {
-    "unknown": ({"type": "fly"}, "type: one of add, remove, clear, model, maps, got 'fly'"),
+    "unknown": ({"type": "fly"}, "type: must be one of add, remove, clear, model, maps, got 'fly'"),
     "no box": ({"type": "add"}, "box: must be four numbers x, y, w, h, got None"),
     "no size": ({"type": "add", "box": [9, 9, 0, 9]}, "box must have a size, got w 0 and h 9"),
     "outside": ({"type": "add", "box": [900, 9, 9, 9]}, "lies outside the 160x120 frame"),
     "huge": ({"type": "add", "box": [0, 0, 9e9, 9]}, "more than 10 times the 160x120 frame"),
-    "no number": ({"type": "remove"}, "remove: the number of a target, got None"),
-    "other number": ({"type": "remove", "number": 7}, "remove: the number of a target, got 7"),
+    "no number": ({"type": "remove"}, "remove: must be the number of a target, got None"),
+    "other number": (
+        {"type": "remove", "number": 7},
+        "remove: must be the number of a target, got 7",
+    ),
     "a truth": ({"type": "remove", "number": False}, "the number of a target, got False"),
     "a list": ({"type": "remove", "number": [0]}, r"the number of a target, got \[0\]"),
-    "no model": ({"type": "model"}, f"model: one of {MODEL}, {OTHER}, got None"),
+    "no model": ({"type": "model"}, f"model: must be one of {MODEL}, {OTHER}, got None"),
     "a path": (
         {"type": "model", "model": "/etc/passwd", "device": "cpu"},
-        f"model: one of {MODEL}, {OTHER}, got /etc/passwd",
+        f"model: must be one of {MODEL}, {OTHER}, got /etc/passwd",
     ),
-    "device": ({"type": "model", "model": MODEL, "device": "cuda:0"}, "device: one of cpu, got"),
+    "device": (
+        {"type": "model", "model": MODEL, "device": "cuda:0"},
+        "device: must be one of cpu, got",
+    ),
     "maps": ({"type": "maps", "on": 1}, "maps: on must be true or false, got 1"),
 }
 

@@ -1,1 +1,1 @@
-"""Annotation: a person marks the target in some frames, and a sequence comes out."""
+"""Annotation: a person marks keyframes, the boxes between them are computed."""

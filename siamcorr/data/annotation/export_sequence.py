@@ -1,4 +1,4 @@
-"""Frames and texts on disk, so that a folder or a file is there once all of it is."""
+"""Write frames and annotation files; a folder or file appears only when it is complete."""
 
 import re
 import shutil
@@ -15,13 +15,13 @@ ABOUT = "meta_info.ini"
 
 
 def description(source: Path, start: int, limit: int | None) -> str:
-    """What frames are of, to know them again: the source, and which part of it.
+    """Text that identifies frames: their source, and the part of it.
 
-    A folder is known by its images, wherever it lies.
+    A folder is identified by its images, not by its path.
 
     Raises:
         OSError: the source cannot be read.
-        SourceError: it is a folder without so many images.
+        SourceError: it is a folder without an image at index `start`.
     """
     if source.is_dir():
         files = ImageFolder(source, start).files
@@ -34,38 +34,38 @@ def description(source: Path, start: int, limit: int | None) -> str:
 
 
 def frames_stored(folder: Path, about: str) -> bool:
-    """Whether the frames that `about` describes are there already.
+    """Whether the folder holds the frames that `about` describes.
 
-    Frames of a folder may be described without its images, as they once were.
+    Descriptions of older versions, without the line about images, are accepted, too.
 
     Raises:
         OSError: the folder cannot be read.
-        ValueError: something else is.
+        ValueError: the folder holds something else.
     """
     if not folder.exists():
         return False
     there = folder / ABOUT
     found = there.read_text(encoding="utf-8") if there.is_file() else ""
     if found not in (about, re.sub(r"(?m)^images: .*\n", "", about)):
-        raise ValueError(f"{folder}: is there already, and holds other frames than these")
+        raise ValueError(f"{folder}: exists and holds other frames than these")
     return True
 
 
 def store_frames(frames: Iterable[Image], folder: Path, about: str) -> None:
-    """Write frames as 00000001.jpg and so on into a new folder, which is there once all are.
+    """Write frames as 00000001.jpg and so on into a new folder; it appears when all are written.
 
     Args:
         frames: (H, W, 3) RGB.
-        folder: to make; those above it are made, too.
+        folder: to create, with its parents.
         about: see `description`.
 
     Raises:
-        OSError: they cannot be written; nothing is left behind.
+        OSError: a frame cannot be written; nothing is left behind.
         ValueError: a frame cannot be read, or there is none.
     """
     part = folder.with_name(f".{folder.name}.part")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed process
     part.mkdir()
     try:
         number = 0
@@ -80,10 +80,10 @@ def store_frames(frames: Iterable[Image], folder: Path, about: str) -> None:
 
 
 def write_together(contents: Mapping[Path, str]) -> None:
-    """Write files so that a full disk leaves all of them as they were, or absent.
+    """Write all files or none: on a full disk, no existing file changes and none is created.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: a file cannot be written.
     """
     parts = {path: path.with_name(f".{path.name}.part") for path in contents}
     try:

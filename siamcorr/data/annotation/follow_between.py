@@ -1,13 +1,13 @@
-"""Between two marks of a person: the target followed from both, instead of a straight line.
+"""Fill the frames between two keyframes by tracking from both, instead of a straight line.
 
-The marks always win. Where the tracker is not sure of a frame, the person is asked for one more.
+Keyframes are never changed. If the tracker is unsure of a frame, the person is asked to mark it.
 """
 
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from siamcorr.data.annotation.keyframes import Mark, clipped, interpolated
+from siamcorr.data.annotation.keyframes import Mark, clipped, interpolate
 from siamcorr.data.datasets.groundtruth_files import Rows
 from siamcorr.media import read_image
 from siamcorr.models import Network
@@ -15,24 +15,24 @@ from siamcorr.tracking import Box, TrackResult, follow_marks
 from siamcorr.tracking.boxes import Image
 from siamcorr.tracking.redetection import found_above
 
-Stretch = tuple[int, Box, int, Box]  # two marked frames, and the box in each
+Stretch = tuple[int, Box, int, Box]  # two keyframes, each followed by its box
 
 
 class Filling:
-    """The boxes between marks, by a tracker; what was followed once is kept.
+    """Boxes between marks by a tracker; results are cached.
 
     Args:
-        network: what `Tracker` takes.
+        network: for `Tracker`.
         frames: paths of all frames.
     """
 
     def __init__(self, network: Network, frames: list[Path]) -> None:
         self._network, self._frames = network, frames
-        self._followed: dict[Stretch, list[TrackResult]] = {}
+        self._tracked: dict[Stretch, list[TrackResult]] = {}
 
     def boxes(self, marks: Mapping[int, Mark]) -> Rows:
-        """The boxes of all frames, (N, 4); NaN where there is none, as in `interpolated`."""
-        boxes = interpolated(marks, len(self._frames))
+        """The boxes of all frames, (N, 4); NaN where there is none, as in `interpolate`."""
+        boxes = interpolate(marks, len(self._frames))
         for stretch in _stretches(marks):
             size = read_image(self._frames[stretch[0]]).shape[:2]
             for frame, result in self._results(stretch).items():
@@ -40,9 +40,10 @@ class Filling:
         return boxes
 
     def unsure(self, marks: Mapping[int, Mark]) -> tuple[int, Mark] | None:
-        """The frame that the tracker is least sure of, and its guess; None if it is sure of all.
+        """The frame with the lowest score, and the tracker's box there; None if it is sure of all.
 
-        It is not sure of a frame with a score below what the preset takes for a target in sight.
+        The tracker is unsure of a frame if the score is below the preset's limit for a visible
+        target.
         """
         recipe = self._network.preset.recipe
         below = found_above(recipe) if recipe.lost_below else 0.0
@@ -55,23 +56,23 @@ class Filling:
             return None
         _, frame, box = worst
         seen = clipped(box, read_image(self._frames[frame]).shape[:2])
-        boxes = interpolated(marks, len(self._frames))
+        boxes = interpolate(marks, len(self._frames))
         x, y, w, h = seen or (float(value) for value in boxes[frame])
         return frame, Mark((x, y, w, h))
 
     def _results(self, stretch: Stretch) -> dict[int, TrackResult]:
-        """What is said of each frame between the two."""
+        """The results of the frames between the two keyframes."""
         first, one, last, other = stretch
-        if stretch not in self._followed:
+        if stretch not in self._tracked:
             images = _Images(self._frames[first : last + 1])
             marks = {"target": {0: one, last - first: other}}
-            self._followed[stretch] = follow_marks(self._network, images, marks)["target"]
-        inner = self._followed[stretch][1:-1]
+            self._tracked[stretch] = follow_marks(self._network, images, marks)["target"]
+        inner = self._tracked[stretch][1:-1]
         return dict(enumerate(inner, first + 1))
 
 
 class _Images:
-    """Stored frames as images."""
+    """Reads stored frames by number."""
 
     def __init__(self, paths: list[Path]) -> None:
         self._paths = paths
@@ -81,10 +82,10 @@ class _Images:
 
 
 def _stretches(marks: Mapping[int, Mark]) -> list[Stretch]:
-    """Each two neighbouring marks that are boxes, with frames between them."""
-    said = [(frame, marks[frame].box_xywh) for frame in sorted(marks)]
+    """Pairs of neighbouring keyframes with boxes and with frames between them."""
+    keyframes = [(frame, marks[frame].box_xywh) for frame in sorted(marks)]
     return [
         (first, one, last, other)
-        for (first, one), (last, other) in pairwise(said)
+        for (first, one), (last, other) in pairwise(keyframes)
         if one and other and last - first > 1
     ]

@@ -1,4 +1,4 @@
-"""Marks: what a person said of some frames, and what follows for the frames between."""
+"""Marks of keyframes, and interpolation between them."""
 
 import csv
 import math
@@ -17,7 +17,7 @@ HEADER = ["frame", "x", "y", "w", "h"]
 
 @dataclass(frozen=True)
 class Mark:
-    """What a person says of a frame: the target's box (x, y, w, h) in pixels; None if absent.
+    """A person's mark of a frame: the target's box (x, y, w, h) in pixels; None if absent.
 
     Raises:
         ValueError: the box is not finite, or has no size.
@@ -35,21 +35,21 @@ class Mark:
 ABSENT = Mark()
 
 
-def interpolated(marks: Mapping[int, Mark], count: int) -> Rows:
+def interpolate(marks: Mapping[int, Mark], count: int) -> Rows:
     """The boxes of all frames, (count, 4); NaN where there is none.
 
-    A frame between two that are marked with boxes has one between them. Nothing is known between
-    a box and an absence, so the frames there have none, just as those between two absences.
+    Between two keyframes with boxes, boxes are interpolated linearly. If one of the two has no box,
+    the frames between have none.
 
     Example:
-        >>> interpolated({0: Mark((0, 0, 8, 8)), 2: Mark((4, 2, 8, 10)), 3: ABSENT}, 4)[:, 0]
+        >>> interpolate({0: Mark((0, 0, 8, 8)), 2: Mark((4, 2, 8, 10)), 3: ABSENT}, 4)[:, 0]
         array([ 0.,  2.,  4., nan])
     """
     boxes = np.full((count, 4), math.nan)
-    said = [(frame, marks[frame].box_xywh) for frame in sorted(marks)]
-    for frame, box in said:
+    keyframes = [(frame, marks[frame].box_xywh) for frame in sorted(marks)]
+    for frame, box in keyframes:
         boxes[frame] = box or NOWHERE
-    for (first, one), (last, other) in pairwise(said):
+    for (first, one), (last, other) in pairwise(keyframes):
         if one and other:
             share = np.linspace(0, 1, last - first + 1)[:, None]
             boxes[first : last + 1] = (1 - share) * boxes[first] + share * boxes[last]
@@ -57,7 +57,7 @@ def interpolated(marks: Mapping[int, Mark], count: int) -> Rows:
 
 
 def proposed(marks: Mapping[int, Mark], frame: int) -> Mark | None:
-    """What to show in a frame: its mark; between two boxes, the one between; else the last mark."""
+    """Mark to show in a frame: its own; between two boxes, interpolated; else the last one."""
     if frame in marks:
         return marks[frame]
     before = max((other for other in marks if other < frame), default=None)
@@ -66,7 +66,7 @@ def proposed(marks: Mapping[int, Mark], frame: int) -> Mark | None:
         return None
     if after is not None:
         nearest = {before: marks[before], after: marks[after]}
-        box = interpolated(nearest, after + 1)[frame]
+        box = interpolate(nearest, after + 1)[frame]
         x, y, w, h = (round(float(value), 2) for value in box)
         if math.isfinite(x):
             return Mark((x, y, w, h))
@@ -74,7 +74,7 @@ def proposed(marks: Mapping[int, Mark], frame: int) -> Mark | None:
 
 
 def clipped(box_xywh: Box, frame_size: tuple[int, int]) -> Box | None:
-    """The part of a box inside a frame (height, width), to a hundredth of a pixel; None if none.
+    """Clip a box to a frame (height, width), to 0.01 pixels; None if it lies outside.
 
     Example:
         >>> clipped((-5, 10, 20, 100), (60, 80))
@@ -89,7 +89,7 @@ def clipped(box_xywh: Box, frame_size: tuple[int, int]) -> Box | None:
 
 
 def shown_frames(count: int, every: int) -> list[int]:
-    """The frames to mark: each so many, and the last one.
+    """The frames to mark: one in `every`, and the last one.
 
     Example:
         >>> shown_frames(12, 5)
@@ -99,11 +99,11 @@ def shown_frames(count: int, every: int) -> list[int]:
 
 
 def read_marks(path: Path) -> dict[int, Mark]:
-    """The marks in a file, by frame; none if there is no file.
+    """Read marks from a file, by frame; empty if there is no file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: something else is in it.
+        OSError: the file cannot be read.
+        ValueError: the file is not a table of marks.
     """
     if not path.exists():
         return {}
@@ -118,5 +118,5 @@ def read_marks(path: Path) -> dict[int, Mark]:
             box = (float(x), float(y), float(w), float(h)) if any((x, y, w, h)) else None
             marks[int(frame)] = Mark(box)
         except ValueError:
-            raise ValueError(f"{path}: line {number} is no mark: {','.join(row)!r}") from None
+            raise ValueError(f"{path}: line {number} is not a mark: {','.join(row)!r}") from None
     return marks

@@ -1,8 +1,8 @@
-"""Annotating: a person marks the target in some frames, and a sequence comes out.
+"""State of an annotation: the stored frames and the marks; no user interface.
 
-Nothing here shows or asks. In a folder, NAME/ holds the frames, NAME.marks.csv beside it the
-marks as they were made, and once first and last frame are marked, the ground truth is written
-into NAME/ as GOT-10k has it, for `siamcorr.data.find_sequences`.
+NAME/ holds the frames, NAME.marks.csv beside it the marks. When the first and last frame are
+marked, the ground truth can be written into NAME/ in the layout of GOT-10k, for
+`siamcorr.data.find_sequences`.
 """
 
 import csv
@@ -13,19 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from siamcorr.data.annotation.export_sequence import write_together
-from siamcorr.data.annotation.keyframes import ABSENT, HEADER, Mark, interpolated, read_marks
+from siamcorr.data.annotation.keyframes import ABSENT, HEADER, Mark, interpolate, read_marks
 from siamcorr.data.datasets.groundtruth_files import Rows
 
 
 class Annotation:
-    """A sequence whose frames are stored, and the marks made in it so far.
+    """A sequence of stored frames, and its marks.
 
     Args:
         folder: of the frames, see `store_frames`.
 
     Raises:
         OSError: the marks cannot be read.
-        ValueError: there are no frames, or the marks are none, or of other frames.
+        ValueError: there are no frames, the file is not a table of marks, or a mark is of a frame
+            that does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,13 +37,13 @@ class Annotation:
         if not self.frames:
             raise ValueError(f"{folder}: holds no frames")
         if self.marks and not 0 <= min(self.marks) <= max(self.marks) < len(self.frames):
-            raise ValueError(f"{self.path}: has marks beyond the {len(self.frames)} frames")
+            raise ValueError(f"{self.path}: has marks outside the {len(self.frames)} frames")
 
     def mark(self, frame: int, mark: Mark) -> None:
-        """Say of a frame where the target is; it is on the disk when this returns.
+        """Set the mark of a frame and save all marks.
 
         Raises:
-            OSError: it cannot be written; what was there before stays.
+            OSError: the marks cannot be written; the old file stays.
             ValueError: there is no such frame, or the target is absent in the first one.
         """
         if not 0 <= frame < len(self.frames):
@@ -59,26 +60,26 @@ class Annotation:
 
     @property
     def complete(self) -> bool:
-        """Whether every frame lies between two marks."""
+        """Whether the first and the last frame are marked."""
         return {0, len(self.frames) - 1} <= self.marks.keys()
 
     def finish(self, boxes: Rows | None = None) -> Rows:
-        """Write the ground truth, counted from 0 as everything here, and return its boxes.
+        """Write the ground truth, pixels counted from 0, and return its boxes.
 
         Args:
-            boxes: of all frames, (N, 4), NaN where there is none; None is a straight line from
-                each mark to the next.
+            boxes: of all frames, (N, 4), NaN where there is none; None interpolates between the
+                marks.
 
-        absence.label has 1 where there is no box, cover.label 8, which is all of the target,
-        where there is one: nobody is asked how much of it is seen.
+        absence.label has 1 in frames without a box. cover.label has 8 (fully visible) in frames
+        with a box, since occlusion is not annotated.
 
         Raises:
-            OSError: it cannot be written; what was there before stays.
-            ValueError: the marks are not `complete`.
+            OSError: the files cannot be written; the old files stay.
+            ValueError: the annotation is not `complete`.
         """
         if not self.complete:
             raise ValueError(f"{self.folder}: first and last frame must be marked")
-        boxes = interpolated(self.marks, len(self.frames)) if boxes is None else boxes
+        boxes = interpolate(self.marks, len(self.frames)) if boxes is None else boxes
         absent = [bool(gone) for gone in np.isnan(boxes[:, 0])]
         truth = [",".join(f"{value:.4f}" for value in box) for box in np.nan_to_num(boxes)]
         write_together(

@@ -1,1 +1,1 @@
-"""Datasets: sequences with ground truth, in the layouts that benchmarks publish."""
+"""Datasets: sequences with ground truth, in the layouts of public benchmarks."""

@@ -1,7 +1,7 @@
-"""What is said of a sequence or of its frames: occluded, blurred, out of view, ...
+"""Attributes of sequences and frames: occlusion, motion blur, out of view, ...
 
-Flags of frames come from files of numbers, one a frame. What is said of a whole sequence comes
-from the file that a layout names, in one of the forms that benchmarks publish it in.
+Attributes of frames come from files with one number per frame. Attributes of a whole sequence come
+from a file that the layout names, in the format of its benchmark.
 """
 
 import re
@@ -31,21 +31,21 @@ NAMES = {
     "SV": "scale variation",
     "VC": "viewpoint change",
 }
-# The order of the flags in each benchmark's files, as its own toolkit reads them.
+# Order of the flags in each benchmark's files, as its toolkit reads them.
 LASOT = ("IV", "POC", "DEF", "MB", "CM", "ROT", "BC", "VC", "SV", "FOC", "FM", "OV", "LR", "ARC")
 OTB = ("IV", "OPR", "SV", "OCC", "DEF", "MB", "FM", "IPR", "OV", "BC", "LR")
 UAV123 = ("SV", "ARC", "LR", "FM", "FOC", "POC", "OV", "BC", "IV", "VC", "CM", "SOB")
-GOT10K = ("root_class", "motion_class")  # of what meta_info.ini says
+GOT10K = ("root_class", "motion_class")  # keys of meta_info.ini
 
-FULLY_SEEN = 8  # the highest level in GOT-10k's cover.label
+FULLY_VISIBLE = 8  # the highest level in GOT-10k's cover.label
 
 
 class About(NamedTuple):
-    """The file that says something of a whole sequence.
+    """A file with attributes of a whole sequence.
 
-    path: of the file, in one of the forms that `read_about` knows.
-    columns: codes of `NAMES` in the order of the file's flags, or the keys of an .ini that count.
-    keys: where the file has a line a sequence, what that line may begin with, in lower case.
+    path: of the file; for its formats see `read_about`.
+    columns: codes of `NAMES` in the order of the file's flags, or the keys of an .ini to read.
+    keys: for files with one line per sequence: possible first words of that line, in lower case.
     """
 
     path: Path
@@ -54,15 +54,15 @@ class About(NamedTuple):
 
 
 def read_about(about: About) -> dict[str, bool]:
-    """What holds for a sequence, by name; nothing where the file has no line for it.
+    """Read the attributes of a sequence, by name; empty if the file has no line for it.
 
-    The file has a flag (0 or 1) for each of the columns; or the codes of those that hold; or a
-    line that begins with the sequence's name and goes on with codes; or lines "key: value", whose
-    values become names such as "root_class: animal".
+    The file has a flag (0 or 1) for each column; or the codes of the attributes that are set; or
+    one line per sequence with its name and its codes; or lines "key: value", which become names
+    such as "root_class: animal".
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: an unknown code, or as many flags as there are no columns.
+        ValueError: an unknown code, or another number of flags than columns.
     """
     text = about.path.read_text(encoding="utf-8-sig")
     if about.path.suffix == ".ini":
@@ -82,13 +82,13 @@ def read_about(about: About) -> dict[str, bool]:
 def attributes_of(
     levels: Mapping[str, tuple[float, ...]], about: About | None, count: int
 ) -> Flags:
-    """Attributes of a sequence of so many frames: flags of frames, or one for all of them.
+    """Attributes of a sequence: one flag per frame, or a single one for all of them.
 
     Args:
-        levels: numbers of frames by what they say; above 0 means that it holds. GOT-10k's cover
-            has levels of what is seen, and becomes "occlusion": seen in part.
-        about: what is said of the whole sequence.
-        count: of frames; flags are cut to it, or filled up.
+        levels: by attribute, one number per frame; above 0 sets the flag. GOT-10k's cover is the
+            level of visibility, and becomes "occlusion": partly visible.
+        about: file with attributes of the whole sequence.
+        count: number of frames; flags are cut to it, or filled up with False.
 
     Raises:
         OSError, ValueError: see `read_about`.
@@ -101,7 +101,7 @@ def attributes_of(
     for name, values in levels.items():
         held = tuple(value > 0 for value in values)
         if name == "cover":
-            name, held = "occlusion", tuple(0 < value < FULLY_SEEN for value in values)
+            name, held = "occlusion", tuple(0 < value < FULLY_VISIBLE for value in values)
         flags[name] = held if len(held) == 1 else (*held, *[False] * count)[:count]
     if about is not None:
         flags |= {name: (holds,) for name, holds in read_about(about).items()}
@@ -109,7 +109,7 @@ def attributes_of(
 
 
 def _flags(about: About, parts: list[str]) -> dict[str, bool]:
-    """By name, from flags or from codes."""
+    """Attributes by name, from flags or from codes."""
     name, columns = about.path.name, about.columns
     if set(parts) <= {"0", "1"} and parts:
         if len(parts) != len(columns):

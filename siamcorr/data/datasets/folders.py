@@ -1,4 +1,4 @@
-"""What a folder holds: files, folders, frames, and the list that names its sequences."""
+"""List the contents of a folder: files, folders, frames and sequences."""
 
 from collections.abc import Set
 from pathlib import Path
@@ -17,12 +17,12 @@ def files_of(folder: Path, suffixes: Set[str]) -> list[Path]:
 
 
 def has_any(folder: Path, *patterns: str) -> bool:
-    """Whether any of the patterns meets anything."""
+    """Whether any of the glob patterns matches."""
     return any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def entries_of(folder: Path) -> list[Path]:
-    """What a folder holds, without what archives and systems leave; nothing if it is no folder."""
+    """Entries of a folder without hidden files and __MACOSX; none if it is not a folder."""
     try:
         return [
             path for path in folder.iterdir() if path.name[0] != "." and path.name != "__MACOSX"
@@ -37,7 +37,7 @@ def folders_of(folder: Path) -> list[Path]:
 
 
 def listed_in(folder: Path) -> list[Path]:
-    """The sequences that its list.txt names, where it has one, else those that it holds."""
+    """The sequences in list.txt if the folder has one, else its folders that hold a sequence."""
     names = folder / "list.txt"
     if names.is_file():
         lines = names.read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -50,7 +50,7 @@ def listed_in(folder: Path) -> list[Path]:
 
 
 def frames_in(path: Path) -> Path | None:
-    """What holds a sequence's frames: a folder of images or a video."""
+    """The frames of a sequence: a folder of images or a video; None if there are none."""
     for inner in (path / "color", path / "img"):
         if inner.is_dir():
             return inner

@@ -1,4 +1,4 @@
-"""Which files are the frames of a sequence, and whether one of them is gone."""
+"""Find the frame files of a sequence, and check that none is missing."""
 
 import re
 from contextlib import closing
@@ -14,21 +14,21 @@ Frames = tuple[Path, ...] | Path
 
 
 def frames_of(place: Place, rows: int) -> tuple[Frames, int]:
-    """The frames of a sequence, paths of images or of one video, and how many they are.
+    """The frames of a sequence, paths of images or of one video, and their number.
 
-    Where images and boxes are not of one number, the images must be numbered in equal steps: one
-    that was lost in the middle would give every later frame another frame's box.
+    If the numbers of images and boxes differ, the images must be numbered in equal steps: a missing
+    image would shift the boxes of all later frames.
 
     Args:
-        place: where the sequence lies.
-        rows: of its ground truth.
+        place: paths of the sequence.
+        rows: number of rows of its ground truth.
 
     Raises:
-        ValueError: no images, or one of them is missing; what is no video.
+        ValueError: no images, a missing image, or a file that is not a video.
     """
     if place.frames.is_file():
         with closing(open_source(place.frames)) as source:
-            # Containers are not always right about their length; the ground truth is a witness.
+            # A container's frame count may be wrong, so it must agree with the ground truth.
             count = rows if source.frame_count == rows else sum(1 for _ in source)
         return place.frames, count
     images = files_of(place.frames, IMAGE_SUFFIXES)
@@ -40,17 +40,17 @@ def frames_of(place: Place, rows: int) -> tuple[Frames, int]:
             images = [path for path in images if (_number(path) or 0) >= first]
         if place.ends:
             images = images[:rows]
-        _check_whole(place, images, rows)
+        _check_complete(place, images, rows)
     return tuple(images), len(images)
 
 
-def _check_whole(place: Place, images: list[Path], rows: int) -> None:
-    """Raise if an image is missing among those that have a box."""
+def _check_complete(place: Place, images: list[Path], rows: int) -> None:
+    """Raise ValueError if an image with a box is missing."""
     known = [number for path in images[:rows] if (number := _number(path)) is not None]
     steps = [after - before for before, after in pairwise(known)]
     step = min(steps, default=1)
     if len(known) < len(images[:rows]) or step < 1:
-        return  # the names do not count the frames
+        return  # the names are not frame numbers
     missing = [before + step for before, wide in zip(known, steps, strict=False) if wide > step]
     if place.first is not None and known[:1] != [place.first]:
         missing = [place.first]
@@ -61,6 +61,6 @@ def _check_whole(place: Place, images: list[Path], rows: int) -> None:
 
 
 def _number(path: Path) -> int | None:
-    """The number in an image's name."""
+    """The last number in an image's name."""
     digits = re.findall(r"\d+", path.stem)
     return int(digits[-1]) if digits else None

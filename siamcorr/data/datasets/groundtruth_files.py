@@ -1,8 +1,8 @@
-"""What annotation files say: a region a line, a table of boxes, a list of numbers.
+"""Read annotation files: one region per line, a table of boxes, or a list of numbers.
 
-Numbers stay as they stand in the file. Some datasets (OTB, GOT-10k, UAV123, VOT until 2017) count
-pixels from 1, but the public toolkits score their numbers as they are, and so must we if scores
-are to be compared; half a pixel of doubt lies in every hand-drawn box anyway.
+Numbers are not changed. Some datasets (OTB, GOT-10k, UAV123, VOT until 2017) count pixels from 1,
+but the public toolkits score these numbers as they are, so we must do the same to be comparable.
+Boxes drawn by hand are uncertain by half a pixel anyway.
 """
 
 import math
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from siamcorr.tracking import Box, box_around
 
-LAST_FRAME = 10_000_000  # a table that names a later one is no table of frames
+LAST_FRAME = 10_000_000  # a table with a later frame is refused
 
 Rows = NDArray[np.float64]
 Region = tuple[Box, tuple[float, ...]]
@@ -24,18 +24,17 @@ NO_CORNERS = (math.nan,) * 8
 
 
 def read_truth(path: Path) -> tuple[Rows, Rows | None]:
-    """The boxes of an annotation file, whichever of the published forms it has.
+    """Read the boxes of an annotation file in any of the published formats.
 
-    A line is a region, see `parse_region`; or the first line is a header that names x, y, w, h
-    and maybe frame, which counts from 0, and the others are rows under it. Blank lines are passed
-    over.
+    Each line is a region, see `parse_region`. Or the first line is a header with x, y, w, h and
+    optionally frame (from 0), and the other lines are rows of a table. Blank lines are skipped.
 
     Returns:
         Boxes (R, 4) as x, y, w, h in pixels, NaN where there is no target, and the corners
         (R, 8) as x1, y1, ..., x4, y4 if any line has corners.
 
     Raises:
-        ValueError: a line that says neither.
+        ValueError: a line is neither.
     """
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     filled = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
@@ -46,7 +45,8 @@ def read_truth(path: Path) -> tuple[Rows, Rows | None]:
         try:
             box, polygon = parse_region(line)
         except (ValueError, OverflowError):
-            raise ValueError(f"{path.name}: line {number} is no region: {line[:40]!r}") from None
+            text = f"{path.name}: line {number} is not a region: {line[:40]!r}"
+            raise ValueError(text) from None
         boxes.append(box)
         corners.append(polygon)
     polygons = np.array(corners).reshape(-1, 8)
@@ -54,14 +54,14 @@ def read_truth(path: Path) -> tuple[Rows, Rows | None]:
 
 
 def parse_region(line: str) -> Region:
-    """A box and, where the line has corners, those.
+    """Parse a line into a box and, if the line has them, corners.
 
     The line has x, y, w, h; or four corners x1, y1, ..., x4, y4; or VOT's mask, see `mask_box`;
-    or a single number, which is VOT's code for no region. Commas, semicolons, tabs or spaces part
-    the numbers. A box with a number that is not finite, or without an area, is no target.
+    or a single number, which is VOT's code for no region. Separators are commas, semicolons, tabs
+    or spaces. A box that is not finite or has no area means that there is no target.
 
     Raises:
-        ValueError: anything else.
+        ValueError: the line is none of these.
 
     Example:
         >>> parse_region("3,1,9,2,7,8,1,7")[0]
@@ -84,14 +84,14 @@ def mask_box(text: str) -> Box:
     """The box around a mask in VOT's run-length code.
 
     Args:
-        text: x0, y0, w, h of a window in the frame, then how many pixels of it, row by row, lie
-            outside, inside, outside ... the target. What is not counted lies outside.
+        text: x0, y0, w, h of a window in the frame, then run lengths of its pixels, row by row:
+            outside the target, inside, outside, ... The remaining pixels are outside.
 
     Returns:
         The box of the pixels inside, NaN if there are none.
 
     Raises:
-        ValueError: no integers, or more pixels than the window has.
+        ValueError: not integers, or more pixels than the window has.
 
     Example:
         >>> mask_box("10,20,4,3,5,2,2,1")  # .... / .xx. / .x..
@@ -99,15 +99,15 @@ def mask_box(text: str) -> Box:
     """
     left, top, width, height, *counts = (int(part) for part in text.split(","))
     if min(width, height, *counts) < 0 or sum(counts) > width * height:
-        raise ValueError(f"the mask of {width}x{height} pixels does not hold its runs")
-    ends = np.cumsum(counts, dtype=np.int64)  # the mask itself may be larger than the memory
+        raise ValueError(f"the runs do not fit into the mask of {width}x{height} pixels")
+    ends = np.cumsum(counts, dtype=np.int64)  # no decoding: the mask may not fit into memory
     last = ends[1::2] - 1
     first = ends[0::2][: len(last)]
     first, last = first[first <= last], last[first <= last]
     if not len(first):
         return NOWHERE
     (tops, lefts), (bottoms, rights) = divmod(first, width), divmod(last, width)
-    if (tops < bottoms).any():  # a run that goes on in the next row touches both sides
+    if (tops < bottoms).any():  # a run over two rows touches both sides
         x, w = 0, width
     else:
         x, w = lefts.min(), rights.max() + 1 - lefts.min()
@@ -116,10 +116,10 @@ def mask_box(text: str) -> Box:
 
 
 def read_numbers(path: Path) -> tuple[float, ...]:
-    """A file of numbers, on one line or a line each: flags or levels, one a frame.
+    """Read a file of numbers, on one line or one per line: a flag or level per frame.
 
     Raises:
-        ValueError: something else is in it.
+        ValueError: the file has anything else.
     """
     try:
         return tuple(float(part) for part in _split(path.read_text(encoding="utf-8-sig")))
@@ -136,7 +136,9 @@ def _read_table(name: str, lines: list[tuple[int, str]]) -> Rows:
     delimiter = next((mark for mark in ",;\t" if mark in header[1]), None)  # None: any spaces
     columns = [column.strip().lower() for column in header[1].split(delimiter)]
     if not {"x", "y", "w", "h"} <= set(columns):
-        raise ValueError(f"{name}: columns must be x, y, w, h and maybe frame, got {header[1]!r}")
+        raise ValueError(
+            f"{name}: columns must be x, y, w, h and optionally frame, got {header[1]!r}"
+        )
     boxes: dict[int, Box] = {}
     for number, line in rows:
         try:
@@ -144,9 +146,9 @@ def _read_table(name: str, lines: list[tuple[int, str]]) -> Rows:
             frame = int(row["frame"]) if "frame" in columns else len(boxes)
             box = parse_region(",".join(row[key].strip() or "nan" for key in "xywh"))[0]
         except ValueError:
-            raise ValueError(f"{name}: line {number} is no row: {line[:40]!r}") from None
+            raise ValueError(f"{name}: line {number} is not a row: {line[:40]!r}") from None
         if not 0 <= frame < LAST_FRAME or frame in boxes:
-            raise ValueError(f"{name}: line {number}: frame {frame} is out of range or there twice")
+            raise ValueError(f"{name}: line {number}: frame {frame} is out of range or repeated")
         boxes[frame] = box
     table = np.full((max(boxes, default=-1) + 1, 4), math.nan)
     for frame, box in boxes.items():

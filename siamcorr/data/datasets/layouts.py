@@ -1,7 +1,7 @@
-"""Where published datasets keep their sequences: a function for each layout.
+"""Folder layouts of published datasets: one function per layout.
 
-A layout says where the parts of a sequence lie and reads none of them. It finds nothing in a
-folder that is laid out in another way, so that the layouts can be tried one after the other.
+A layout finds the paths of sequences and reads no files. It finds nothing in a folder with another
+layout, so the layouts can be tried one after the other.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,13 +21,13 @@ from siamcorr.data.datasets.folders import (
 
 @dataclass(frozen=True)
 class Place:
-    """Where one sequence lies; any of it may be missing.
+    """Paths of one sequence; any of the files may be missing.
 
     name: of the sequence. frames: a folder of images, or a video. truth: the file of boxes.
-    labels: files of flags. absent: a label's name and the flag that says the target is not there.
-    about: what is said of the whole sequence.
-    first: number of the image that the first box belongs to, where it is not the first image.
-    ends: whether the sequence ends with its boxes.
+    labels: files of flags. absent: a label's name, and its value in frames without the target.
+    about: file with attributes of the whole sequence.
+    first: number of the first box's image; None if it is the first image.
+    ends: whether the sequence ends with its last box.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """How to find the sequences of a folder, and what that looks for, in words."""
+    """Function that finds the sequences of a folder, and its pattern for error messages."""
 
     find: Callable[[Path], Iterator[Place]]
     looks_for: str
 
 
-# Images of the parts into which UAV123 cuts some of its clips; other parts begin with image 1.
+# UAV123 cuts some clips into parts: the first image of a part, if that is not image 1.
 UAV123_FIRST = {
     "bird1_2": 775, "bird1_3": 1573, "car1_2": 751, "car1_3": 1627, "car6_2": 487,
     "car6_3": 1807, "car6_4": 2953, "car6_5": 3925, "car8_2": 1357, "car16_2": 415,
@@ -58,13 +58,13 @@ UAV123_FIRST = {
     "person14_3": 1813, "person17_2": 1501, "person19_2": 1243, "person19_3": 2791,
     "truck4_2": 577, "uav1_2": 1555, "uav1_3": 2473,
 }  # fmt: skip
-OTB_FIRST = {"David": 300}  # its boxes begin there, its images earlier
+OTB_FIRST = {"David": 300}  # image of the first box; the images begin earlier
 
 
 def find_uav123(folder: Path) -> Iterator[Place]:
-    """Find anno/UAV123/NAME.txt and data_seq/UAV123/NAME/*.jpg; a part has its clip's images.
+    """Find anno/UAV123/NAME.txt and data_seq/UAV123/NAME/*.jpg; parts share their clip's images.
 
-    Attributes lie in anno/UAV123/att/NAME.txt.
+    Attributes are in anno/UAV123/att/NAME.txt.
     """
     images, truths = folder / "data_seq" / "UAV123", sorted(folder.glob("anno/UAV123/*.txt"))
     unused = {path.name for path in folders_of(images)} if truths else set()
@@ -81,10 +81,10 @@ def find_uav123(folder: Path) -> Iterator[Place]:
 
 
 def find_otb(folder: Path) -> Iterator[Place]:
-    """Find NAME/{img/*.jpg, groundtruth_rect.txt}, or a groundtruth_rect.N.txt a target.
+    """Find NAME/{img/*.jpg, groundtruth_rect.txt}, or one groundtruth_rect.N.txt per target.
 
-    Human4 has an empty file for a target that it has not; the other one is then alone. Attributes
-    lie in NAME/attrs.txt, or in the toolkits' anno/att/NAME.txt or attr_list.txt beside NAME.
+    Human4 has an empty file for a second target, which is ignored. Attributes are in
+    NAME/attrs.txt, or in the toolkits' anno/att/NAME.txt or attr_list.txt beside NAME.
     """
     if not has_any(folder, "*/groundtruth_rect*.txt"):
         return
@@ -106,7 +106,7 @@ def find_otb(folder: Path) -> Iterator[Place]:
 def find_lasot(folder: Path) -> Iterator[Place]:
     """Find CLASS-N/{img/*.jpg, groundtruth.txt, full_occlusion.txt, out_of_view.txt}.
 
-    They lie in the folder itself or in one folder a class. Attributes lie in att/NAME.txt or, as
+    They are in the folder itself or in one folder per class. Attributes are in att/NAME.txt or, as
     in the toolkit, in annos/att/NAME.txt.
     """
     absent = {"full_occlusion": True, "out_of_view": True}
@@ -128,8 +128,8 @@ def find_lasot(folder: Path) -> Iterator[Place]:
 def find_got10k(folder: Path) -> Iterator[Place]:
     """Find NAME/{*.jpg, groundtruth.txt, {absence,cover,cut_by_image}.label, meta_info.ini}.
 
-    They lie in the folder itself or in its train, val and test. A level of cover above 0 says that
-    something of the target is seen, and the public toolkit scores those frames alone.
+    They are in the folder itself or in its train, val and test. A cover level above 0 means that
+    the target is at least partly visible; the public toolkit scores only those frames.
     """
     subsets = [path for path in folders_of(folder) if path.name in ("train", "val", "test")]
     roots = [path for path in subsets if has_any(path, "*/groundtruth.txt")]
@@ -143,7 +143,7 @@ def find_got10k(folder: Path) -> Iterator[Place]:
 
 
 def find_vot(folder: Path) -> Iterator[Place]:
-    """Find NAME/groundtruth.txt with images there, in color or in img, or with a video."""
+    """Find NAME/groundtruth.txt with images in NAME, NAME/color or NAME/img, or with a video."""
     if not has_any(folder, "*/groundtruth.txt"):
         return
     for path in listed_in(folder):
@@ -161,7 +161,7 @@ def find_plain(folder: Path) -> Iterator[Place]:
             yield Place(video.stem, video, truth)
 
 
-# In this order: a folder is taken for the first of them that finds something.
+# In this order; the first layout that finds a sequence is used.
 LAYOUTS = {
     "uav123": Layout(find_uav123, "anno/UAV123/NAME.txt"),
     "otb": Layout(find_otb, "NAME/groundtruth_rect.txt"),
@@ -173,13 +173,13 @@ LAYOUTS = {
 
 
 def _about(paths: Iterable[Path], columns: tuple[str, ...]) -> About | None:
-    """The first of some files that is there."""
+    """The first of the files that exists."""
     found = (path for path in paths if path.is_file())
     return next((About(path, columns) for path in found), None)
 
 
 def _about_otb(folder: Path, sequence: Path, name: str) -> About | None:
-    """OTB's toolkits write jogging-1 for the first target of Jogging."""
+    """Attribute file of an OTB sequence; the toolkits call Jogging's first target jogging-1."""
     keys = (name.replace(".", "-").lower(), sequence.name.lower())
     flags = {path.stem.lower(): path for path in folder.glob("anno/att/*.txt")}
     own = [sequence / "attrs.txt", *(flags[key] for key in keys if key in flags)]

@@ -1,7 +1,7 @@
-"""Sequences: frames and the boxes that people drew in them, from any published layout.
+"""Sequences: frames and their ground truth boxes, from any published layout.
 
-`find_sequences` looks at a folder, finds out how it is laid out, and gives its sequences. Boxes
-are the files' numbers as they are, see `siamcorr.data.datasets.groundtruth_files`.
+`find_sequences` detects the layout of a folder and returns its sequences. Boxes are the numbers of
+the files, unchanged, see `siamcorr.data.datasets.groundtruth_files`.
 """
 
 import math
@@ -23,16 +23,16 @@ from siamcorr.media import SourceError, open_source, read_image
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """One target through N frames; iterate for the frames, (H, W, 3) uint8 RGB, one at a time.
+    """One target in N frames; iterate for the frames, (H, W, 3) uint8 RGB, one at a time.
 
-    name: unique in its dataset. layout: how it was laid out, see `find_sequences`.
+    name: unique in its dataset. layout: of the dataset, see `find_sequences`.
     frames: paths of images, or of one video.
-    boxes: (N, 4) x, y, w, h in pixels; NaN where nobody drew one or the target is not there.
-    polygons: (N, 8) x1, y1, ..., x4, y4 in pixels, where the data has corners; NaN elsewhere.
-    attributes: flags by name, one a frame, or a single one for the whole sequence.
+    boxes: (N, 4) x, y, w, h in pixels; NaN if there is no annotation or the target is absent.
+    polygons: (N, 8) x1, y1, ..., x4, y4 in pixels if the data has corners; NaN in other rows.
+    attributes: flags by name, one per frame, or a single one for the whole sequence.
 
     Raises:
-        ValueError: shapes or numbers of frames that do not fit each other.
+        ValueError: shapes or numbers of frames do not match.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Sequence:
         return len(self.boxes)
 
     def __iter__(self) -> Iterator[Image]:
-        """Read the frames anew, in order.
+        """Read the frames in order.
 
         Raises:
-            SourceError: an image or a frame that cannot be read.
-            OSError: a file that is gone.
+            SourceError: an image or a frame cannot be read.
+            OSError: a file does not exist.
         """
         if isinstance(self.frames, tuple):
             yield from map(read_image, self.frames)
@@ -74,11 +74,11 @@ class Sequence:
                 raise SourceError(f"{self.frames}: ended after {index + 1} of {len(self)} frames")
 
     def frame_size(self) -> tuple[int, int]:
-        """(height, width) in pixels, as the first frame says.
+        """(height, width) of the first frame, in pixels.
 
         Raises:
-            SourceError: there is none, or it cannot be read.
-            OSError: a file that is gone.
+            SourceError: there is no frame, or it cannot be read.
+            OSError: a file does not exist.
         """
         for frame in self:
             return frame.shape[0], frame.shape[1]
@@ -86,19 +86,18 @@ class Sequence:
 
 
 def find_sequences(folder: str | Path, layout: str | None = None) -> list[Sequence]:
-    """All sequences of a folder that can be used, sorted by name.
+    """All usable sequences of a folder, sorted by name.
 
-    One that is broken, or in which an image is missing, is left out, with a warning that names it
-    and says why. Boxes after the last frame are cut off, with a warning. Frames after the last box
-    have NaN for a box; in OTB and in the parts of UAV123's clips, the sequence ends there.
+    A sequence that is broken or lacks an image is left out with a warning. Boxes after the last
+    frame are cut off with a warning. Frames after the last box have NaN as box; in OTB and in
+    parts of UAV123's clips, the sequence ends with the last box.
 
     Args:
         folder: of a dataset.
-        layout: "uav123", "otb", "lasot", "got10k", "vot" or "plain"; found by looking if not
-            given.
+        layout: "uav123", "otb", "lasot", "got10k", "vot" or "plain"; None detects it.
 
     Raises:
-        ValueError: no such folder or layout, nothing found, or nothing that can be used.
+        ValueError: the folder or layout does not exist, or there is no usable sequence.
     """
     folder = Path(folder)
     if layout is not None and layout not in LAYOUTS:
@@ -117,7 +116,7 @@ def find_sequences(folder: str | Path, layout: str | None = None) -> list[Sequen
 
 
 def _look(folder: Path, layouts: list[str]) -> tuple[str, list[Place]]:
-    """The first of some layouts that finds something, and what, sorted by name."""
+    """The first layout that finds sequences, and these, sorted by name."""
     for layout in layouts:
         places = sorted(LAYOUTS[layout].find(folder), key=lambda place: place.name)
         if places:
@@ -154,7 +153,7 @@ def _read(place: Place, layout: str) -> Sequence:
 
 
 def _fit(rows: Rows, count: int) -> Rows:
-    """As many rows as there are frames: cut, or filled up with NaN."""
+    """Cut the rows to count, or fill them up with NaN."""
     fitted = np.full((count, rows.shape[1]), math.nan)
     fitted[: len(rows)] = rows[:count]
     return fitted

@@ -1,1 +1,1 @@
-"""Training pairs: two frames that show one target, from videos, photographs and any picture."""
+"""Training pairs: two views of one target, from videos, photographs and pictures."""

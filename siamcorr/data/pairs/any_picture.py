@@ -1,4 +1,4 @@
-"""Any part of any picture, and the same part again: pairs that only a teacher can judge."""
+"""Pairs from unlabelled pictures: a random part and the same part again, for distillation."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ FARTHEST = 20  # frames between the two views
 
 
 class Anything:
-    """Pictures and videos as a source of pairs; what a box holds may leave it from view to view.
+    """Pictures and videos as a source of pairs; an object may leave its box between the views.
 
     Args:
         places: see `Stock`.
@@ -25,7 +25,7 @@ class Anything:
         self.stock = Stock(places)
 
     def pair(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
-        """Two views, each with the box_xywh of the same place; of a video's two frames."""
+        """Two views, of two frames if it is a video, each with the box_xywh of the same place."""
         frames = self.stock.shot(rng)
         first = int(rng.integers(len(frames)))
         low, high = max(0, first - FARTHEST), min(len(frames), first + FARTHEST + 1)

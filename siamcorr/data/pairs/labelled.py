@@ -1,4 +1,4 @@
-"""Labelled pairs: two frames of a sequence in which people drew the target's box."""
+"""Labelled pairs: two annotated frames of a sequence."""
 
 import warnings
 from collections.abc import Sequence as Many
@@ -15,7 +15,7 @@ FARTHEST = 100  # frames between the two
 
 
 class Labelled:
-    """Sequences as a source of pairs, each sequence as often as any other.
+    """Sequences as a source of pairs; all sequences are chosen equally often.
 
     Args:
         sequences: from `find_sequences`.
@@ -33,10 +33,10 @@ class Labelled:
     def pair(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
         """Two frames of one target, each with its box_xywh.
 
-        A frame that cannot be read is named in a warning, and others are taken.
+        A pair with a frame that cannot be read is skipped with a warning.
 
         Raises:
-            ValueError: a hundred pairs in a row could not be read.
+            ValueError: 100 pairs in a row could not be read.
         """
         for _ in range(100):
             sequence, frames = self.sequences[rng.integers(len(self.sequences))]
@@ -61,7 +61,7 @@ def _frame(sequence: Sequence, index: int) -> tuple[Image, Box]:
 
 
 def _usable(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which frames have a box of some size: (N,)."""
+    """Which frames have a box of at least 4 x 4 pixels: (N,)."""
     known = np.logical_and.reduce(np.isfinite(boxes), axis=1)
     with np.errstate(invalid="ignore"):
         usable: NDArray[np.bool_] = known & (boxes[:, 2] >= 4) & (boxes[:, 3] >= 4)

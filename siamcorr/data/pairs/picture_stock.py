@@ -1,4 +1,4 @@
-"""A stock of pictures: single ones and the frames of videos, any of them by chance."""
+"""Stock of pictures to draw from at random: images and the frames of videos."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from siamcorr.data.frame_cache import cached_frames
 from siamcorr.media.images import IMAGE_SUFFIXES, read_image
 
 LONGEST = 640  # pixels; larger single pictures are shrunk when they are read
-VIDEO = 20  # a video counts as much as so many single pictures
+VIDEO = 20  # a video is drawn as often as this number of images
 
 
 class Stock:
-    """Pictures and videos' frames; nothing is known of what they show.
+    """Images and videos without annotations.
 
     Args:
-        places: files, or folders that are searched with all below them; "~" is the user's home.
+        places: files, or folders to search recursively; "~" is the user's home.
 
     Raises:
         OSError: a video cannot be read.
@@ -33,19 +33,19 @@ class Stock:
         videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
         self.videos = [cached_frames(video) for video in videos]
         images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-        # Read here once, so that the processes forked from this one share them.
+        # Read before processes are forked, so that they share the memory.
         self.images = [image for image in map(_read, images) if image is not None]
         if not self.videos and not self.images:
-            raise ValueError(f"{', '.join(places) or 'pictures'}: no pictures, no videos")
+            raise ValueError(f"{', '.join(places) or 'pictures'}: no images or videos found")
 
     def any(self, rng: np.random.Generator) -> NDArray[Any]:
-        """A picture by chance: (H, W, 3) uint8 RGB."""
+        """A random image or frame: (H, W, 3) uint8 RGB."""
         frames = self.shot(rng)
         picture: NDArray[Any] = frames[rng.integers(len(frames)) if len(frames) > 1 else 0]
         return picture
 
     def shot(self, rng: np.random.Generator) -> NDArray[Any]:
-        """A video, or a single picture, by chance: (N, H, W, 3) uint8 RGB."""
+        """A random video, or an image as a video of one frame: (N, H, W, 3) uint8 RGB."""
         number = int(rng.integers(VIDEO * len(self.videos) + len(self.images)))
         if number < VIDEO * len(self.videos):
             return self.videos[number // VIDEO]
@@ -53,7 +53,7 @@ class Stock:
 
 
 def find_pictures(places: Sequence[str]) -> set[Path]:
-    """Images and videos among files and below folders; masks (NAME_mask.png) are none."""
+    """Find images and videos in files and folders, without masks (NAME_mask.png)."""
     wanted = VIDEO_SUFFIXES | IMAGE_SUFFIXES
     found: set[Path] = set()
     for place in places:
@@ -64,10 +64,10 @@ def find_pictures(places: Sequence[str]) -> set[Path]:
 
 
 def read_shrunk(path: Path) -> tuple[NDArray[np.uint8], float]:
-    """A picture, its longer side 640 pixels at most, and by how much it was shrunk.
+    """Read an image, shrink its longer side to 640 pixels at most, return it and the scale.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the image cannot be read.
     """
     image = read_image(path)
     scale = min(1.0, LONGEST / max(image.shape[:2]))
@@ -78,7 +78,7 @@ def read_shrunk(path: Path) -> tuple[NDArray[np.uint8], float]:
 
 
 def _read(path: Path) -> NDArray[np.uint8] | None:
-    """None, with a warning, if it cannot be read."""
+    """Read an image; None, with a warning, if it cannot be read."""
     try:
         return read_shrunk(path)[0]
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Stills: photographs in which people drew boxes, and other things of the same kind beside them."""
+"""Pairs from photographs with annotated boxes, and with a similar object as a distractor."""
 
 import csv
 from pathlib import Path
@@ -9,8 +9,8 @@ from siamcorr.data.pairs.picture_stock import read_shrunk
 from siamcorr.data.synthetic.clips import Box, Image
 from siamcorr.data.synthetic.photo_warps import warped_pair
 
-SMALLEST = 16.0  # pixels; smaller boxes are left out
-LARGEST = 0.6  # of the picture's width and height, likewise
+SMALLEST = 16.0  # pixels; smaller boxes are no targets
+LARGEST = 0.6  # of the picture's width and height; larger boxes are no targets
 
 
 class Stills:
@@ -21,7 +21,7 @@ class Stills:
 
     Raises:
         OSError: the table or a picture cannot be read.
-        ValueError: the table has other columns, or no box of a size to follow.
+        ValueError: the table has other columns, or no box of a usable size.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -37,10 +37,11 @@ class Stills:
                     name, kind = row["file"], row["class"]
                     x, y, w, h = (float(row[key]) for key in "xywh")
                 except (KeyError, TypeError, ValueError):
-                    raise ValueError(f"{table}: no file, x, y, w, h, class in {row}") from None
+                    text = f"{table}: a row must have file, x, y, w, h, class, got {row}"
+                    raise ValueError(text) from None
                 self._add(folder, name, (x, y, w, h), kind)
         if not self.targets:
-            raise ValueError(f"{table}: no box of a size to follow")
+            raise ValueError(f"{table}: no box of a usable size")
 
     def _add(self, folder: Path, name: str, box: Box, kind: str) -> None:
         if name not in self.pictures:
@@ -55,12 +56,12 @@ class Stills:
     def pair(self, rng: np.random.Generator) -> list[tuple[Image, Box]]:
         """Two views of a photograph with a target's box_xywh, see `warped_pair`.
 
-        A third item is the second view with a rival's box, where there is a rival: another thing
-        in the picture, of the same kind if there is one.
+        If the picture has another object, a third item is the second view with that object's box:
+        a distractor, of the same class if there is one.
         """
         name, index = self.targets[rng.integers(len(self.targets))]
         box, kind = self.boxes[name][index]
         others = [other for i, other in enumerate(self.boxes[name]) if i != index]
-        rivals = [one for one, of in others if of == kind] or [one for one, _ in others]
-        chosen = [rivals[rng.integers(len(rivals))]] if rivals else []
+        distractors = [one for one, of in others if of == kind] or [one for one, _ in others]
+        chosen = [distractors[rng.integers(len(distractors))]] if distractors else []
         return warped_pair(self.pictures[name], [box, *chosen], rng)

@@ -1,1 +1,1 @@
-"""Synthetic clips and scenes, whose boxes are known because they are rendered."""
+"""Synthetic clips and scenes: rendered, so their boxes are known exactly."""

@@ -1,4 +1,4 @@
-"""Actors: a picture with alpha on a smooth random path, laid over a frame."""
+"""Actors: cut-outs that move over a background."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from siamcorr.data.synthetic.scene_config import HEIGHT, WIDTH, SceneConfig
 
 
 class Actor:
-    """A picture with alpha on a smooth random path: it turns, bends and changes its size."""
+    """A picture with alpha on a smooth random path: it moves, rotates, bends and scales."""
 
     def __init__(
         self, picture: Image, side: float, rng: np.random.Generator, config: SceneConfig
@@ -25,7 +25,7 @@ class Actor:
         self.phases = rng.uniform(0, 2 * math.pi, size=8)
 
     def corners(self, time: float) -> NDArray[np.float32]:
-        """Where the picture's four corners are at a time: (4, 2) frame pixels."""
+        """The picture's four corners at a time in seconds: (4, 2) frame pixels."""
         wave = np.sin(2 * math.pi * self.rates * time + self.phases)
         config, (height, width) = self.config, self.picture.shape[:2]
         size = self.side * config.zoom ** wave[2]
@@ -40,27 +40,27 @@ class Actor:
         return placed.astype(np.float32)
 
     def paste(self, image: Plane, time: float) -> Box:
-        """Lay the picture over an image, in place, and return the box of what is opaque."""
+        """Paste the picture into an image, in place, and return the box of its opaque part."""
         corners = self.corners(time)
         margin = round(self.config.bend * float(np.ptp(corners, axis=0).max()))
         left, top = np.floor(corners.min(axis=0)).astype(int) - margin
         right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1 + margin
         height, width = self.picture.shape[:2]
         source = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
-        # OpenCV counts from pixel centres, we from pixel corners.
+        # OpenCV's coordinates start at pixel centres, ours at pixel corners.
         target = (corners - (left, top) - 0.5).astype(np.float32)
         matrix = cv2.getPerspectiveTransform(source - np.float32(0.5), target)
-        shrunk = _shrunk(self.picture, matrix)
+        small, back = _shrink(self.picture, matrix)
         size = (int(right - left), int(bottom - top))
-        layer = cv2.warpPerspective(shrunk[0], matrix @ shrunk[1], size).astype(np.float32)
+        layer = cv2.warpPerspective(small, matrix @ back, size).astype(np.float32)
         if margin:
-            layer = self._bent(layer, margin, time)
+            layer = self._bend(layer, margin, time)
         x, y, w, h = cv2.boundingRect((layer[:, :, 3] > 127).astype(np.uint8))
         _blend(image, layer, int(left), int(top))
         return float(left + x), float(top + y), float(w), float(h)
 
-    def _bent(self, layer: Plane, margin: int, time: float) -> Plane:
-        """The layer with a wave down and a wave across it, each as high as the margin at most."""
+    def _bend(self, layer: Plane, margin: int, time: float) -> Plane:
+        """Distort the layer by a vertical and a horizontal wave with amplitudes up to margin."""
         height, width = layer.shape[:2]
         y, x = np.mgrid[:height, :width].astype(np.float32)
         strength = margin * np.float32(2 * self.rates[7])
@@ -73,8 +73,8 @@ class Actor:
         ).astype(np.float32)
 
 
-def _shrunk(picture: Plane, matrix: NDArray[Any]) -> tuple[Plane, NDArray[Any]]:
-    """The picture at about the size that it will have, so that no pixel is skipped over."""
+def _shrink(picture: Plane, matrix: NDArray[Any]) -> tuple[Plane, NDArray[Any]]:
+    """Shrink a picture to about its final size, against aliasing; and the matrix back."""
     scale = math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
     if scale > 0.7:
         return picture, np.eye(3)

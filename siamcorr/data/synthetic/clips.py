@@ -1,7 +1,7 @@
-"""Clips made by rule: a textured target moves, turns and changes size before a textured ground.
+"""Rendered clips: a textured target moves, rotates and scales over a textured background.
 
-Boxes are known by construction and everything follows from the seed, so the same clip comes out
-everywhere: for demos, for tests, and as a source of training pairs.
+Boxes are exact, and the seed determines the clip, so it is the same everywhere: for demos, tests
+and training pairs.
 """
 
 import math
@@ -20,14 +20,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """What a clip shows.
+    """Settings of a clip.
 
-    frames: how many. width, height: of a frame, in pixels.
+    frames: number of frames. width, height: of a frame, in pixels.
     target: longer axis of the elliptic target in the first frame, in pixels.
-    zoom: the target grows and shrinks by up to this factor, >= 1.
-    turn: the target turns to and fro by up to this angle, in degrees.
-    travel: share of the free room that the target's path crosses, 0..1.
-    seed: chooses textures and path.
+    zoom: largest change of the target's size, a factor >= 1.
+    turn: largest rotation of the target, in degrees.
+    travel: share of the free space that the target's path crosses, 0..1.
+    seed: of textures and path.
     """
 
     frames: int = 150
@@ -47,7 +47,7 @@ class ClipConfig:
 
 
 def render_clip(config: ClipConfig | None = None) -> Iterator[tuple[Image, Box]]:
-    """Make a clip, frame by frame.
+    """Render a clip, frame by frame.
 
     Yields:
         An RGB frame (height, width, 3) uint8, and the target's box_xywh, which lies inside it.
@@ -59,26 +59,26 @@ def render_clip(config: ClipConfig | None = None) -> Iterator[tuple[Image, Box]]
     """
     config = config or ClipConfig()
     rng = np.random.default_rng(config.seed)
-    ground = texture(rng, config.width, config.height, detail=5)
+    background = texture(rng, config.width, config.height, detail=5)
     side = round(config.target)
     patch = texture(rng, side, side, detail=3)
     phase = rng.uniform(0, 2 * math.pi, size=4)
     for index in range(config.frames):
         x, y, zoom, angle = _pose(config, phase, index / max(config.frames, 100))
         axes = config.target / 2 * zoom, config.target / 2 * zoom * 0.7
-        image = _paste(ground, patch, (x, y), axes, angle)
+        image = _paste(background, patch, (x, y), axes, angle)
         noise = rng.normal(0, 2, size=image.shape)
         yield np.clip(image + noise, 0, 255).astype(np.uint8), ellipse_box((x, y), axes, angle)
 
 
 def texture(rng: np.random.Generator, width: int, height: int, detail: int) -> Plane:
-    """A random colourful picture (height, width, 3), 0..255: blobs of many sizes summed.
+    """A random colourful picture (height, width, 3), 0..255: a sum of blobs of many sizes.
 
     Args:
-        rng: where the randomness comes from.
+        rng: random generator.
         width: in pixels.
         height: in pixels.
-        detail: number of octaves; more of them reach finer blobs.
+        detail: number of octaves; more octaves add finer blobs.
     """
     picture: Plane = np.zeros((height, width, 3))
     for octave in range(1, detail + 1):
@@ -91,7 +91,7 @@ def texture(rng: np.random.Generator, width: int, height: int, detail: int) -> P
 
 
 def ellipse_box(center: tuple[float, float], axes: tuple[float, float], angle: float) -> Box:
-    """The axis-parallel box around an ellipse with half axes, turned by angle (radians)."""
+    """Axis-aligned box around an ellipse with half axes `axes`, rotated by angle (radians)."""
     cos, sin = math.cos(angle), math.sin(angle)
     half_w = math.hypot(axes[0] * cos, axes[1] * sin)
     half_h = math.hypot(axes[0] * sin, axes[1] * cos)
@@ -101,7 +101,7 @@ def ellipse_box(center: tuple[float, float], axes: tuple[float, float], angle: f
 def _pose(
     config: ClipConfig, phase: NDArray[np.float64], t: float
 ) -> tuple[float, float, float, float]:
-    """Centre, zoom and angle (radians) at time t, where 1 is a whole round of the path."""
+    """Centre, zoom and angle (radians) at time t; 1 is a full round of the path."""
     wave = [math.sin(2 * math.pi * f * t + p) for f, p in zip((1, 2, 1, 2), phase, strict=True)]
     start = [math.sin(p) for p in phase]
     room = config.target * config.zoom / 2
@@ -112,18 +112,18 @@ def _pose(
 
 
 def _paste(
-    ground: Plane,
+    background: Plane,
     patch: Plane,
     center: tuple[float, float],
     axes: tuple[float, float],
     angle: float,
 ) -> Plane:
-    """The ground with the patch's inscribed ellipse over it, as half axes and angle say."""
-    height, width = ground.shape[:2]
+    """Paste the patch's inscribed ellipse, with half axes and angle, over the background."""
+    height, width = background.shape[:2]
     half = len(patch) / 2
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = turn @ np.diag([axes[0] / half, axes[1] / half])
-    # OpenCV counts from pixel centres, we from pixel corners: half a pixel on both sides.
+    # OpenCV's coordinates start at pixel centres, ours at pixel corners: half a pixel each.
     shift = np.array(center) - 0.5 - linear @ np.array([half - 0.5, half - 0.5])
     affine = np.column_stack([linear, shift])
     warped = cv2.warpAffine(patch, affine, (width, height), borderMode=cv2.BORDER_REPLICATE)
@@ -132,5 +132,5 @@ def _paste(
     u = (inverse[0, 0] * (xs - center[0]) + inverse[0, 1] * (ys - center[1])) / axes[0]
     v = (inverse[1, 0] * (xs - center[0]) + inverse[1, 1] * (ys - center[1])) / axes[1]
     alpha = np.clip((1 - np.hypot(u, v)) * min(axes) + 0.5, 0, 1)[:, :, None]
-    pasted: Plane = ground * (1 - alpha) + warped * alpha
+    pasted: Plane = background * (1 - alpha) + warped * alpha
     return pasted

@@ -1,4 +1,4 @@
-"""Cut-outs of real things: a frame or photograph, and the mask of what stands in it."""
+"""Cut-outs of real objects, from frames or photographs with masks."""
 
 import warnings
 from collections.abc import Sequence as Many
@@ -14,14 +14,15 @@ from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.data.frame_cache import cached_frames
 from siamcorr.data.synthetic.clips import Image
 
-EVERY = 6  # frames of a video between two cut-outs
-SMALLEST = 48  # pixels a side; smaller things are left out
+EVERY = 6  # one cut-out per 6 frames of a video
+SMALLEST = 48  # pixels a side; smaller objects are skipped
 
 
 def cut_out(image: NDArray[Any], mask: NDArray[Any]) -> Image | None:
-    """What a mask (H, W) says of an image (H, W, 3): RGB and alpha (h, w, 4), no empty borders.
+    """Cut a mask's (H, W) object out of an image (H, W, 3): RGB and alpha (h, w, 4), tight borders.
 
-    The mask's edge is made soft by a pixel. None if it is tiny, or of another size than the image.
+    The mask's edge is blurred by a pixel. None if the object is tiny, or if mask and image differ
+    in size.
     """
     if mask.shape != image.shape[:2]:
         return None
@@ -34,15 +35,15 @@ def cut_out(image: NDArray[Any], mask: NDArray[Any]) -> Image | None:
 
 
 def video_cutouts(sequences: Many[Sequence], folder: str | Path) -> list[Image]:
-    """Cut-outs from the frames of videos whose masks are in folder/NAME, a picture a frame.
+    """Cut-outs from the frames of videos, with one mask per frame in folder/NAME.
 
     Args:
-        sequences: videos; those without masks in the folder are passed over.
-        folder: of the masks, grey, 0 where the target is not; in the order of their names.
+        sequences: videos; those without masks in the folder are skipped.
+        folder: of the masks: grey images sorted by name, 0 is background.
 
     Raises:
         OSError: a video cannot be read.
-        ValueError: none of them has masks, or one has more or fewer than frames.
+        ValueError: no video has masks, or the numbers of masks and frames differ.
     """
     cutouts = []
     for sequence in sequences:
@@ -53,14 +54,14 @@ def video_cutouts(sequences: Many[Sequence], folder: str | Path) -> list[Image]:
         if len(masks) != len(frames):
             raise ValueError(f"{masks[0].parent}: {len(masks)} masks for {len(frames)} frames")
         for path, frame in islice(zip(masks, frames, strict=True), None, None, EVERY):
-            found = _with_mask(frame, path)
+            found = _cut_out_frame(frame, path)
             cutouts += [found] if found is not None else []
     if not cutouts:
-        raise ValueError(f"{folder}: no masks of any of the sequences")
+        raise ValueError(f"{folder}: no masks found for any of the sequences")
     return cutouts
 
 
-def _with_mask(frame: NDArray[Any], path: Path) -> Image | None:
+def _cut_out_frame(frame: NDArray[Any], path: Path) -> Image | None:
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if mask is None:
         warnings.warn(f"{path}: cannot be read, left out", stacklevel=3)

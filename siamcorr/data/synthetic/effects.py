@@ -1,4 +1,4 @@
-"""What cameras do to a picture: light, colour, blur, noise, compression."""
+"""Camera effects: brightness, colour, blur, noise, compression."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,12 @@ from siamcorr.data.synthetic.clips import Image, Plane
 
 
 def degrade(image: Image, rng: np.random.Generator, scene: int) -> Image:
-    """A frame as a camera might have taken it.
+    """Apply random camera effects to a frame.
 
     Args:
         image: (H, W, 3) uint8.
-        rng: chooses what differs from frame to frame.
-        scene: chooses what a scene keeps: how strong its noise, blur and compression are.
+        rng: for effects that differ from frame to frame.
+        scene: seed of the strength of noise, blur and compression, the same in all its frames.
 
     Returns:
         (H, W, 3) uint8.
@@ -34,7 +34,7 @@ def degrade(image: Image, rng: np.random.Generator, scene: int) -> Image:
 
 
 def relight(image: Plane, rng: np.random.Generator, strength: float) -> Plane:
-    """Another brightness, contrast and tint, each by up to a share of `strength`."""
+    """Change brightness, contrast and tint at random, each by up to a share of `strength`."""
     gain = 1 + rng.uniform(-strength, strength) + rng.uniform(-strength, strength, size=3) / 4
     shift = 255 * rng.uniform(-strength, strength) / 2
     mean = float(image.mean())
@@ -44,7 +44,7 @@ def relight(image: Plane, rng: np.random.Generator, strength: float) -> Plane:
 
 
 def motion_blur(image: Plane, rng: np.random.Generator) -> Plane:
-    """Smeared along a line of up to nine pixels."""
+    """Blur along a random line of up to nine pixels."""
     length = int(rng.integers(1, 10))
     angle = rng.uniform(0, np.pi)
     kernel = np.zeros((9, 9), np.float32)

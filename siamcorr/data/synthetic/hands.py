@@ -1,4 +1,4 @@
-"""A hand that holds something: the arm behind it, the fingers before it, moving as it moves."""
+"""A hand that holds an object: the arm behind it, the fingers in front, moving with it."""
 
 import math
 
@@ -12,31 +12,31 @@ Points = NDArray[np.float64]
 
 
 class Hand:
-    """An arm from beyond the frame to a thing that it holds.
+    """An arm from outside the frame, and fingers, that hold an object.
 
-    The thing is four corners, as `Actor.corners` gives them. In its own coordinates its middle is
-    (0, 0) and its sides are at -1 and 1; there the grip and the fingers keep their place while
-    the thing turns and grows.
+    The object is given by four corners, see `Actor.corners`. In the object's coordinates, its
+    centre is (0, 0) and its sides are at -1 and 1. Grip and fingers are fixed in these coordinates,
+    so they follow when the object rotates or scales.
 
     Args:
-        rng: every choice is made here, once.
+        rng: used in the constructor only.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.color = _skin(rng)
+        self.color = _skin_color(rng)
         angle = rng.uniform(0, 2 * math.pi)
-        self.toward = np.array([math.cos(angle), math.sin(angle)])  # the arm
+        self.toward = np.array([math.cos(angle), math.sin(angle)])  # direction of the arm
         self.across = np.array([-self.toward[1], self.toward[0]])
-        self.width = rng.uniform(0.25, 0.55)  # of the arm, as a share of the thing's shorter side
+        self.width = rng.uniform(0.25, 0.55)  # of the arm, share of the object's shorter side
         self.grip = self.toward * rng.uniform(0.3, 0.8) + self.across * rng.uniform(-0.4, 0.4)
         self.count = int(rng.integers(1, 5))
         self.length = rng.uniform(0.3, 1.0)  # of the fingers
-        self.spread = rng.uniform(0.15, 0.4)  # from one to the next
+        self.spread = rng.uniform(0.15, 0.4)  # distance between fingers
 
     def paste_arm(self, image: Plane, corners: NDArray[np.float32]) -> None:
-        """Draw the arm over an image, in place, before what it holds is laid over both.
+        """Draw the arm into an image, in place; call it before the object is pasted.
 
-        It keeps its direction in the frame, however the thing turns.
+        The arm keeps its direction in the frame when the object rotates.
         """
         middle, axes = _coordinates(corners)
         grip = middle + self.grip @ axes
@@ -45,7 +45,7 @@ class Hand:
         _stroke(image, grip, beyond, self.width * shorter, self.color)
 
     def paste_fingers(self, image: Plane, corners: NDArray[np.float32]) -> None:
-        """Draw the fingers over an image and the thing in it, in place."""
+        """Draw the fingers into an image, in place; call it after the object is pasted."""
         middle, axes = _coordinates(corners)
         width = 0.7 * self.spread * float(np.linalg.norm(self.across @ axes))
         for finger in range(self.count):
@@ -57,7 +57,7 @@ class Hand:
 
 
 def _coordinates(corners: NDArray[np.float32]) -> tuple[Points, Points]:
-    """A thing's middle, and its own two axes (rows) as steps in the frame."""
+    """An object's centre, and its two half axes (rows), in frame pixels."""
     one, two, three, four = corners.astype(np.float64)
     right, down = (two + three - one - four) / 4, (three + four - one - two) / 4
     return corners.mean(axis=0), np.stack([right, down])
@@ -66,9 +66,9 @@ def _coordinates(corners: NDArray[np.float32]) -> tuple[Points, Points]:
 def _stroke(
     image: Plane, start: Points, end: Points, width: float, color: NDArray[np.float64]
 ) -> None:
-    """A round-ended line with a darker rim."""
+    """Draw a line with round ends and darker edges."""
     height, columns = image.shape[:2]
-    ends = np.round(np.stack([start, end]) * 16).astype(np.int32)  # sixteenths of pixels
+    ends = np.round(np.stack([start, end]) * 16).astype(np.int32)  # in 1/16 pixels
     for share, light in ((1.0, 0.75), (0.75, 0.95), (0.4, 1.05)):
         mask = np.zeros((height, columns), np.uint8)
         cv2.polylines(mask, [ends], False, 255, max(1, round(width * share)), cv2.LINE_AA, 4)
@@ -78,8 +78,8 @@ def _stroke(
         part += alpha * (np.minimum(color * light, 255).astype(np.float32) - part)
 
 
-def _skin(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A colour of skin; at times that of a glove or a sleeve."""
+def _skin_color(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A random skin colour; in a quarter of the cases any colour, as of a glove or a sleeve."""
     if rng.random() < 0.25:
         return rng.uniform(20, 235, size=3)
     red = rng.uniform(80, 245)

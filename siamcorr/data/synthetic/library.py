@@ -1,4 +1,4 @@
-"""Pictures on disk: photographs for grounds, cut-outs with alpha for targets."""
+"""Pictures on disk: photographs as backgrounds, cut-outs with alpha as targets."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from siamcorr.data.synthetic.cutouts import cut_out
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
 LONGEST = 640  # pixels; larger pictures are shrunk when they are read
-SMALLEST = 48  # pixels; smaller ones are no pictures of anything
-DRAWN = ("cartoon", "symbols", "flags", "alphabets", "shapes")  # folders of drawings
+SMALLEST = 48  # pixels; smaller pictures are skipped
+DRAWINGS = ("cartoon", "symbols", "flags", "alphabets", "shapes")  # folders to skip
 
 
 class Library:
-    """The photographs and cut-outs below some folders: those to train on, or those to choose by.
+    """Photographs and cut-outs from folders: the training part, or the held-out part.
 
     Cut-outs are PNG files with alpha, or pairs NAME.jpg and NAME_mask.png. A picture that cannot
-    be read is left out, with a warning that names it.
+    be read is skipped with a warning.
 
     Args:
-        folders: searched with all that is below them.
-        held_out: take the tenth that is never trained on, instead of the rest.
-        more: cut-outs, (h, w, 4) RGB and alpha, to be chosen as often as those on disk.
+        folders: searched recursively.
+        held_out: use the tenth of the pictures kept for validation, instead of the rest.
+        more: additional cut-outs, (h, w, 4) RGB and alpha; each as likely as one on disk.
 
     Raises:
         ValueError: there are no photographs or no cut-outs.
@@ -50,30 +50,30 @@ class Library:
         self.photos = [path for path in photos if _mask_of(path) not in files]
         pictures = [path for path in kept if path.suffix.lower() == ".png"]
         pictures = [path for path in pictures if not path.stem.endswith("_mask")]
-        self.cutouts = [path for path in pictures if not _is_drawn(files[path])] + masked
+        self.cutouts = [path for path in pictures if not _is_drawing(files[path])] + masked
         self.more = list(more)
         if not self.photos or not self.cutouts:
             raise ValueError(
                 f"{', '.join(map(str, folders))}: {len(self.photos)} photographs and "
-                f"{len(self.cutouts)} cut-outs, and one of each is the least"
+                f"{len(self.cutouts)} cut-outs found, at least one of each is needed"
             )
 
     def photo(self, rng: np.random.Generator) -> Image:
-        """A photograph by chance: (H, W, 3) RGB."""
+        """A random photograph: (H, W, 3) RGB."""
         return self._any(self.photos, rng, 3)
 
     def cutout(self, rng: np.random.Generator) -> Image:
-        """A cut-out by chance: (H, W, 4) RGB and alpha, without empty borders."""
+        """A random cut-out: (H, W, 4) RGB and alpha, without empty borders."""
         number = rng.integers(len(self.cutouts) + len(self.more)) if self.more else 0
         if number >= len(self.cutouts):
             return self.more[number - len(self.cutouts)]
         return self._any(self.cutouts, rng, 4)
 
     def read_all(self) -> None:
-        """Read every picture now, so that processes forked from this one share them.
+        """Read every picture now, so that forked processes share the memory.
 
-        OpenCV is left with one thread: a fork does not take its other threads along, and would
-        wait for them for ever.
+        Sets OpenCV to one thread: a forked process does not have its other threads and would wait
+        for them forever.
         """
         one_thread()
         for paths, channels in ((self.photos, 3), (self.cutouts, 4)):
@@ -81,19 +81,19 @@ class Library:
                 _read(path, channels)
 
     def _any(self, paths: list[Path], rng: np.random.Generator, channels: int) -> Image:
-        left = paths.copy()  # what comes out must not hang on what was found broken before
+        left = paths.copy()  # a draw must not depend on files found broken before
         while left:
             path = left[rng.integers(len(left))]
             picture = _read(path, channels)
             if picture is not None:
                 return picture
             left.remove(path)
-        raise ValueError("no picture that can be read is left")
+        raise ValueError("no readable picture is left")
 
 
 @lru_cache(maxsize=4000)
 def _read(path: Path, channels: int) -> Image | None:
-    """A picture, or None if it has no alpha or is tiny, and with a warning if it is none."""
+    """Read a picture; None if alpha is missing or it is tiny, or, with a warning, unreadable."""
     masked = channels == 4 and path.suffix.lower() in PHOTOS
     plain = channels == 3 or masked
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR if plain else cv2.IMREAD_UNCHANGED)
@@ -126,14 +126,14 @@ def _mask_of(path: Path) -> Path:
 
 
 def one_thread(_: int = 0) -> None:
-    """For a process that makes pairs: its pictures are small, and other processes have work too."""
+    """Set OpenCV to one thread: pairs are small pictures, made by many processes at once."""
     cv2.setNumThreads(1)
 
 
 def _is_held_out(path: Path) -> bool:
-    """One picture in ten, by its name alone, so that it is the same on every machine."""
+    """Whether a picture is among the held-out tenth; by its name, so the same on every machine."""
     return sha256(path.name.encode()).digest()[0] % 10 == 0
 
 
-def _is_drawn(path: Path) -> bool:
-    return any(part in DRAWN for part in path.parts)
+def _is_drawing(path: Path) -> bool:
+    return any(part in DRAWINGS for part in path.parts)

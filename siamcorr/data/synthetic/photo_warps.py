@@ -1,4 +1,4 @@
-"""Pairs from a single photograph: any part of it, and the photograph again, turned and grown."""
+"""Pairs from a single photograph: the photograph and a random affine warp of it."""
 
 import math
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ Affine = NDArray[np.float64]
 def photo_pair(
     photo: Image, rng: np.random.Generator, later: Image | None = None
 ) -> list[tuple[Image, Box]]:
-    """Two views of some part of a photograph where something is to be seen, see `warped_pair`.
+    """Two views of a random part of a photograph that has some contrast, see `warped_pair`.
 
     Args:
         photo: (H, W, 3) RGB.
         rng: chooses the part and the second view.
         later: the same scene a moment later, of the same size, for the second view.
     """
-    return warped_pair(photo, [_eventful(photo, rng)], rng, later)[:2]
+    return warped_pair(photo, [_choose_part(photo, rng)], rng, later)[:2]
 
 
 def warped_pair(
     photo: Image, boxes: Sequence[Box], rng: np.random.Generator, later: Image | None = None
 ) -> list[tuple[Image, Box]]:
-    """Two views of a photograph with the first box's box_xywh; the second again for each other.
+    """Two views of a photograph with the target's box_xywh, then the second with each other box.
 
-    The second view is turned by up to 12 degrees, grown or shrunk by a quarter, stretched a
-    little, and moved. A box in it is that of the ellipse within the turned rectangle, for a
-    rectangle's own would grow with every turn.
+    The second view is rotated by up to 12 degrees, scaled by up to a quarter, slightly stretched,
+    and shifted. Its boxes are those of the ellipse inside the rotated rectangle, since the
+    rectangle's own box would grow with every rotation.
 
     Args:
         photo: (H, W, 3) RGB.
-        boxes: of what is to be seen in it; the first one is the target.
+        boxes: of objects in it; the first one is the target.
         rng: chooses the second view.
         later: the same scene a moment later, of the same size, for the second view.
     """
@@ -49,24 +49,24 @@ def warped_pair(
     x, y, w, h = boxes[0]
     middle = np.array([x + w / 2, y + h / 2])
     place = middle + rng.uniform(-0.1, 0.1, size=2) * (width, height)
-    # OpenCV counts from pixel centres, we from pixel corners.
+    # OpenCV's coordinates start at pixel centres, ours at pixel corners.
     shift = place - linear @ middle + (linear @ (0.5, 0.5) - 0.5)
     affine = np.column_stack([linear, shift])
     second = photo if later is None else later
     view = cv2.warpAffine(second, affine, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-    moved = [_moved(box, linear, place - linear @ middle) for box in boxes]
-    return [(photo, boxes[0]), *((view.astype(np.uint8), box) for box in moved)]
+    warped = [_warp_box(box, linear, place - linear @ middle) for box in boxes]
+    return [(photo, boxes[0]), *((view.astype(np.uint8), box) for box in warped)]
 
 
-def _moved(box: Box, linear: Affine, shift: Affine) -> Box:
+def _warp_box(box: Box, linear: Affine, shift: Affine) -> Box:
     x, y, w, h = box
     reach = np.hypot(linear[:, 0] * w / 2, linear[:, 1] * h / 2)
     left, top = linear @ (x + w / 2, y + h / 2) + shift - reach
     return (float(left), float(top), float(2 * reach[0]), float(2 * reach[1]))
 
 
-def _eventful(photo: Image, rng: np.random.Generator) -> Box:
-    """The rectangle with the most contrast of a few by chance."""
+def _choose_part(photo: Image, rng: np.random.Generator) -> Box:
+    """The rectangle with the most contrast of four random ones."""
     height, width = photo.shape[:2]
     best, found = -1.0, (0.0, 0.0, float(width), float(height))
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""What scenes are made of: grounds that fill the frame, and pictures with alpha to act there."""
+"""Pictures for scenes: backgrounds that fill the frame, and cut-outs with alpha for actors."""
 
 import math
 
@@ -10,8 +10,8 @@ from siamcorr.data.synthetic.library import Library
 from siamcorr.data.synthetic.scene_config import HEIGHT, WIDTH, SceneConfig
 
 
-def ground_picture(library: Library, rng: np.random.Generator, config: SceneConfig) -> Image:
-    """A cut of a photograph that fills the frame, or a plain wall: (360, 480, 3)."""
+def background_picture(library: Library, rng: np.random.Generator, config: SceneConfig) -> Image:
+    """A part of a photograph that fills the frame, or a plain wall: (360, 480, 3)."""
     if config.walls > 0 and rng.random() < config.walls:
         return np.clip(_plain(rng, WIDTH, HEIGHT), 0, 255).astype(np.uint8)
     photo = library.photo(rng)
@@ -20,14 +20,14 @@ def ground_picture(library: Library, rng: np.random.Generator, config: SceneConf
     grown = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     left = rng.integers(max(1, grown.shape[1] - WIDTH + 1))
     top = rng.integers(max(1, grown.shape[0] - HEIGHT + 1))
-    ground = grown[top : top + HEIGHT, left : left + WIDTH].astype(np.uint8)
-    return cv2.resize(ground, (WIDTH, HEIGHT)).astype(np.uint8)  # a pixel may have been lost
+    part = grown[top : top + HEIGHT, left : left + WIDTH].astype(np.uint8)
+    return cv2.resize(part, (WIDTH, HEIGHT)).astype(np.uint8)  # rounding may cost a pixel
 
 
 def actor_picture(library: Library, rng: np.random.Generator, config: SceneConfig) -> Image:
-    """Something to follow, (h, w, 4); mirrored half of the time."""
+    """A picture for an actor, (h, w, 4); half of the cut-outs and blobs are mirrored."""
     if config.printed > 0 and rng.random() < config.printed:
-        return _printed(library, rng)
+        return _printed_object(library, rng)
     picture = (
         _blob(library.photo(rng), rng)
         if rng.random() < config.photo_targets
@@ -57,19 +57,19 @@ def _blob(photo: Image, rng: np.random.Generator) -> Image:
     return np.dstack([photo[top : top + h, left : left + w], alpha])
 
 
-def _printed(library: Library, rng: np.random.Generator) -> Image:
-    """A thing of one colour with a picture on a part of it, as mugs and bottles are: (h, w, 4)."""
+def _printed_object(library: Library, rng: np.random.Generator) -> Image:
+    """An object of one colour with a printed picture, such as a mug or a bottle: (h, w, 4)."""
     long, short = 240, int(rng.uniform(80, 240))
     width, height = (long, short) if rng.random() < 0.3 else (short, long)
-    thing = _plain(rng, width, height)
+    body = _plain(rng, width, height)
     print_ = _blob(library.photo(rng), rng)
     w, h = int(width * rng.uniform(0.3, 0.9)), int(height * rng.uniform(0.2, 0.6))
     left, top = rng.integers(width - w + 1), rng.integers(height - h + 1)
     layer = cv2.resize(print_, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
-    part = thing[top : top + h, left : left + w]
+    part = body[top : top + h, left : left + w]
     part += rng.uniform(0.3, 1) * layer[:, :, 3:] / 255 * (layer[:, :, :3] - part)
     round_ = 1 - rng.uniform(0, 0.5) * np.abs(np.linspace(-1, 1, width)) ** 2  # as on a cylinder
-    thing *= round_[None, :, None]
+    body *= round_[None, :, None]
     alpha = np.zeros((height, width), np.uint8)
     edge = int(rng.uniform(0, 0.5) * min(width, height))
     cv2.rectangle(alpha, (edge, 0), (width - 1 - edge, height - 1), 255, -1)
@@ -77,11 +77,11 @@ def _printed(library: Library, rng: np.random.Generator) -> Image:
     for x in (edge, width - 1 - edge):
         for y in (edge, height - 1 - edge):
             cv2.circle(alpha, (x, y), edge, 255, -1, cv2.LINE_AA)
-    return np.dstack([np.clip(thing, 0, 255).astype(np.uint8), alpha])
+    return np.dstack([np.clip(body, 0, 255).astype(np.uint8), alpha])
 
 
 def _plain(rng: np.random.Generator, width: int, height: int) -> Plane:
-    """One colour, a little lighter to one side and a little rough: (height, width, 3)."""
+    """One colour with a slight gradient and a slight texture: (height, width, 3)."""
     color = rng.uniform(10, 245) + rng.uniform(-40, 40, size=3) * rng.random()
     rough = (texture(rng, width, height, detail=4) - 127) * rng.uniform(0, 0.08)
     angle = rng.uniform(0, 2 * math.pi)

@@ -1,4 +1,4 @@
-"""How hard scenes are."""
+"""Settings of rendered scenes."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,20 @@ WIDTH, HEIGHT = 480, 360  # of a scene, in pixels
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """What may happen in a scene, and how often; "chance" and "share" are of scenes and actors.
+    """Difficulty of scenes; a "probability" is per scene, a "share" is of actors.
 
-    distractors: others at most, half of them the target's own kind.
-    occlusion: chance of something that passes before the target.
-    turn: degrees either way. zoom: factor either way. stretch: of the aspect, either way.
-    tilt: of the perspective, as a share of the side.
-    bend: how far parts of a picture sway against each other, as a share of its side.
-    speed: of the target; at 2 it moves some five sides of its own a second, ten at the most
-        hurried. Clips run at 30 frames a second.
-    photo_targets: share of targets that are blobs out of a photograph instead of cut-outs.
-    printed: share of targets, before that, of one colour with a picture on a part of them.
-    held: chance that a hand holds the target, its fingers before it.
-    walls: chance of a plain wall for a ground instead of a photograph.
+    distractors: largest number of other actors; about half of them look like the target.
+    occlusion: probability that an actor passes in front of the target.
+    turn: largest rotation in degrees. zoom: largest scale factor. stretch: largest change of the
+        aspect ratio, a factor. All three in both directions.
+    tilt: largest perspective shift of a corner, as a share of the side.
+    bend: largest distortion of a picture, as a share of its side.
+    speed: of the target; at 2, it moves about five times its side per second, at most ten times.
+        Clips have 30 frames per second.
+    photo_targets: share of targets that are blobs from a photograph instead of cut-outs.
+    printed: share of targets of one colour with a printed picture; applied before photo_targets.
+    held: probability that a hand holds the target, with fingers in front of it.
+    walls: probability that the background is a plain wall instead of a photograph.
     """
 
     distractors: int = 4
@@ -36,8 +37,8 @@ class SceneConfig:
     walls: float = 0.0
 
     def __post_init__(self) -> None:
-        chances = (self.occlusion, self.photo_targets, self.printed, self.held, self.walls)
-        if not all(0 <= chance <= 1 for chance in chances):
+        shares = (self.occlusion, self.photo_targets, self.printed, self.held, self.walls)
+        if not all(0 <= share <= 1 for share in shares):
             raise ValueError("occlusion, photo_targets, printed, held and walls must be in 0..1")
         if not 0 <= self.distractors <= 100 or not 0 <= self.turn <= 360:
             raise ValueError("distractors must be in 0..100 and turn in 0..360")

@@ -1,1 +1,1 @@
-"""Sinks: videos out."""
+"""Sinks: write videos."""

@@ -1,4 +1,4 @@
-"""H.264 by PyAV: what browsers, telephones and chats play."""
+"""H.264 writer with PyAV: browsers and phones play its videos."""
 
 import errno
 from fractions import Fraction
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-BEST, WORST = 1, 51  # of crf; 0 would be a profile that browsers do not play
-FINEST = 65535  # parts of a second, for rates that are no whole number
+BEST, WORST = 1, 51  # range of crf; 0 selects a profile that browsers do not play
+MAX_DENOMINATOR = 65535  # of a frame rate as a fraction
 
 
 def can_write_h264() -> bool:
-    """Whether PyAV is installed, and has an encoder."""
+    """Whether PyAV is installed and has the encoder."""
     try:
         import av
     except ModuleNotFoundError:
@@ -29,19 +29,19 @@ def can_write_h264() -> bool:
 
 
 class H264Writer:
-    """An H.264 video (yuv420p) that can be played while it is still being loaded.
+    """Writes an H.264 video (yuv420p) that browsers can play while it loads.
 
-    A last column or row is repeated where the width or height is odd: the format has one sample
-    of colour for 2 x 2 pixels.
+    An odd width or height is made even by repeating the last column or row: the format has one
+    colour sample for 2 x 2 pixels.
 
     Args:
         path: of the file; its suffix is one of `CONTAINERS`.
-        fps: frames a second.
+        fps: frames per second.
         size: (width, height) of the frames.
         crf: constant rate factor, from `BEST` to `WORST`.
 
     Raises:
-        OSError: the encoder takes no such video, or the file cannot be written.
+        OSError: the encoder does not support the size or rate, or the file cannot be written.
     """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int], crf: int) -> None:
@@ -49,19 +49,19 @@ class H264Writer:
 
         self.path = path
         form = CONTAINERS[path.suffix.lower()]
-        # The index in front: else a browser must load all before it shows anything.
+        # Put the index first, else a browser must load the whole file before it plays.
         options = {} if form == "matroska" else {"movflags": "+faststart"}
         self._container: OutputContainer | None = av.open(
             f"file:{path.absolute()}", "w", format=form, options=options
         )
-        rate = max(Fraction(fps).limit_denominator(FINEST), Fraction(1, FINEST))
+        rate = max(Fraction(fps).limit_denominator(MAX_DENOMINATOR), Fraction(1, MAX_DENOMINATOR))
         settings = {"crf": str(crf), "preset": "veryfast"}
         self._stream: VideoStream = self._container.add_stream("libx264", rate, options=settings)
         context = self._stream.codec_context
         self._right, self._below = (side % 2 for side in size)
         context.width, context.height = size[0] + self._right, size[1] + self._below
         context.pix_fmt = "yuv420p"
-        # Said in the file, for players guess by the size of the picture: BT.601's matrix, 16-235.
+        # Written to the file, since players guess from the size: BT.601 matrix, range 16-235.
         context.colorspace, context.color_range = 6, 1
         context.color_primaries = context.color_trc = 1
         try:
@@ -73,7 +73,7 @@ class H264Writer:
         try:
             self._container.start_encoding()
         except av.FFmpegError as error:
-            self._container = None  # without a header nothing may be written behind it
+            self._container = None  # no header was written, so nothing may follow
             raise OSError(error.errno or errno.EIO, error.strerror, str(path)) from None
         self._broken = False
 
@@ -93,17 +93,17 @@ class H264Writer:
         self._mux(frame.reformat(format="yuv420p", dst_colorspace="ITU601"))
 
     def release(self) -> None:
-        """Finish the file; again, nothing happens.
+        """Finish the file; a second call does nothing.
 
         Raises:
-            OSError: it could not be finished.
+            OSError: the file could not be finished.
         """
         if self._container is None:
             return
         try:
             if not self._broken:
                 self._mux(None)
-        finally:  # the index is tried whatever happened to the last frames
+        finally:  # write the index even if the last frames failed
             self._close()
 
     def _mux(self, frame: "VideoFrame | None") -> None:

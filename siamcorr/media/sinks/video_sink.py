@@ -1,7 +1,7 @@
-"""What a sink is, and the one for video; those for tables of boxes are in `tables`.
+"""Base class of sinks, and the video sink; the sinks for tables are in `tables`.
 
-A sink is closed properly whatever happens, so that what was tracked is kept; a disk that fills
-up is an OSError at the next write.
+A sink closes its file properly also after an error, so that results are kept. On a full disk, the
+next write raises OSError.
 """
 
 import errno
@@ -19,17 +19,17 @@ from siamcorr.media.sinks.audio import add_audio
 from siamcorr.media.sinks.av_writer import BEST, CONTAINERS, WORST, H264Writer, can_write_h264
 from siamcorr.media.sources.opencv_capture import as_file
 
-RESERVE = 4 << 20  # bytes left free, so that a video's index can still be written behind it
-WAITING = 8  # frames' bytes left free, for those that an encoder has not yet given out
-CRF = 23  # x264's own choice: no difference is seen without a magnifying glass
+RESERVE = 4 << 20  # bytes left free on the disk for the video's index
+WAITING = 8  # frames that an encoder may hold; their size is left free on the disk
+CRF = 23  # x264's default; looks like the original
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 
 
 class Sink:
-    """Something that is written to, and closed at the end of a with block."""
+    """A file to write to; closed at the end of a with block."""
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the sink."""
         return self
 
     def __exit__(
@@ -38,7 +38,7 @@ class Sink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close; where another error is on its way already, that one counts."""
+        """Close; an error of closing does not hide an earlier one."""
         try:
             self.close()
         except OSError:
@@ -53,25 +53,24 @@ class Sink:
 class VideoSink(Sink):
     """Write RGB frames of one size to a video; the suffix of path chooses the format.
 
-    With PyAV, from the extra `video`, that is H.264, which browsers play; of an odd size the last
-    row or column is repeated. An .avi is motion JPEG. Without PyAV the others are MPEG-4 Part 2,
-    and the attribute fallback says so; it leaves out the last row or column of an odd size.
+    With PyAV (extra `video`), the codec is H.264, which browsers play; the last row or column of an
+    odd size is repeated. An .avi is motion JPEG. Without PyAV, the other formats are MPEG-4 Part 2,
+    which drops the last row or column of an odd size; the attribute fallback then holds a message.
 
-    The writer is opened at the first frame, whose size is the video's.
+    The first frame sets the size and opens the writer.
 
     Args:
         path: of the video.
-        fps: frames a second.
-        audio_from: a file whose sound the video gets when it is closed, see `add_audio`. Where
-            that cannot be, the video stays silent and the attribute notice says why.
+        fps: frames per second.
+        audio_from: a file whose audio is added when the video is closed, see `add_audio`. If that
+            fails, the video has no audio and the attribute notice says why.
         start: second of that file at which the video begins.
         crf: quality of H.264, from 1 (large) to 51 (small, coarse); 6 more halve the size.
 
     Raises:
-        ValueError: a suffix that is none of `CODECS`, a name that is no UTF-8, a frame of another
-            size, a start below 0, a crf that is none, or the sound of the file that is
-            overwritten.
-        OSError: the folder is not there, the file cannot be written, or the disk is full.
+        ValueError: a suffix not in `CODECS`, a name that is not UTF-8, a frame of another size, a
+            start below 0, a crf out of range, or `audio_from` is the file to write.
+        OSError: the folder does not exist, the file cannot be written, or the disk is full.
     """
 
     def __init__(
@@ -88,11 +87,11 @@ class VideoSink(Sink):
         self.notice = self.fallback = ""
         self._h264 = self.path.suffix.lower() in CONTAINERS and can_write_h264()
         if self.path.suffix.lower() in CONTAINERS and not self._h264:
-            hint = "for H.264, which they do: pip install 'siamcorr[video]'"
+            hint = "for H.264: pip install 'siamcorr[video]'"
             self.fallback = f"{path}: MPEG-4 Part 2, which browsers do not play; {hint}"
-        self._mine = not self.path.exists()
+        self._created = not self.path.exists()
         with self.path.open("ab"):
-            pass  # OpenCV's writer fails without a word; this says why, and keeps what is there
+            pass  # raises the reason, as OpenCV's writer does not; keeps an existing file
         self.frames = 0
         self._shape: tuple[int, ...] = ()
         self._writer: H264Writer | cv2.VideoWriter | None = None
@@ -107,13 +106,13 @@ class VideoSink(Sink):
         if not BEST <= self.crf <= WORST:
             raise ValueError(f"{path}: crf must lie in {BEST}..{WORST}, got {self.crf}")
         if self.audio_from is not None and path.resolve() == Path(self.audio_from).resolve():
-            raise ValueError(f"{path}: cannot have the sound of the file that it overwrites")
+            raise ValueError(f"{path}: audio_from must be another file, not the one to write")
 
     def write(self, image: NDArray[np.uint8]) -> None:
         """Append a frame (H, W, 3)."""
         if shutil.disk_usage(self.path.parent).free < RESERVE + WAITING * image.nbytes:
             raise OSError(errno.ENOSPC, "no space left on the disk", str(self.path))
-        if self.frames and image.shape != self._shape:  # OpenCV would leave it out silently
+        if self.frames and image.shape != self._shape:  # OpenCV would skip it silently
             raise ValueError(f"{self.path}: frame is {image.shape}, the first was {self._shape}")
         if self._writer is None:
             self._writer = self._open(image.shape[1], image.shape[0])
@@ -133,13 +132,13 @@ class VideoSink(Sink):
         return writer
 
     def close(self) -> None:
-        """Finish the video and see that it opens; without frames nothing is left behind.
+        """Finish the video and check that it opens; without frames, no new file is left.
 
         Raises:
-            OSError: it does not open.
+            OSError: the video does not open.
         """
         if self._writer is None:
-            if self._mine and not self.frames:
+            if self._created and not self.frames:
                 self.path.unlink(missing_ok=True)
             return
         writer, self._writer = self._writer, None

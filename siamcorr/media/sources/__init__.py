@@ -1,1 +1,1 @@
-"""Sources: frames in, from files, folders, cameras, streams and standard input."""
+"""Sources: read frames from files, folders, cameras, streams and standard input."""

@@ -1,4 +1,4 @@
-"""Video files by PyAV: opened, counted, decoded in the order of showing, and sought exactly."""
+"""PyAV video container: open, read packet times, decode in display order, seek exactly."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 
 Frames: TypeAlias = Iterator["VideoFrame | None"]
 
-MOST_PIXELS = 1 << 28  # of a frame; a header that claims more is not believed
-NEAR = 32  # frames that are faster decoded than sought
-CHECKED = 8  # frames in a row that must be where the packets say, before a seek is believed
+MAX_PIXELS = 1 << 28  # of a frame; larger sizes in a header are taken for an error
+NEAR = 32  # up to this start frame, decoding is faster than seeking
+VERIFIED = 8  # frames in a row that must have the packets' times before a seek is accepted
 
 
 class Container:
-    """A file's moving picture.
+    """The video stream of a file.
 
     Args:
-        path: any file, whatever its name is; it is opened by Python.
-        name: what errors call it.
+        path: of the file; any name works, since Python opens it.
+        name: shown in errors.
 
     Raises:
         OSError: the file cannot be opened.
-        SourceError: no video, or one that no decoder here knows.
+        SourceError: the file is not a video, or PyAV has no decoder for it.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         import av
 
         self.path, self.name = path, name
-        self.origin = 0  # when the first frame is shown, in the stream's time base
-        self._file = path.open("rb")  # FFmpeg takes some names for protocols, and only UTF-8
+        self.origin = 0  # time of the first frame, in the stream's time base
+        self._file = path.open("rb")  # FFmpeg reads some names as protocols, and only UTF-8
         finalize(self, self._file.close)
         try:
-            # A file that names others, as playlists do, opens none of them.
+            # Security: a playlist must not open other files.
             options = {"protocol_whitelist": "pipe"}
             self.container: InputContainer = av.open(
                 self._file, "r", options=options, **_lenient(av.__version__)
@@ -49,18 +49,18 @@ class Container:
             self._file.close()
             raise SourceError(f"{name}: not a video") from None
         try:
-            self.stream = _moving_picture(self.container, name)
+            self.stream = _video_stream(self.container, name)
         except SourceError:
             self.close()
             raise
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self.container.close()
         self._file.close()
 
     def packets(self) -> Iterator[Any]:
-        """What the file holds of the stream, until its end or a place that cannot be read."""
+        """The packets of the stream, up to its end or the first error."""
         import av
 
         packets = self.container.demux(self.stream)
@@ -69,12 +69,12 @@ class Container:
                 packet = next(packets, None)
             except av.FFmpegError:
                 return
-            if packet is None or packet.size == 0:  # the empty one would flush the decoder
+            if packet is None or packet.size == 0:  # an empty packet would flush the decoder
                 return
             yield packet
 
     def decode(self) -> Frames:
-        """The frames from here on; None in place of one that cannot be decoded."""
+        """The frames from the current position; None for a frame that cannot be decoded."""
         import av
 
         for packet in chain(self.packets(), [None]):
@@ -84,27 +84,27 @@ class Container:
                 yield None
 
     def seek(self, place: int) -> Frames:
-        """The frames from the last key frame at or before a place, in the stream's time base."""
+        """The frames from the last key frame at or before a time, in the stream's time base."""
         self.container.seek(place, stream=self.stream, backward=True)
         return self.decode()
 
 
 def _lenient(version: str) -> dict[str, Any]:
-    """How PyAV is told to take titles that are not UTF-8; from version 19 on it always does."""
+    """The option that lets PyAV read titles that are not UTF-8; version 19 always reads them."""
     return {"metadata_errors": "replace"} if int(version.split(".")[0]) < 19 else {}
 
 
-def _moving_picture(container: "InputContainer", name: str) -> "VideoStream":
-    """The first stream that is a video and no cover of a song."""
-    pictures = [s for s in container.streams.video if not _is_cover(s)]
-    if not pictures:
+def _video_stream(container: "InputContainer", name: str) -> "VideoStream":
+    """The first video stream that is not the cover picture of a song."""
+    videos = [s for s in container.streams.video if not _is_cover(s)]
+    if not videos:
         kinds = ", ".join(sorted({stream.type or "data" for stream in container.streams}))
         raise SourceError(f"{name}: not a video{kinds and f', it holds {kinds} only'}")
-    stream = pictures[0]
+    stream = videos[0]
     context: Any = stream.codec_context
     if context is None:
         raise SourceError(f"{name}: its codec has no decoder in this PyAV")
-    context.options = {"max_pixels": str(MOST_PIXELS)}
+    context.options = {"max_pixels": str(MAX_PIXELS)}
     stream.thread_type = "AUTO"
     return stream
 
@@ -116,7 +116,7 @@ def _is_cover(stream: "VideoStream") -> bool:
 
 
 def packet_times(path: Path, name: str) -> list[int | None]:
-    """When the packets of a file are shown, in its stream's time base; nothing is decoded."""
+    """Presentation times of a file's packets, in its stream's time base; decodes nothing."""
     container = Container(path, name)
     try:
         return [packet.pts for packet in container.packets() if not packet.is_discard]
@@ -125,18 +125,18 @@ def packet_times(path: Path, name: str) -> list[int | None]:
 
 
 def frames_from(path: Path, name: str, start: int) -> tuple[Container, Frames]:
-    """A file's frames from number `start` on, the same as in a decode from the first one.
+    """A file's frames from number `start` on, the same as when decoded from the first one.
 
-    Where that is far in, it is sought by the packets' times. That is believed only where the
-    frames then come as the packets say: those of interlaced pictures or of files cut in the
-    middle do not, and there all is decoded.
+    A start after `NEAR` is found by seeking to its packet's time. The seek is accepted only if the
+    decoded frames have the packets' times. Interlaced video and files that were cut fail this
+    check; then all frames are decoded from the first.
 
     Raises:
-        SourceError: no video, or none with such a frame.
+        SourceError: not a video, or no such frame.
     """
     container = Container(path, name)
     try:
-        if start > NEAR and (found := _sought(container, start)) is not None:
+        if start > NEAR and (found := _seek_to(container, start)) is not None:
             return container, found
         if start > NEAR:
             container.close()
@@ -153,8 +153,8 @@ def frames_from(path: Path, name: str, start: int) -> tuple[Container, Frames]:
     return container, frames
 
 
-def _sought(container: Container, start: int) -> Frames | None:
-    """Frames from number `start` on by a seek; None if it cannot be trusted."""
+def _seek_to(container: Container, start: int) -> Frames | None:
+    """Frames from number `start` on by a seek; None if the seek cannot be verified."""
     from av.video.frame import PictureType
 
     known = packet_times(container.path, container.name)
@@ -165,14 +165,14 @@ def _sought(container: Container, start: int) -> Frames | None:
     if first is None or first.pts != times[0] or first.interlaced_frame:
         return None
     container.origin = times[0]
-    frames, place = container.seek(times[start - CHECKED]), None
+    frames, place = container.seek(times[start - VERIFIED]), None
     for frame in frames:
         if frame is None or frame.pts is None or frame.is_corrupt or frame.interlaced_frame:
             return None
         if place is None:
             if not frame.key_frame or frame.pict_type != PictureType.I:
-                continue  # it leans on frames before the key frame
-            if frame.pts > times[start - CHECKED] or frame.pts not in times:
+                continue  # it depends on frames before the key frame
+            if frame.pts > times[start - VERIFIED] or frame.pts not in times:
                 return None
             place = times.index(frame.pts)
         if frame.pts != times[place]:

@@ -1,4 +1,4 @@
-"""A video file as a source, read by PyAV: every codec, true times, exact starts."""
+"""Video file source that decodes with PyAV: many codecs, exact times and start frames."""
 
 from collections.abc import Generator
 from itertools import chain
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-COUNTED = 1 << 29  # bytes of a file whose packets are counted where its header has no number
+COUNT_LIMIT = 1 << 29  # bytes; packets of larger files are not counted
 
 
 class DecodedVideo(StoredSource):
-    """A video file; it may end early, see `frame_count`.
+    """A video file; it may end before `frame_count`.
 
-    Frames are turned as the file's rotation says. Of deep colours the upper 8 bits are kept, of
-    transparent ones the colour. The two fields of an interlaced picture are one frame.
+    Frames are rotated as the file's metadata says. Deep colours are cut to their upper 8 bits,
+    alpha is ignored. The two fields of an interlaced picture are one frame.
 
     Args:
-        name: what errors call it.
+        name: shown in errors.
         path: of the file.
-        start: frames to leave out at the beginning.
+        start: number of frames to skip at the beginning.
 
     Raises:
         ModuleNotFoundError: PyAV is not installed.
-        SourceError: no video, none that can be decoded, or without such a frame.
+        SourceError: not a video, no frame can be decoded, or no frame `start`.
     """
 
     def __init__(self, name: str, path: Path, start: int = 0) -> None:
@@ -52,23 +52,23 @@ class DecodedVideo(StoredSource):
                 raise NoSuchFrameError(f"{name}: has no frame {start}")
             raise SourceError(f"{name}: {codec}: no frame can be decoded")
         self._numbered = chain([first], numbered)
-        announced = stream.frames or self._counted(stream)
+        announced = stream.frames or self._count_frames(stream)
         self.frame_count: int | None = max(0, announced - start) or None
 
     def frames(self) -> Generator[Frame, None, None]:
-        """Read on; a frame that cannot be decoded is left out and keeps its number."""
+        """Yield frames; a frame that cannot be decoded is skipped, its number stays unused."""
         for index, decoded in self._numbered:
             yield Frame(index, self._time(decoded, index), self._picture(decoded))
 
-    def _counted(self, stream: "VideoStream") -> int:
-        """Frames of a file that does not say how many it has; of a huge one about so many."""
-        if self._path.stat().st_size <= COUNTED:
+    def _count_frames(self, stream: "VideoStream") -> int:
+        """Frames of a file whose header has no count; an estimate if the file is huge."""
+        if self._path.stat().st_size <= COUNT_LIMIT:
             return len(packet_times(self._path, self.name))
         seconds = (self._container.container.duration or 0) / 1e6
         return round(seconds * self.fps)
 
     def _time(self, decoded: "VideoFrame", index: int) -> float:
-        base = self._container.stream.time_base  # the last frames do not say theirs
+        base = self._container.stream.time_base  # since the last frames have none
         if decoded.pts is None or base is None:
             return index / self.fps
         return float((decoded.pts - self._container.origin) * base)
@@ -76,11 +76,11 @@ class DecodedVideo(StoredSource):
     def _picture(self, decoded: "VideoFrame") -> NDArray[np.uint8]:
         """The frame as (H, W, 3) RGB, upright."""
         image = self._reformatter.reformat(decoded, format="rgb24").to_ndarray()
-        turns = round(decoded.rotation / 90) % 4  # to the left, as numpy turns
+        turns = round(decoded.rotation / 90) % 4  # counterclockwise, as in np.rot90
         upright = np.ascontiguousarray(np.rot90(image, turns)) if turns else image
         return upright.astype(np.uint8, copy=False)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         super().close()
         self._container.close()

@@ -1,4 +1,4 @@
-"""What waits for whoever reads it: a folder of images, a video file. No frame is left out."""
+"""Stored sources: image folders and video files. They give every frame."""
 
 from collections.abc import Generator, Iterator
 from itertools import islice
@@ -9,40 +9,40 @@ import cv2
 from siamcorr.media.frames import FALLBACK_FPS, Frame, NoSuchFrameError
 from siamcorr.media.images import IMAGE_SUFFIXES, natural_key, read_image, rgb
 from siamcorr.media.sources.opencv_capture import plausible
-from siamcorr.media.sources.reader_thread import ReadingThread
+from siamcorr.media.sources.reader_thread import ReaderThread
 
-AHEAD = 4  # frames that may wait to be taken
+AHEAD = 4  # frames that the thread reads ahead
 
 
 class StoredSource:
-    """A thread reads ahead, and waits while nobody takes what it read."""
+    """Source whose frames a thread reads ahead; the thread waits while its queue is full."""
 
     live = False
     dropped = reconnects = 0
-    _reading: ReadingThread[Frame] | None = None
+    _reader: ReaderThread[Frame] | None = None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read on, see `frames` of the class."""
+        """Yield the frames of `frames`."""
         frames = self.frames()
-        yield from islice(frames, 1)  # who takes a single frame waits for no other
-        self._reading = reading = ReadingThread(frames, AHEAD, newest=False)
+        yield from islice(frames, 1)  # a caller that takes one frame starts no thread
+        self._reader = reader = ReaderThread(frames, AHEAD, newest=False)
         try:
-            yield from reading
+            yield from reader
         finally:
-            reading.close()
+            reader.close()
 
     def frames(self) -> Generator[Frame, None, None]:
-        """The frames as they are read, in line with whoever takes them."""
+        """Yield the frames, read without a thread."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let the file go."""
-        if self._reading is not None:
-            self._reading.close()
+        """Close the file."""
+        if self._reader is not None:
+            self._reader.close()
 
 
 class ImageFolder(StoredSource):
-    """The images of a folder in natural order, as a clip of FALLBACK_FPS frames a second."""
+    """The images of a folder in natural order, at FALLBACK_FPS frames per second."""
 
     fps = FALLBACK_FPS
 
@@ -56,17 +56,17 @@ class ImageFolder(StoredSource):
         self.frame_count: int | None = len(self.files) - start
 
     def frames(self) -> Generator[Frame, None, None]:
-        """Read on, see `read_image`.
+        """Yield the images, see `read_image`.
 
         Raises:
-            SourceError: a file that is no image.
+            SourceError: a file is not an image.
         """
         for index, path in enumerate(self.files[self.start :], self.start):
             yield Frame(index, index / self.fps, read_image(path))
 
 
 class VideoFile(StoredSource):
-    """A video file; it may end early, see `frame_count`."""
+    """A video file read by OpenCV; it may end before `frame_count`."""
 
     def __init__(self, name: str, capture: cv2.VideoCapture, start: int = 0) -> None:
         self.name, self.start, self._capture = name, start, capture
@@ -75,8 +75,8 @@ class VideoFile(StoredSource):
         self.frame_count: int | None = max(0, announced - start) or None
 
     def frames(self) -> Generator[Frame, None, None]:
-        """Read on; a frame that cannot be decoded is left out and keeps its number."""
-        index, grabbed = self.start, True  # the first frame, by open_capture
+        """Yield frames; a frame that cannot be decoded is skipped, its number stays unused."""
+        index, grabbed = self.start, True  # open_capture has grabbed the first frame
         while grabbed:
             ok, image = self._capture.retrieve()
             if ok:
@@ -89,6 +89,6 @@ class VideoFile(StoredSource):
         return milliseconds / 1000 if milliseconds or not index else index / self.fps
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         super().close()
         self._capture.release()

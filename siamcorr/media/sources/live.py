@@ -1,4 +1,4 @@
-"""What does not wait: a camera, a stream."""
+"""Live sources: cameras and streams."""
 
 import threading
 import time
@@ -9,18 +9,17 @@ import cv2
 
 from siamcorr.media.frames import FALLBACK_FPS, Frame, SourceError
 from siamcorr.media.sources.opencv_capture import Connection, plausible
-from siamcorr.media.sources.reader_thread import ReadingThread
-from siamcorr.media.sources.reconnect import Patience, Reconnecting
+from siamcorr.media.sources.reader_thread import ReaderThread
+from siamcorr.media.sources.reconnect import Patience, Reconnector
 
-FASTEST = 1000.0  # frames a second; some cameras announce the ticks of their clock
-CLOSING = 1.0  # seconds that closing waits for a call that does not return
+MAX_FPS = 1000.0  # some cameras report their clock ticks as fps
+CLOSE_TIMEOUT = 1.0  # seconds to wait for a read that does not return
 
 
 class LiveSource:
-    """A camera or a stream: the newest frame whenever one is asked for.
+    """A camera or a stream; each iteration gives the newest frame.
 
-    A thread reads from the opening on, so that a frame is as old as it takes to arrive, however
-    long the one before it was worked on. It ends with `close`.
+    A thread reads from opening to `close`, so slow processing does not add delay to later frames.
     """
 
     live = True
@@ -35,40 +34,40 @@ class LiveSource:
         patience: Patience,
     ) -> None:
         self.name, self.start = name, start
-        self.fps = plausible(capture.get(cv2.CAP_PROP_FPS), FASTEST) or FALLBACK_FPS
+        self.fps = plausible(capture.get(cv2.CAP_PROP_FPS), MAX_FPS) or FALLBACK_FPS
         self._began, self._indices, self._stop = time.monotonic(), count(start), threading.Event()
         first = Connection(capture, self._indices, self.now)
-        self._source = Reconnecting(
+        self._source = Reconnector(
             first, lambda: Connection(reopen(), self._indices, self.now), patience, self._stop
         )
-        self._reading = ReadingThread(self._source.read_all(), 1, newest=True, stop=self._stop)
+        self._reader = ReaderThread(self._source.read_all(), 1, newest=True, stop=self._stop)
 
     @property
     def dropped(self) -> int:
-        """How many frames were left out for a newer one."""
-        return self._reading.dropped
+        """Number of frames that were dropped for a newer one."""
+        return self._reader.dropped
 
     @property
     def reconnects(self) -> int:
-        """How often the source came back after it had broken off."""
+        """Number of reconnects after a lost connection."""
         return self._source.reconnects
 
     def now(self) -> float:
-        """Seconds since the opening; less the time of a frame it is how old that frame is."""
+        """Seconds since opening; minus a frame's time, it is the frame's age."""
         return time.monotonic() - self._began
 
     def __iter__(self) -> Iterator[Frame]:
-        """Wait for the next frame that has not been given out, until the source is closed.
+        """Wait for the next new frame, until the source is closed.
 
         Raises:
-            SourceError: it broke off and did not come back.
+            SourceError: the connection was lost and reconnecting failed.
         """
         try:
-            yield from self._reading
+            yield from self._reader
         except TimeoutError as error:
-            frames = next(self._indices) - self.start  # the thread has ended and counts no more
+            frames = next(self._indices) - self.start  # the thread has ended, so the count is final
             raise SourceError(f"{self.name}: stopped after {frames} frames, {error}") from None
 
     def close(self) -> None:
-        """Let the device go, at the latest when a call that now waits for it returns."""
-        self._reading.close(CLOSING)
+        """Close the device; if a read is blocked, the device is released when the read returns."""
+        self._reader.close(CLOSE_TIMEOUT)

@@ -1,4 +1,4 @@
-"""OpenCV's captures: opened for certain, and read frame by frame while they are live."""
+"""OpenCV captures: open with a check, and read live frames."""
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -9,21 +9,21 @@ import cv2
 from siamcorr.media.frames import Frame, NoSuchFrameError, SourceError
 from siamcorr.media.images import rgb
 
-OPEN_MS, READ_MS = 10_000, 5_000  # how long FFmpeg may wait for a stream
-BROKEN = 100  # frames in a row that cannot be decoded, before a live source counts as broken off
+OPEN_MS, READ_MS = 10_000, 5_000  # timeouts of FFmpeg for a stream
+BROKEN = 100  # decoding failures in a row that count as a lost connection
 
 
 class Connection:
-    """What a live source reads until it breaks off: frames with their numbers and times."""
+    """One connection of a live source; reads frames with their numbers and times."""
 
     def __init__(
         self, capture: cv2.VideoCapture, indices: Iterator[int], now: Callable[[], float]
     ) -> None:
         self._capture, self._indices, self._now = capture, indices, now
-        self._grabbed = True  # the first frame, by open_capture
+        self._grabbed = True  # open_capture has grabbed the first frame
 
     def read(self) -> Frame | None:
-        """The next frame that can be decoded; the others keep their numbers."""
+        """The next frame that can be decoded; skipped frames use up a number; None at the end."""
         for _ in range(BROKEN):
             if not (self._grabbed or self._capture.grab()):
                 return None
@@ -40,15 +40,15 @@ class Connection:
 
 
 def open_capture(target: Path | str | int, name: str, start: int = 0) -> cv2.VideoCapture:
-    """A capture that has just grabbed frame `start`: some backends open what gives none.
+    """Open a capture and grab frame `start`; some backends open sources that give no frames.
 
     Args:
         target: a file, a URL, or the index of a camera.
-        name: what errors call it.
-        start: frames to leave out at the beginning.
+        name: shown in errors.
+        start: number of frames to skip at the beginning.
 
     Raises:
-        SourceError: it cannot be opened, or has no such frame.
+        SourceError: the target cannot be opened, or has no frame `start`.
     """
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
     try:
@@ -59,7 +59,7 @@ def open_capture(target: Path | str | int, name: str, start: int = 0) -> cv2.Vid
         else:
             check_text(target)
             capture = cv2.VideoCapture(target, cv2.CAP_ANY, limits)
-    except cv2.error:  # a camera index that is no C int
+    except cv2.error:  # the camera index does not fit a C int
         raise SourceError(f"{name}: cannot be opened") from None
     opened = capture.isOpened()
     if opened and all(capture.grab() for _ in range(start + 1)):
@@ -68,7 +68,7 @@ def open_capture(target: Path | str | int, name: str, start: int = 0) -> cv2.Vid
     capture.release()
     if opened and start:
         raise NoSuchFrameError(f"{name}: has no frame {start}")
-    raise SourceError(f"{name}: {_complaint(target, codec)}")
+    raise SourceError(f"{name}: {_open_error(target, codec)}")
 
 
 def _codec(capture: cv2.VideoCapture) -> str:
@@ -77,8 +77,8 @@ def _codec(capture: cv2.VideoCapture) -> str:
     return {"av01": "av1"}.get(letters, letters) if letters.isalnum() else ""
 
 
-def _complaint(target: Path | str | int, codec: str) -> str:
-    """What is wrong with a source that gives no frame, and what may help."""
+def _open_error(target: Path | str | int, codec: str) -> str:
+    """Why a source gives no frame, and what may help."""
     if not isinstance(target, Path):
         return "cannot be opened"
     if find_spec("av"):
@@ -89,17 +89,17 @@ def _complaint(target: Path | str | int, codec: str) -> str:
 
 
 def as_file(path: Path) -> str:
-    """A path that FFmpeg takes for a file; in a bare name a colon would end a protocol's.
+    """Absolute path, so that FFmpeg does not read a colon in the name as a protocol.
 
     Raises:
-        ValueError: a name that is no UTF-8, at which OpenCV would end the process.
+        ValueError: the name is not UTF-8; OpenCV would abort the process.
     """
     check_text(str(path))
     return str(path.absolute())
 
 
 def check_text(name: str) -> None:
-    """See that a name is UTF-8.
+    """Check that a name is UTF-8.
 
     Raises:
         ValueError: it is not.
@@ -111,5 +111,5 @@ def check_text(name: str) -> None:
 
 
 def plausible(value: float, most: float = 1e9) -> float:
-    """A property of a capture; backends answer -1, 0, nan or nonsense for what they ignore."""
+    """A capture's property, or 0 if the value is useless: backends return -1, 0, nan or worse."""
     return value if 0 < value < most else 0.0

@@ -1,8 +1,7 @@
-"""Where frames come from: a video file, an image folder, a camera, a stream.
+"""Open a source: a video file, an image folder, a camera or a stream.
 
-`open_source` looks at what it is given and returns one of them; all give Frames in RGB. What is
-stored gives every frame; what is live gives the newest one and is connected again where it breaks
-off.
+All sources give RGB Frames. A stored source gives every frame. A live source gives the newest frame
+and reconnects after a lost connection.
 """
 
 from collections.abc import Iterator
@@ -23,11 +22,11 @@ from siamcorr.media.sources.reconnect import Patience
 from siamcorr.media.sources.standard_input import open_standard_input
 
 STREAM, CAMERA = Patience(), Patience(total=8.0)
-COUNTED = frozenset({"http", "https"})  # what may be a file, if it has a length
+FILE_SCHEMES = frozenset({"http", "https"})  # may be a file, if it has a frame count
 
 
 class Source(Protocol):
-    """What all sources offer. Iterate once; close when done, a live one above all."""
+    """Interface of all sources. Iterate once, then close; a live source runs until closed."""
 
     name: str
     live: bool
@@ -36,34 +35,33 @@ class Source(Protocol):
 
     @property
     def dropped(self) -> int:
-        """How many frames were left out for a newer one."""
+        """Number of frames that were dropped for a newer one."""
 
     @property
     def reconnects(self) -> int:
-        """How often the source came back after it had broken off."""
+        """Number of reconnects after a lost connection."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read on, frame by frame."""
+        """Yield the frames."""
 
     def close(self) -> None:
-        """Let the file or the device go."""
+        """Close the file or the device."""
 
 
 def open_source(source: str | Path, start: int = 0, patience: Patience | None = None) -> Source:
-    """Open whatever source names.
+    """Open a source of frames.
 
-    A file is decoded by PyAV, from its extra `video`, and by OpenCV where that is not installed or
-    cannot read it. A URL of http or https whose video says how many frames it has is read as
-    a file.
+    PyAV (extra `video`) decodes files; OpenCV does if PyAV is missing or cannot read the file. An
+    http or https URL whose video has a frame count is read as a file.
 
     Args:
         source: a video file, a folder of images, a camera index ("0"), a stream URL, or "-" for
             a video from standard input, which is read to its end first.
-        start: frames to leave out at the beginning.
-        patience: with a live source that breaks off; `STREAM` or `CAMERA` if not given.
+        start: number of frames to skip at the beginning.
+        patience: how long a live source tries to reconnect; default `STREAM` or `CAMERA`.
 
     Raises:
-        SourceError: nothing there, nothing readable, or not so many frames.
+        SourceError: the source does not exist, cannot be read, or has no frame `start`.
     """
     text = str(source)
     if start < 0:
@@ -84,18 +82,18 @@ def open_source(source: str | Path, start: int = 0, patience: Patience | None = 
     name = f"camera {text}" if camera else text
     capture = open_capture(target, name, start)
     frames = plausible(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    if frames > 0 and text.partition("://")[0] in COUNTED:
+    if frames > 0 and text.partition("://")[0] in FILE_SCHEMES:
         return VideoFile(name, capture, start)
     patience = patience or (CAMERA if camera else STREAM)
     return LiveSource(name, capture, lambda: open_capture(target, name), start, patience)
 
 
 def _open_file(name: str, path: Path, start: int) -> Source:
-    """A video file: by PyAV, and by OpenCV where that is not installed or cannot read it."""
-    if path.is_fifo():  # opening it would wait for whoever writes, for ever if nobody does
+    """Open a video file with PyAV, or with OpenCV if PyAV is missing or cannot read it."""
+    if path.is_fifo():  # opening a pipe without a writer would block forever
         raise SourceError(f"{name}: is a pipe; send it into standard input, with - as the source")
     with path.open("rb"):
-        pass  # what the system has against it is said in its words
+        pass  # raises the system's own error if the file cannot be opened
     try:
         return DecodedVideo(name, path, start)
     except ModuleNotFoundError:
@@ -103,6 +101,6 @@ def _open_file(name: str, path: Path, start: int) -> Source:
     except NoSuchFrameError:
         raise
     except SourceError:
-        with suppress(SourceError):  # what PyAV said says more
+        with suppress(SourceError):  # if OpenCV fails, too, PyAV's error says more
             return VideoFile(name, open_capture(path, name, start), start)
         raise

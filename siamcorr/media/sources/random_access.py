@@ -1,4 +1,4 @@
-"""Any frame of a file by its number: what goes through a video backwards needs."""
+"""Random access to the frames of a file, for example to play it backwards."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from siamcorr.media.frames import Frame, NoSuchFrameError, SourceError
 from siamcorr.media.sources.opening import Source
 
-RUN = 64  # frames that are decoded at once
-HELD = 256 << 20  # bytes of them, at most
+RUN = 64  # frames decoded and cached at once
+MAX_BYTES = 256 << 20  # of the cached frames
 
 
 class StoredFrames:
-    """The frames of a file or folder, each by its number; IndexError behind the last one.
+    """The frames of a file or folder by number; IndexError after the last one.
 
-    A run of frames is decoded at once and held until another takes its place. So going through
-    them in either direction decodes each about once. One that cannot be decoded is the one before.
+    Caches one run of decoded frames, so reading in either direction decodes each frame about once.
+    A frame that cannot be decoded is replaced by the one before it.
 
     Args:
-        open_at: opens the source at a frame of its own numbers.
+        open_at: opens the source at a frame, given by its number in the source.
         start: the source's frame that is frame 0 here.
-        every: frames of the source from one that counts to the next.
-        most: frames that count, at most.
+        every: step between frames, in frames of the source.
+        most: maximum number of frames.
 
     Raises:
         SourceError: the source cannot be read.
@@ -52,7 +52,7 @@ class StoredFrames:
         self._first, self._run = 0, self._read(0, 1)
         if not self._run:
             raise SourceError(f"no readable frame from frame {start} on")
-        self._length = max(1, min(RUN, HELD // self._run[0].image.nbytes))
+        self._length = max(1, min(RUN, MAX_BYTES // self._run[0].image.nbytes))
 
     def __getitem__(self, number: int) -> NDArray[np.uint8]:
         """The image of a frame, (H, W, 3) RGB."""
@@ -64,12 +64,12 @@ class StoredFrames:
             raise IndexError(number)
         if not self._first <= number < self._first + len(self._run):
             self._first = number - number % self._length
-            self._run = []  # before others are read
+            self._run = []  # free the memory first
             self._run = self._read(self._first, self._length)
         return self._run[number - self._first]
 
     def _read(self, first: int, count: int) -> list[Frame]:
-        """So many frames from a number on; fewer at the end."""
+        """Read count frames from number first on; fewer at the end of the source."""
         begin = self._start + first * self._every
         try:
             source = self._open_at(begin)

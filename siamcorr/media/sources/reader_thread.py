@@ -1,8 +1,7 @@
-"""Reading in a thread: the newest of what is live, the next few of what is stored.
+"""Read items in a thread: the newest item of a live source, a few ahead of a file.
 
-A live source does not wait. Read in line with the tracking, its frames pile up in some buffer and
-each comes later than the one before it; so a thread reads them all and keeps only the newest.
-A file does wait, and there the thread only reads a little ahead.
+A live source does not wait for slow tracking: its frames would queue up and the delay would grow.
+So the thread reads every frame and keeps only the newest.
 """
 
 import threading
@@ -13,20 +12,20 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-WAKE_UP = 0.5  # seconds; on some systems Ctrl-C is only seen between two waits
+WAKE_UP = 0.5  # seconds; some systems handle Ctrl-C only between two waits
 
 
-class ReadingThread(Generic[T]):
-    """A thread that reads items, and the iterator over what it has read; an error comes in order.
+class ReaderThread(Generic[T]):
+    """Thread that reads items into a queue; iterate for the items. Errors are raised in order.
 
     Args:
-        items: what to read; only the thread does, and it closes them.
-        room: how many may wait to be taken.
-        newest: where there is no room, drop the oldest; otherwise the thread waits.
-        stop: set by `close`; items that wait for something should look at it.
+        items: to read; only the thread reads and closes them.
+        room: length of the queue.
+        newest: if the queue is full, drop the oldest item; otherwise the thread waits.
+        stop: set by `close`; items that block should check it.
 
     Attributes:
-        dropped: how many items were read and never given out.
+        dropped: number of items that were dropped.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class ReadingThread(Generic[T]):
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
-        """Wait for the next item and give it out, until they end or `close` is called."""
+        """Wait for the next item and yield it, until the items end or `close` is called."""
         while True:
             with self._changed:
                 while not (self._ready or self._ended or self._stop.is_set()):
@@ -64,7 +63,7 @@ class ReadingThread(Generic[T]):
             raise self._error
 
     def close(self, patience: float | None = None) -> None:
-        """End the thread; one stuck in a foreign call is left behind after patience (s)."""
+        """Stop the thread; do not wait longer than patience (s) for a blocked read."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
@@ -76,14 +75,14 @@ class ReadingThread(Generic[T]):
                 for item in items:
                     if not self._put(item):
                         break
-        except Exception as error:  # whatever it is, the one who iterates shall see it
+        except Exception as error:  # raised again by the iterator
             self._error = error
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def _put(self, item: T) -> bool:
-        """Let an item wait to be taken; False if nobody will."""
+        """Put an item into the queue; False if the thread shall stop."""
         with self._changed:
             if self._newest and len(self._ready) == self._room:
                 self._ready.popleft()

@@ -1,4 +1,4 @@
-"""Connecting anew where a live source breaks off, with waits that grow."""
+"""Reconnect to a live source after a lost connection, with growing waits."""
 
 import threading
 import time
@@ -11,20 +11,20 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Readable(Protocol[T_co]):
-    """What can be read one after another, until it breaks or ends."""
+    """A connection that gives items until it ends or fails."""
 
     def read(self) -> T_co | None:
-        """The next one; None if there are no more."""
+        """The next item; None if there is none."""
 
     def close(self) -> None:
-        """Let go of what is read from."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to try to have a source back: waits that double from first to longest, in seconds.
+    """How long to try to reconnect: waits double from first to longest, in seconds.
 
-    After total seconds without success it is given up.
+    After total seconds without success, the source is given up.
 
     Example:
         >>> Patience(first=0.5, longest=0.1)
@@ -42,24 +42,24 @@ class Patience:
             raise ValueError(f"Patience: must be 0 < first <= longest, 0 < total, got {got}")
 
     def waits(self) -> Iterator[float]:
-        """The waits before one try and the next; the last try is made as the time runs out."""
+        """Yield the wait before each try; the last try is made when the total time is over."""
         end, wait = time.monotonic() + self.total, self.first
         while (left := end - time.monotonic()) > 0:
             yield min(wait, left)
             wait = min(2 * wait, self.longest)
 
 
-class Reconnecting(Generic[T]):
-    """One thing after another from a source that is connected anew where it breaks off.
+class Reconnector(Generic[T]):
+    """Reads items from a source and reconnects after a lost connection.
 
     Args:
-        connected: what to read at first.
-        connect: makes the next one; a ValueError or an OSError from it is a try that failed.
+        connected: the first connection.
+        connect: opens the next one; ValueError and OSError count as a failed try.
         patience: how often and how long to try.
-        stop: ends a wait, and the reading.
+        stop: ends waits and reading.
 
     Attributes:
-        reconnects: how often something was read again after a break.
+        reconnects: number of successful reconnects.
     """
 
     def __init__(
@@ -74,24 +74,24 @@ class Reconnecting(Generic[T]):
         self._connect, self._patience, self._stop = connect, patience, stop
 
     def read_all(self) -> Generator[T, None, None]:
-        """Read until it is told to stop; what is connected then is closed.
+        """Yield items until `stop` is set, then close the connection.
 
         Raises:
-            TimeoutError: the source did not come back.
+            TimeoutError: reconnecting failed.
         """
         try:
             while not self._stop.is_set():
                 item = self._connected.read() if self._connected else None
                 if item is None:
                     self._disconnect()
-                    item = self._read_again()
+                    item = self._reconnect()
                 if item is not None:
                     yield item
         finally:
             self._disconnect()
 
-    def _read_again(self) -> T | None:
-        """What a new connection gives first, for one that gives nothing is none; None at a stop."""
+    def _reconnect(self) -> T | None:
+        """Connect and return the first item; None if stopped. Without an item, the try failed."""
         for wait in self._patience.waits():
             if self._stop.wait(wait):
                 return None

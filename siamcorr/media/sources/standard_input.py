@@ -1,4 +1,4 @@
-"""A video through a pipe, kept in a file while it is read, for some have their index last."""
+"""Read a video from standard input into a temporary file: some videos have their index last."""
 
 import shutil
 import sys
@@ -17,17 +17,17 @@ NAME = "standard input"
 
 
 def open_standard_input(open_file: Callable[[str, Path], S]) -> S:
-    """Read standard input to its end, and open what came as a file.
+    """Copy standard input to a temporary file, and open the file.
 
     Args:
-        open_file: of a name for errors and a path.
+        open_file: called with the name for errors and the path.
 
     Raises:
-        OSError: no room for it among the temporary files.
-        SourceError: it is a terminal, empty, or no video.
+        OSError: the temporary file cannot be written.
+        SourceError: standard input is a terminal, empty, or not a video.
     """
     if sys.stdin is None or sys.stdin.isatty():
-        raise SourceError(f"{NAME}: is no video; send one into it: siamcorr track - < VIDEO")
+        raise SourceError(f"{NAME}: is not a video; pipe one in: siamcorr track - < VIDEO")
     with tempfile.NamedTemporaryFile(prefix="siamcorr-", suffix=".video", delete=False) as file:
         path = Path(file.name)
         try:
@@ -43,7 +43,7 @@ def open_standard_input(open_file: Callable[[str, Path], S]) -> S:
     except BaseException:
         path.unlink()
         raise
-    with suppress(PermissionError):  # some systems keep a file while it is open
+    with suppress(PermissionError):  # some systems cannot delete an open file
         path.unlink()
     finalize(source, path.unlink, missing_ok=True)
     return source

@@ -1,1 +1,1 @@
-"""Tables of boxes: a row a target and frame, in the formats that other programs read."""
+"""Tables of boxes: one row per target and frame, in common formats."""

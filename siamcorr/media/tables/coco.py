@@ -1,8 +1,7 @@
-"""The COCO format: one JSON document, streamed, and whole however the run ends.
+"""COCO format: a JSON document that is written while the run goes on.
 
-The document has two lists that grow, and only one of them can stand at the end of a file. So the
-annotations go into the file itself, the images into a nameless one beside it, and closing moves
-them over.
+The document has two growing lists, and only one can be at the end of a file. So annotations are
+written to the file, images to a temporary file. Closing appends the images to the file.
 """
 
 import json
@@ -10,24 +9,24 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from siamcorr.media.append_file import GrowingFile
+from siamcorr.media.append_file import AppendFile
 from siamcorr.media.tables.rows import Row, TableSink
 
-RESERVE = 1 << 16  # bytes kept back on the disk, for what closing adds and for rounding to blocks
-BLOCK = 1 << 24  # bytes of images that are moved at once
+RESERVE = 1 << 16  # bytes reserved on the disk for what closing adds and for rounding to blocks
+BLOCK = 1 << 24  # bytes of images to move at once
 COMMA, BETWEEN, TAIL = b",\n", b'\n],\n"images": [\n', b"\n]\n}\n"
 
 
 class CocoSink(TableSink):
-    """A COCO document: an image a frame, an annotation a row, one category.
+    """A COCO document: one image per frame, one annotation per row, one category.
 
-    Images carry frame_index (from 0) and time (seconds) beside COCO's own keys, annotations
-    score, track_id (the target's number), lost and, if it has one, name. The ids of images,
-    annotations and the category count from 1; file_name is a name by number, as for frames yet to
-    be extracted.
+    Beside COCO's keys, images have frame_index (from 0) and time (seconds); annotations have score,
+    track_id (the target's number), lost and, if set, name. The ids of images, annotations and
+    category count from 1. file_name is the frame's number with 6 digits; no such files are
+    written.
 
-    Until it is closed the file is no whole document. A full disk does not keep it from being
-    closed. Only a killed process leaves it without its images.
+    The file is valid JSON only after closing, which works on a full disk, too. If the process is
+    killed, the images are missing.
 
     Args:
         path: of the file.
@@ -47,16 +46,16 @@ class CocoSink(TableSink):
         self.frame_size = int(width), int(height)
         self._count, self._frame = 0, -1
         super().__init__(path)
-        with ExitStack() as stack:  # closes what is open already, should one of these fail
+        with ExitStack() as stack:  # if one of these fails, closes those that are open
             stack.callback(self._file.close)
-            self._reserve = stack.enter_context(closing(self._nameless()))
-            self._images = stack.enter_context(closing(self._nameless()))
+            self._reserve = stack.enter_context(closing(self._temporary_file()))
+            self._images = stack.enter_context(closing(self._temporary_file()))
             self._reserve.append(b" " * RESERVE)
             self._files = stack.pop_all()
 
-    def _nameless(self) -> GrowingFile:
-        """A file on the same disk that is gone once it is closed, or the process ends."""
-        return GrowingFile(TemporaryFile(buffering=0, dir=self.path.parent), self.path)
+    def _temporary_file(self) -> AppendFile:
+        """A file on the same disk, deleted when it is closed or the process ends."""
+        return AppendFile(TemporaryFile(buffering=0, dir=self.path.parent), self.path)
 
     def _put(self, row: Row) -> None:
         if row.frame < self._frame:
@@ -78,7 +77,7 @@ class CocoSink(TableSink):
             "frame_index": row.frame,
             "time": row.time,
         }
-        return json.dumps(values) + ",\n"  # with the comma, so that it does not grow when moved
+        return json.dumps(values) + ",\n"  # comma included, so that moving adds no bytes
 
     def _text(self, row: Row) -> str:
         values = {
@@ -98,23 +97,23 @@ class CocoSink(TableSink):
         """Finish the document.
 
         Raises:
-            OSError: it cannot be, see `TableSink`.
+            OSError: the file cannot be written, see `TableSink`.
         """
         with self._files:  # closed here; a second close finds nothing to do
             if self._file.closed:
                 return
-            self._reserve.close()  # room for what is added, beside what is only moved
+            self._reserve.close()  # frees the bytes that closing adds
             before = BETWEEN
-            while images := self._last_images():
+            while images := self._pop_images():
                 self._file.append(before + images.removesuffix(COMMA))
                 before = COMMA
             self._file.append(TAIL if before is COMMA else BETWEEN + TAIL)
 
-    def _last_images(self) -> bytes:
-        """Take up to a block of images off the end of their file, which makes room for them."""
+    def _pop_images(self) -> bytes:
+        """Cut up to a block of images from the end of the temporary file and return them."""
         begin = max(0, self._images.size - BLOCK)
         images = self._images.read_from(begin)
-        if begin:  # most likely within a line
+        if begin:  # most likely in the middle of a line
             whole = images.index(b"\n") + 1
             begin, images = begin + whole, images[whole:]
         self._images.cut(begin)

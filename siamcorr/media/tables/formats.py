@@ -1,4 +1,4 @@
-"""Tables of boxes, in the formats that other programs read; the suffix of a path chooses one."""
+"""Formats of tables of boxes; the suffix of a path chooses one."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from siamcorr.media.tables.rows import Row, TableSink
 
 
 class CsvSink(TableSink):
-    """A table with a header; lost is 0 or 1."""
+    """CSV table with a header; lost is 0 or 1."""
 
     COLUMNS = ("frame", "time", "x", "y", "w", "h", "score", "target", "lost")
     HEAD = ",".join(COLUMNS) + "\r\n"
@@ -19,7 +19,7 @@ class CsvSink(TableSink):
 
 
 class JsonLinesSink(TableSink):
-    """A JSON object a line: frame, time, target, box, score, lost."""
+    """One JSON object per line: frame, time, target, box, score, lost."""
 
     def _text(self, row: Row) -> str:
         values = {
@@ -34,10 +34,10 @@ class JsonLinesSink(TableSink):
 
 
 class MotSink(TableSink):
-    """The text format of the MOT challenge, where frames, targets and pixels count from 1.
+    """The text format of the MOT challenge; frames, targets and pixels count from 1.
 
-    A row is frame, id, left, top, width, height, score, -1, -1, -1. It claims that the target is
-    there to be seen, so a lost one has no rows.
+    A row is frame, id, left, top, width, height, score, -1, -1, -1. A row means that the target is
+    visible, so a lost target has no rows.
     """
 
     def _text(self, row: Row) -> str:
@@ -56,14 +56,14 @@ LINE_TABLES: dict[str, type[TableSink]] = {
 
 
 def open_table(path: str | Path, frame_size: tuple[int, int] | None = None) -> TableSink:
-    """Open a table; an older file of that name is overwritten.
+    """Open a table; an existing file is overwritten.
 
     Args:
         path: .csv, .jsonl (JSON lines), .txt (MOT challenge) or .json (COCO).
         frame_size: (width, height) in pixels; only COCO needs it.
 
     Raises:
-        ValueError: another suffix, or COCO without a frame size.
+        ValueError: unknown suffix, or COCO without a frame size.
         OSError: the file cannot be written.
 
     Example:

@@ -1,4 +1,4 @@
-"""What all tables of boxes share: a row whose values are checked, and a sink for such rows."""
+"""Row of a table of boxes, and the base class of table sinks."""
 
 import math
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from operator import index
 from pathlib import Path
 from typing import Self
 
-from siamcorr.media.append_file import GrowingFile
+from siamcorr.media.append_file import AppendFile
 from siamcorr.media.sinks.video_sink import Sink
 
 
 @dataclass(frozen=True)
 class Row:
-    """A target in a frame.
+    """One target in one frame.
 
-    Boxes have 3 decimals, time and score 4, in every format.
+    Boxes are rounded to 3 decimals, time and score to 4, in every format.
     """
 
     frame: int
@@ -28,11 +28,11 @@ class Row:
 
     @property
     def label(self) -> str | int:
-        """What the target is called: its name, or else its number."""
+        """The target's name, or else its number."""
         return self.name or self.target
 
     @classmethod
-    def checked(
+    def from_values(
         cls,
         frame: int,
         time: float,
@@ -42,10 +42,11 @@ class Row:
         lost: bool,
         name: str = "",
     ) -> Self:
-        """A row of plain Python numbers; those of numpy are made so.
+        """Check the values and convert numpy's to plain Python numbers.
 
         Raises:
-            ValueError: a frame or target below 0, no four values, or one that is not finite.
+            ValueError: frame or target is below 0, the box has not 4 values, or a value is not
+                finite.
             TypeError: frame or target is not a whole number.
         """
         frame, target = index(frame), index(target)
@@ -54,24 +55,26 @@ class Row:
         box = tuple(round(float(value), 3) for value in box_xywh)
         if len(box) != 4 or not all(map(math.isfinite, (time, *box, score))):
             got = f"time {time}, box {box}, score {score}"
-            raise ValueError(f"frame {frame}: a row holds finite numbers, four of a box, got {got}")
+            raise ValueError(
+                f"frame {frame}: values must be finite, the box must have 4, got {got}"
+            )
         return cls(
             frame, round(float(time), 4), box, round(float(score), 4), target, bool(lost), name
         )
 
 
 class TableSink(Sink):
-    """Write a row a frame and target; each is in the file once `write` returns.
+    """Write one row per frame and target; a row is in the file when `write` returns.
 
     Raises:
-        OSError: the file cannot be written, or the disk is full. Rows that were written stay.
+        OSError: the file cannot be written, or the disk is full. Earlier rows stay.
     """
 
     HEAD = ""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = GrowingFile(self.path.open("wb", buffering=0), self.path)
+        self._file = AppendFile(self.path.open("wb", buffering=0), self.path)
         try:
             self._file.append(self.HEAD.encode())
         except OSError:
@@ -91,21 +94,21 @@ class TableSink(Sink):
         """Append a row.
 
         Args:
-            frame: from 0, at the source's beginning.
+            frame: number of the frame in the source, from 0.
             time: of the frame, in seconds.
             box_xywh: left, top, width and height, in pixels.
             score: of the box, 0 to 1.
-            target: its number, from 0.
-            lost: whether the target is out of sight; the box is then a guess.
-            name: of the target, in place of its number where the format takes words.
+            target: number of the target, from 0.
+            lost: whether the target is lost; the box is then a guess.
+            name: of the target; replaces its number if the format allows text.
         """
-        self._put(Row.checked(frame, time, box_xywh, score, target, lost, name))
+        self._put(Row.from_values(frame, time, box_xywh, score, target, lost, name))
 
     def _put(self, row: Row) -> None:
         self._file.append(self._text(row).encode())
 
     def _text(self, row: Row) -> str:
-        """A row in the words of the format."""
+        """The row as text of the format."""
         raise NotImplementedError
 
     def close(self) -> None:

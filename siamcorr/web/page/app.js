@@ -1,4 +1,4 @@
-// The page: frames go from a source to the server, one at a time, and come back with boxes.
+// The page: sends frames from a source to the server, one at a time, and shows the boxes.
 
 import { Connection } from "./connection.js";
 import { Curve } from "./curve.js";
@@ -16,11 +16,11 @@ const recorder = new Recorder(element("view"));
 const connection = new Connection(disconnected);
 const player = new Player({ opened, shot, paused, ended, failed });
 
-let server = null; // its first message: models, devices, bounds
+let server = null; // the server's first message: models, devices, limits
 let network = null; // the model and device in use
-let shown = null; // the frame in the picture, which is the last one that the server has
+let shown = null; // the frame on screen, which is the server's last one
 let targets = [];
-let pace = { since: 0, rate: 0 }; // of frames, smoothed
+let pace = { since: 0, rate: 0 }; // time of the last frame (ms), frames per second (smoothed)
 
 async function connect() {
   server = await connection.open();
@@ -39,7 +39,7 @@ function disconnected(text) {
 function useNetwork({ model, device, lost_below: limit }) {
   network = { model, device };
   element("status").textContent = `${model} on ${device}`;
-  element("scale").textContent = limit > 0 ? `Under ${limit} a target counts as lost.` : "";
+  element("scale").textContent = limit > 0 ? `A target with a score below ${limit} is lost.` : "";
   curve.setLimit(limit);
 }
 
@@ -86,7 +86,7 @@ async function shot(next, source) {
   view.show(next.image, found);
   if (!shown) {
     element("view").classList.add("drawable");
-    hint("Draw a box around what to follow.");
+    hint("Draw a box around a target.");
   }
   shown = next;
   if (found.length) curve.add(found);
@@ -118,10 +118,10 @@ function failed(error) {
 
 function setTargets(found) {
   targets = found;
-  listTargets(found, (number) => attempt(() => forget([number])));
+  listTargets(found, (number) => attempt(() => remove([number])));
 }
 
-// A new target in the frame that is shown; the first one makes the source play.
+// Add a target in the frame on screen; the first target starts playing.
 async function add(box) {
   const added = await connection.ask({ type: "add", box });
   const first = targets.length === 0;
@@ -131,7 +131,7 @@ async function add(box) {
   if (first) await player.setPaused(false);
 }
 
-async function forget(numbers) {
+async function remove(numbers) {
   for (const number of numbers) await connection.ask({ type: "remove", number });
   showTargets(targets.filter(({ number }) => !numbers.includes(number)));
 }
@@ -188,7 +188,7 @@ when("video", "change", async () => {
   if (file) await choose("file", (limits) => openFile(file, limits));
 });
 when("pause", "click", () => player.setPaused(!player.paused));
-when("clear", "click", () => forget(targets.map(({ number }) => number)));
+when("clear", "click", () => remove(targets.map(({ number }) => number)));
 when("csv", "click", () => table.save());
 when("record", "click", record);
 when("maps", "change", () => connection.ask({ type: "maps", on: element("maps").checked }));

@@ -1,8 +1,8 @@
-// The WebSocket: every message that is asked gets one answer, in order.
+// The WebSocket: every message gets one answer, in order.
 
 const token = new URLSearchParams(location.search).get("token");
 
-// An address of this server, with the token that the page itself was opened with.
+// A URL of this server, with the token of the page's own URL.
 export function address(path) {
   const url = new URL(path, location.href);
   if (token) url.searchParams.set("token", token);
@@ -10,7 +10,7 @@ export function address(path) {
 }
 
 export class Connection {
-  // whenClosed(text) is called once the server or the network ended it.
+  // whenClosed(text) is called when the server or the network closed the connection.
   constructor(whenClosed) {
     this.whenClosed = whenClosed;
     this.waiting = [];
@@ -20,7 +20,7 @@ export class Connection {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  // Connect; resolves to the server's first message, with the models that it offers.
+  // Connect; resolves to the server's first message, with the offered models.
   open() {
     const url = address("ws");
     url.protocol = url.protocol.replace("http", "ws");

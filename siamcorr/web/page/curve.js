@@ -1,4 +1,4 @@
-// The scores of the last frames, a line for each target.
+// Plot of the scores of the last frames, one line per target.
 
 import { colorOf } from "./view.js";
 
@@ -12,7 +12,7 @@ export class Curve {
   }
 
   clear() {
-    this.frames = []; // of each frame a Map from target to score
+    this.frames = []; // one Map per frame, from target to score
     this.draw();
   }
 
@@ -22,7 +22,7 @@ export class Curve {
     this.draw();
   }
 
-  // A score under the limit says that the target is lost; it is drawn as a dashed line.
+  // A target with a score below the limit is lost; the limit is drawn as a dashed line.
   setLimit(limit) {
     this.limit = limit;
     this.draw();

@@ -1,33 +1,33 @@
-// The controls beside the picture: what is shown there, from what the server says.
+// The controls beside the picture.
 
 import { colorOf } from "./view.js";
 
 export const element = (id) => document.getElementById(id);
 
-// Fill a list of choices with names, one of them chosen.
+// Fill a select element with names and choose one of them.
 export function choices(select, names, chosen) {
   select.replaceChildren(...names.map((name) => new Option(name, name, false, name === chosen)));
   select.disabled = names.length < 2;
 }
 
-// Of some buttons, show one as the chosen one.
+// Highlight one of several buttons.
 export function lightUp(ids, chosen) {
   for (const id of ids) element(id).classList.toggle("on", id === chosen);
 }
 
-// A line under the picture, for what went wrong; none takes it away.
+// Show an error below the picture; without a text, hide it.
 export function say(text = "") {
   element("message").textContent = text;
   element("message").hidden = !text;
 }
 
-// A line over the picture, for what to do next.
+// Show a hint over the picture; without a text, hide it.
 export function hint(text = "") {
   element("hint").textContent = text;
   element("hint").hidden = !text;
 }
 
-// The list of targets; remove(number) is called by their buttons.
+// Show the list of targets; their buttons call remove(number).
 export function listTargets(targets, remove) {
   const list = element("targets");
   const known = new Map([...list.children].map((item) => [Number(item.dataset.number), item]));
@@ -37,7 +37,7 @@ export function listTargets(targets, remove) {
     item.querySelector(".score").textContent = target.score?.toFixed(2) ?? "";
     return item;
   });
-  // Items stay where they are: a button that is replaced could not be clicked.
+  // Keep existing items: a button that is replaced during a click would miss it.
   if (items.length !== known.size || items.some((item) => !item.parentNode)) {
     list.replaceChildren(...items);
   }
@@ -59,7 +59,7 @@ function newItem(number, remove) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "×";
-  button.setAttribute("aria-label", `Forget target ${number + 1}`);
+  button.setAttribute("aria-label", `Remove target ${number + 1}`);
   button.addEventListener("click", () => remove(number));
   item.append(dot, part("name", `Target ${number + 1}`), part("lost", "lost"),
     part("score", ""), button);

@@ -1,12 +1,12 @@
-// Takes frames from a source, one at a time: the next one only when the last has come back.
+// Takes frames from a source, one at a time: the next one only after the last one was answered.
 
 export class Player {
-  // What happens is told to `on`:
-  //   opened()            another source was chosen, none of its frames came yet
+  // Callbacks in `on`:
+  //   opened()            another source was opened; no frame was read yet
   //   shot(shot, source)  a frame; the next one waits until this is done
-  //   paused(value)       it stands still, or goes on
+  //   paused(value)       paused or resumed
   //   ended()             the source has no more frames
-  //   failed(error)       a frame could not be had, or not be passed on
+  //   failed(error)       reading or sending a frame failed
   constructor(on) {
     this.on = on;
     this.source = null;
@@ -15,7 +15,7 @@ export class Player {
     this.busy = false;
   }
 
-  // Take another source. Its first frame is passed on; a live one then goes on by itself.
+  // Open another source and send its first frame; a live source then plays.
   async open(source) {
     this.setPaused(true);
     this.source?.close();
@@ -36,7 +36,7 @@ export class Player {
     }
   }
 
-  // Stand still for a moment, whether paused or not.
+  // Hold the frame until release(), whether paused or not.
   hold() {
     this.held = true;
     this.source.pause();

@@ -1,9 +1,9 @@
-// Boxes drawn with mouse, pen or finger.
+// Draw boxes with mouse, pen or finger.
 
-const SMALLEST = 6; // pixels on the screen; less is a click
+const SMALLEST = 6; // pixels on the screen; a shorter drag is a click
 
-// Calls begin() when a box is begun, move(box) while it is drawn, and end(box) when it is done;
-// box is [x, y, w, h] in frame pixels, null for a mere click.
+// Calls begin() at the start of a box, move(box) while it is drawn, and end(box) at the end;
+// box is [x, y, w, h] in frame pixels, null for a click.
 export function drawBoxes(canvas, { begin, move, end }) {
   let start = null;
 
@@ -29,12 +29,12 @@ export function drawBoxes(canvas, { begin, move, end }) {
   });
 }
 
-// Where the frame lies in the canvas element, which may leave bars beside or above it.
+// Position of the frame in the canvas element, which may have bars beside or above the frame.
 function frameRectangle(canvas) {
   const shown = canvas.getBoundingClientRect();
   const pixel = Math.max(canvas.width / shown.width, canvas.height / shown.height);
   return {
-    pixel, // frame pixels to one of the screen
+    pixel, // frame pixels per screen pixel
     left: shown.left + (shown.width - canvas.width / pixel) / 2,
     top: shown.top + (shown.height - canvas.height / pixel) / 2,
   };

@@ -1,8 +1,8 @@
-// What a person takes home: the boxes as a table, the picture as a video.
+// Downloads: the boxes as a table, the picture as a video.
 
 const TYPES = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm", "video/mp4"];
 
-// Boxes in pixels of the original, frame from 0, time in seconds.
+// Boxes in pixels of the original video, frame numbers from 0, time in seconds.
 export class Table {
   constructor() {
     this.clear();
@@ -27,7 +27,7 @@ export class Table {
   }
 }
 
-// The browser records what the canvas shows, so nothing has to be kept or packed by the server.
+// The browser records the canvas, so the server need not store or encode frames.
 export class Recorder {
   constructor(canvas) {
     this.canvas = canvas;

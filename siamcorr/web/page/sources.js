@@ -1,13 +1,13 @@
-// Where frames come from. All sources offer the same:
-//   width, height    of the frames that are sent, in pixels
-//   scale            pixels of the original to one of those, along x and along y
-//   live             it cannot wait
+// Sources of frames. Their interface:
+//   width, height    of the sent frames, in pixels
+//   scale            pixels of the original per pixel of a sent frame, along x and y
+//   live             cannot be paused
 //   next()           {image, blob, frame, time}, or null at the end
 //   play(), pause(), close()
 
 import { address } from "./connection.js";
 
-const SIDE = 1280; // a longer side is scaled down to it: more would only be slower
+const SIDE = 1280; // longest side of a sent frame in pixels; more would only be slower
 const QUALITY = 0.85;
 const CLIP_FPS = 30;
 const PATIENCE = 250; // ms; a video in a hidden tab shows no new frames
@@ -64,7 +64,7 @@ class VideoSource {
     const live = (performance.now() - this.began) / 1000;
     const time = this.live ? live : this.video.currentTime;
     const blob = await new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", QUALITY));
-    if (!blob) throw new Error("The frame could not be packed.");
+    if (!blob) throw new Error("The frame could not be encoded.");
     return { image: this.canvas, blob, frame: this.index++, time };
   }
 
@@ -83,11 +83,11 @@ class VideoSource {
   }
 }
 
-// The pictures come from the server and go back to it unchanged, as a camera's would.
+// The images come from the server, and are sent back unchanged, like a camera's.
 class ClipSource {
   constructor() {
     this.index = 0;
-    this.frames = 1; // until the first answer tells
+    this.frames = 1; // known after the first answer
     this.scale = [1, 1];
     this.live = false;
     this.due = 0;
@@ -127,7 +127,7 @@ async function loadVideo(fill) {
   return video;
 }
 
-// Waits for a frame that is new; the first one may not be there yet though the video is loaded.
+// Wait for a new frame; the first one may be missing although the video is loaded.
 function freshFrame(video, first) {
   if (!first && (video.paused || video.ended)) return Promise.resolve();
   return new Promise((resolve) => {
@@ -135,6 +135,6 @@ function freshFrame(video, first) {
     const done = () => { clearTimeout(timer); resolve(); };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(done);
     else requestAnimationFrame(done);
-    if (first && video.paused) video.currentTime = 0; // a seek makes it show the frame
+    if (first && video.paused) video.currentTime = 0; // a seek shows the frame
   });
 }

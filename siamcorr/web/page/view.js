@@ -1,4 +1,4 @@
-// The picture: a frame, the boxes on it, response maps over it, and the box that is being drawn.
+// The picture: a frame with boxes, response maps, and the box that the user is drawing.
 
 export const COLORS = [
   "#22c55e", "#f59e0b", "#38bdf8", "#e879f9", "#facc15", "#fb7185", "#2dd4bf", "#a78bfa",
@@ -9,9 +9,9 @@ export const colorOf = (number) => COLORS[number % COLORS.length];
 export class View {
   constructor(canvas) {
     this.canvas = canvas;
-    this.still = document.createElement("canvas"); // the frame without anything drawn on it
+    this.still = document.createElement("canvas"); // the frame without boxes
     this.targets = [];
-    this.drawn = null; // the box under the pointer
+    this.drawn = null; // the box that the user is drawing
   }
 
   // Show a frame with its targets, as the server describes them.
@@ -25,7 +25,7 @@ export class View {
     this.draw();
   }
 
-  // Show the box that is being drawn, or none.
+  // Show the box that the user is drawing, or none.
   drawBox(box) {
     this.drawn = box;
     this.draw();
@@ -34,7 +34,7 @@ export class View {
   draw() {
     const context = this.canvas.getContext("2d");
     context.drawImage(this.still, 0, 0);
-    // Lines keep their width on the screen, however large the frame is.
+    // The line width on screen must not depend on the size of the frame.
     const { width, height, clientWidth, clientHeight } = this.canvas;
     const pixel = Math.max(width / clientWidth, height / clientHeight);
     for (const target of this.targets) if (target.map) drawMap(context, target.map);
@@ -68,7 +68,7 @@ function drawTarget(context, { number, box, score, lost }, pixel) {
   context.fillText(label, x + 5 * pixel, y + height / 2 + pixel);
 }
 
-// A line with a dark rim, so that it is seen on any ground.
+// Draw a box with a dark outline, so that it is visible on any background.
 function stroke(context, box, color, pixel) {
   for (const [style, width] of [["#000a", 5], [color, 2.5]]) {
     context.strokeStyle = style;
@@ -87,7 +87,7 @@ function drawMap(context, { cells, region, data }) {
   context.drawImage(small, ...region);
 }
 
-// Blue and nearly clear for 0, over yellow, to red for 1; RGBA.
+// RGBA of a score: blue and nearly transparent at 0, then yellow, red at 1.
 function heat(score) {
   const part = (middle) => 255 * Math.min(1, Math.max(0, 1.6 - Math.abs(score - middle) * 3.2));
   return [part(0.9), part(0.55), part(0.15), 30 + 160 * score];
