@@ -10,9 +10,24 @@ LOWEST = 13
 WRITTEN = 18  # by torch's exporter
 
 # The same in 13 as in 18, for the types and inputs that our graphs have.
-SAME = {"Add", "BatchNormalization", "Div", "Mul", "Pad", "Relu", "Reshape", "Shape", "Sub"}
+SAME = {
+    "Add",
+    "BatchNormalization",
+    "Div",
+    "Mul",
+    "Pad",
+    "Relu",
+    "Reshape",
+    "Shape",
+    "Split",
+    "Sub",
+}
 # Attributes that came later; without them an operator does what our graphs want of it.
-LATER = {"BatchNormalization": "training_mode", "Reshape": "allowzero"}
+LATER = {
+    "BatchNormalization": "training_mode",
+    "Reshape": "allowzero",
+    "Split": "num_outputs",  # the parts are of one size
+}
 
 
 def check_opset(opset: int) -> None:

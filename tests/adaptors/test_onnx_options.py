@@ -110,7 +110,7 @@ def test_every_runtime(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "conv"), [("siamcorr-lite", 2), ("siamfc-alexnet", 1), ("nanotrack-v1", 0)]
+    ("name", "conv"), [("siamcorr-lite", 1), ("siamfc-alexnet", 1), ("nanotrack-v1", 0)]
 )
 def test_correlation(name, conv, tmp_path):
     """As convolutions if they are asked for; a product of matrices has none."""
