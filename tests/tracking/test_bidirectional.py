@@ -7,7 +7,7 @@ from siamcorr import MultiTracker, TrackResult, build_model, follow_marks
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import find_weights, load_preset
 from siamcorr.tracking import box_iou
-from siamcorr.tracking.bidirectional import blended, joined
+from siamcorr.tracking.bidirectional import blend, join
 
 CLIP = [*render_clip(ClipConfig(frames=16, width=240, height=180, target=50))]
 FRAMES, TRUTH = zip(*CLIP, strict=True)
@@ -83,8 +83,8 @@ def test_frames_may_be_read_when_they_are_wanted(network):
 @pytest.mark.parametrize(
     ("marks", "text"),
     [
-        ({"a": {}}, "target a: needs marks in frames counted from 0"),
-        ({"a": {-1: TRUTH[0]}}, "target a: needs marks in frames counted from 0"),
+        ({"a": {}}, "target a: needs at least one mark; frames count from 0"),
+        ({"a": {-1: TRUTH[0]}}, "target a: needs at least one mark; frames count from 0"),
         ({"a": {16: TRUTH[0]}}, "a mark in frame 16: there are 16 frames"),
         ({"a": {3: (500, 0, 9, 9)}}, "target a, frame 3: box 500,0,9,9 lies outside"),
         ({"a": {0: TRUTH[0], 3: (0, 0, 0, 9)}}, "target a, frame 3: box must have a size"),
@@ -105,22 +105,22 @@ def result(x, score, lost=False):
 
 def test_blended():
     """Near boxes are weighed by score and place; of others the better one is taken."""
-    assert blended(result(0, 0.8), result(2, 0.8), 0.25).box_xywh == pytest.approx((0.5, 0, 10, 10))
-    both = blended(result(0, 0.9), result(2, 0.3), 0.5)
+    assert blend(result(0, 0.8), result(2, 0.8), 0.25).box_xywh == pytest.approx((0.5, 0, 10, 10))
+    both = blend(result(0, 0.9), result(2, 0.3), 0.5)
     assert both.box_xywh[0] == pytest.approx(0.5)
     assert both.score == pytest.approx(0.75)
     far = result(50, 0.9)
-    assert blended(result(0, 0.8), far, 0.4) == result(0, 0.8)
-    assert blended(result(0, 0.8), far, 0.6) == far
-    assert blended(result(0, 0.1, lost=True), far, 0.1) == far
-    assert blended(far, result(0, 0.9, lost=True), 0.9) == far
-    assert blended(result(0, 0.0), result(1, 0.0), 0.5) == result(0, 0.0)
+    assert blend(result(0, 0.8), far, 0.4) == result(0, 0.8)
+    assert blend(result(0, 0.8), far, 0.6) == far
+    assert blend(result(0, 0.1, lost=True), far, 0.1) == far
+    assert blend(far, result(0, 0.9, lost=True), 0.9) == far
+    assert blend(result(0, 0.0), result(1, 0.0), 0.5) == result(0, 0.0)
 
 
 def test_joined():
     """Before the first mark what came backwards, behind the last what came forwards."""
     forwards = {at: result(at, 0.5) for at in range(2, 8)}
     backwards = {at: result(at + 1, 0.5) for at in range(6)}
-    rows = joined(forwards, backwards, {2: (), 5: ()}, 8)
+    rows = join(forwards, backwards, {2: (), 5: ()}, 8)
     xs = [row.box_xywh[0] for row in rows]
     assert xs == pytest.approx([1, 2, 2, 3 + 1 / 3, 4 + 2 / 3, 5, 6, 7])

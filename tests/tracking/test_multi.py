@@ -8,7 +8,7 @@ import torch
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.tracking.batching import AT_ONCE
+from siamcorr.tracking.batching import MAX_BATCH
 
 FRAMES = [image for image, _ in render_clip(ClipConfig(frames=6, width=320, height=240, target=60))]
 BOXES = [(100.0, 80.0, 60.0, 40.0), (20.5, 150.0, 33.0, 70.0), (200.0, 30.0, 90.0, 50.0)]
@@ -75,7 +75,7 @@ def test_one_forward_a_frame(model, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "count", "batches"),
     [
-        ("siamcorr-lite", AT_ONCE, [33]),
+        ("siamcorr-lite", MAX_BATCH, [33]),
         ("siamcorr-lite", 35, [33, 2]),
         ("dcfnet", 12, [33, 3]),
     ],

@@ -129,7 +129,7 @@ def test_a_perfect_peak_gives_back_the_same_box(name, cells, box):
     for _ in range(10):
         x, y, w, h = tracker.update(FRAME).box_xywh
         half = config.stride / config.scales.upsample / 2 * 1.02
-        crop = tracker.recipe.search_crops(FRAME, tracker._one.target, (0, 0, 0))[1]
+        crop = tracker.recipe.search_crops(FRAME, tracker._state.target, (0, 0, 0))[1]
         assert x == pytest.approx(box[0], abs=half * crop.width / len(crop.image))
         assert y == pytest.approx(box[1], abs=half * crop.height / len(crop.image))
         assert (w, h) == pytest.approx(box[2:], abs=1e-9)
@@ -176,7 +176,7 @@ def flat(color) -> np.ndarray:
 def test_colour_as_the_network_knows_it(name, color):
     tracker = PerfectTracker(name, 17)
     tracker.init(flat((200, 100, 50)), BOXES[0])
-    assert tracker._one.template[0][0].tolist() == pytest.approx(color, abs=1e-3)
+    assert tracker._state.template[0][0].tolist() == pytest.approx(color, abs=1e-3)
 
 
 def test_filter_renews_its_template():
@@ -185,13 +185,13 @@ def test_filter_renews_its_template():
     for each in (tracker, fixed):
         each.init(flat(150), BOXES[0])
         each.truth = BOXES[0]
-    first = tracker._one.template[0][0]
+    first = tracker._state.template[0][0]
     for expected in (1, 1.99, 2.9701):
         tracker.update(flat(250))
         fixed.update(flat(250))
-        update_template = tracker._one.template[0][0] - first
+        update_template = tracker._state.template[0][0] - first
         assert update_template.tolist() == pytest.approx([expected] * 3, abs=1e-3)
-    assert fixed._one.template[0][0].tolist() == [150] * 3
+    assert fixed._state.template[0][0].tolist() == [150] * 3
 
 
 def test_filter_renews_its_template_where_the_target_went():
@@ -199,8 +199,8 @@ def test_filter_renews_its_template_where_the_target_went():
     ramp = np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (240, 1, 3))
     tracker = PerfectTracker("dcfnet", 125)
     tracker.init(ramp, (90, 90, 30, 30))
-    first = tracker._one.template[0][0]
+    first = tracker._state.template[0][0]
     tracker.truth = (110, 90, 30, 30)
     tracker.update(ramp)
-    update_template = 100 * (tracker._one.template[0][0] - first)
+    update_template = 100 * (tracker._state.template[0][0] - first)
     assert update_template.tolist() == pytest.approx([20] * 3, abs=0.6)

@@ -11,7 +11,7 @@ from siamcorr.models import load_preset
 from siamcorr.tracking.appearance import appearance_of, similarity
 from siamcorr.tracking.recipes import Step, recipe_of
 from siamcorr.tracking.redetection import (
-    AGREEING,
+    CONFIRMATIONS_NEEDED,
     PATIENCE,
     check_recoverable,
     decide,
@@ -69,13 +69,13 @@ def step(target, score=SURE):
     ],
 )
 def test_what_puts_a_target_in_doubt(score, image, uncertain_frames):
-    memory = replace(start_redetection(MINE, HERE, FILL), sure=at(16, 30))
+    memory = replace(start_redetection(MINE, HERE, FILL), last_confirmed=at(16, 30))
     after = observe(memory, step(HERE, score), image, FILL, CONFIG)
     assert after.uncertain_frames == uncertain_frames
     assert after.lost is bool(uncertain_frames)
-    assert after.sure == (at(16, 30) if uncertain_frames else HERE)
+    assert after.last_confirmed == (at(16, 30) if uncertain_frames else HERE)
     share = similarity(appearance_of(image, HERE, FILL), memory.views)
-    assert after.held == pytest.approx(score * share)
+    assert after.followed_rank == pytest.approx(score * share)
 
 
 def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
@@ -83,7 +83,7 @@ def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
     for count in range(1, PATIENCE + 1):
         assert not memory.searching
         memory = observe(memory, step(at(20 + 9 * count, 30), UNSURE), MINE, FILL, CONFIG)
-        assert memory.sure == HERE
+        assert memory.last_confirmed == HERE
     assert memory.searching
 
 
@@ -129,30 +129,30 @@ def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
     ],
 )
 def test_what_a_frame_of_the_search_says(steps, alike, candidates, confirmations):
-    memory = lost_memory(confirmations=2, held=0.2)
+    memory = lost_memory(confirmations=2, followed_rank=0.2)
     after, index = decide(memory, HERE, steps, alike, found_above(CONFIG))
     assert (index, after.candidates, after.confirmations) == (None, candidates, confirmations)
-    assert after.sure == HERE
+    assert after.last_confirmed == HERE
     assert after.lost
 
 
 def test_found_after_frames_that_agree():
-    memory = lost_memory(tile=8, held=0.2)
-    for count in range(1, AGREEING + 1):
+    memory = lost_memory(tile=8, followed_rank=0.2)
+    for count in range(1, CONFIRMATIONS_NEEDED + 1):
         assert memory.lost
         moved = replace(at(200 + 10 * count, 100), lost=True)
         memory, index = decide(memory, HERE, [step(FAR, 0.5), step(moved)], [0.9] * 2, 0.9)
-        assert index == (1 if count == AGREEING else None)
+        assert index == (1 if count == CONFIRMATIONS_NEEDED else None)
     assert not memory.lost
-    assert memory.sure == replace(moved, lost=False)
+    assert memory.last_confirmed == replace(moved, lost=False)
     assert (memory.candidates, memory.tile) == ((), 0)
 
 
-@pytest.mark.parametrize(("held", "taken"), [(0.84, True), (0.86, False)])
-def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
+@pytest.mark.parametrize(("followed_rank", "taken"), [(0.84, True), (0.86, False)])
+def test_it_takes_over_only_with_more_than_what_is_followed(followed_rank, taken):
     """That has 0.95 x 0.9 here; to be doubted it must be unlike or score low."""
-    memory = lost_memory(held=held)
-    for _ in range(AGREEING):
+    memory = lost_memory(followed_rank=followed_rank)
+    for _ in range(CONFIRMATIONS_NEEDED):
         memory, index = decide(memory, HERE, [step(THERE)], [0.9], 0.9)
     assert (index == 0) is taken
     assert memory.lost is not taken
@@ -164,7 +164,7 @@ def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
     ids=["gone", "elsewhere", "rival"],
 )
 def test_frames_that_disagree_begin_anew(between):
-    memory = lost_memory(held=0.2)
+    memory = lost_memory(followed_rank=0.2)
     for steps in [[step(THERE)], [step(THERE)], between, [step(THERE)], [step(THERE)]]:
         memory, index = decide(memory, HERE, steps, [0.9] * len(steps), 0.9)
         assert index is None
