@@ -145,10 +145,10 @@ def test_part_that_is_whole_already(preset, server, tmp_path):
 
 @pytest.mark.parametrize("part", [b"", b"another file", b"x" * len(CONTENT)])
 def test_wrong_bytes_leave_nothing(part, preset, tmp_path):
-    """They came from there, or lay there from before: going on with them would never end well."""
+    """Downloaded now or before: resuming a wrong file can never succeed."""
     (tmp_path / f"{FILE}.part").write_bytes(part)
     wanted = SHA256 if part else "0" * 64
-    with pytest.raises(ValueError, match=rf"not what was published .* not {wanted}\)"):
+    with pytest.raises(ValueError, match=rf"not the published file .* not {wanted}\)"):
         download(other(preset, sha256=wanted), tmp_path)
     assert names(tmp_path) == []
 
@@ -159,7 +159,7 @@ def test_file_that_is_there(preset, server, tmp_path):
     assert download(preset, tmp_path) == path
     path.write_bytes(b"my own")
     assert download(other(preset, sha256=""), tmp_path) == path
-    with pytest.raises(ValueError, match=r"lies there, but is not what was published"):
+    with pytest.raises(ValueError, match=r"exists, but is not the published file"):
         download(preset, tmp_path)
     assert path.read_bytes() == b"my own"
     assert server.ranges == []
@@ -184,7 +184,7 @@ def test_error_keeps_what_has_arrived(preset, server, tmp_path):
 
 def test_web_page(preset, server, tmp_path):
     server.manner = "page"
-    with pytest.raises(ValueError, match="gave a web page, not a file; fetch it by hand"):
+    with pytest.raises(ValueError, match="sent a web page, not a file; download it by hand"):
         download(other(preset, sha256=""), tmp_path)
     assert names(tmp_path) == []
 
@@ -209,7 +209,7 @@ def test_nothing_to_fetch_by_itself(tmp_path, monkeypatch):
     for name in ("SIAMCORR_SHARED", "SIAMCORR_WEIGHTS", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     preset = load_preset("siamfc-alexnet")
-    text = f"siamfc-alexnet: fetch {preset.weights.file} by hand, from {preset.weights.page}"
+    text = f"siamfc-alexnet: download {preset.weights.file} by hand, from {preset.weights.page}"
     with pytest.raises(ValueError, match=re.escape(text)):
         download(preset, tmp_path)
 
