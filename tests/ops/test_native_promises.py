@@ -144,7 +144,7 @@ def test_left_out():
 def test_offered_where_the_kernels_see():
     geometry = Geometry("depthwise", (8, 256, 29, 29), (8, 256, 5, 5))
     assert choose("response", geometry, torch.float32, "cpu") == "native"
-    assert choose("response", geometry, torch.float32, "cpu", seen=False) != "native"
+    assert choose("response", geometry, torch.float32, "cpu", readable=False) != "native"
     assert "native" in usable("cpu")
     assert "native" not in usable("cuda")
 

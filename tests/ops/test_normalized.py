@@ -207,7 +207,7 @@ def test_layout():
     ("search", "template", "text"),
     [
         ((2, 3, 8, 8), (2, 3, 9, 4), "must lie inside the padded search, got 9x4 in 8x8"),
-        ((2, 3, 8, 8), (2, 4, 4, 4), "as many channels, got 3 and 4"),
+        ((2, 3, 8, 8), (2, 4, 4, 4), "equally many channels, got 3 and 4"),
         ((4, 3, 8, 8), (2, 3, 4, 4), "batch must be 1 or that of search, got 2 for 4"),
         ((3, 8, 8), (2, 3, 4, 4), "search must have 4 dimensions, got 3"),
     ],

@@ -188,7 +188,7 @@ def test_explain_options(capsys):
     [
         ((2, 3, 8, 8), (2, 3, 9, 9), {}, "xcorr_depthwise: the template must lie inside"),
         ((2, 3, 8), (2, 3, 4, 4), {}, "search must have 4 dimensions, got 3"),
-        ((2, 3, 8, 8), (2, 4, 4, 4), {}, "as many channels, got 3 and 4"),
+        ((2, 3, 8, 8), (2, 4, 4, 4), {}, "equally many channels, got 3 and 4"),
         ((4, 3, 8, 8), (2, 3, 4, 4), {"op": "batched"}, "xcorr_batched: the template batch"),
         ((2, 3, 8, 8), (2, 3, 4, 4), {"op": "pixelwise"}, "op must be one of naive.*'pixelwise'"),
         ((2, 3, 8, 8), (2, 3, 4, 4), {"dilation": 0}, "dilation must be an int >= 1, got 0"),
