@@ -126,12 +126,12 @@ def test_nothing_runs(place, zipped, weights, tmp_path):
 
 
 def test_no_name_leads_to_numpy_or_any_other_code():
-    """Whatever a pickle calls by an allowed name is one of these, all of them ours."""
+    """Allowed names lead only to our own classes and functions."""
     assert {target for target, _ in ALLOWED} == {Array, Dtype, Placeholder, encode}
 
 
 def test_object_arrays_stay_closed(tmp_path):
-    """numpy would unpickle what lies in an array of objects."""
+    """numpy would unpickle the contents of an object array."""
     array = np.array([Runs(tmp_path / "ran")], object)
     torch.save({"state_dict": {"a": array}}, tmp_path / "w.pth")
     with pytest.raises(ValueError, match="refused, reading it would call"):

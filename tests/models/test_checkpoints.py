@@ -1,4 +1,4 @@
-"""Checkpoints: every form that is published loads, and none of them runs."""
+"""Checkpoints: every published form loads, and none runs code."""
 
 import os
 import pickle

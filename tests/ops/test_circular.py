@@ -1,4 +1,4 @@
-"""Circular correlation, under the same names in the same order."""
+"""Circular correlation."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_reference_numpy(size):
 
 
 def test_known_values():
-    """An impulse at (2, 1) is met by template cell (2 - i, 1 - j), counted round the border."""
+    """Template cell (2 - i, 1 - j), modulo the size, meets an impulse at (2, 1)."""
     x = torch.zeros(1, 1, 3, 3)
     x[0, 0, 2, 1] = 1
     z = torch.arange(1.0, 10).reshape(1, 1, 3, 3)

@@ -46,7 +46,7 @@ def test_known_choices(method, geometry):
 
 
 def test_deterministic():
-    """The remembered answer is the computed one, time and again."""
+    """The cached answer equals the computed one."""
     for geometry, computed in itertools.product(GEOMETRIES, WANTS):
         answers = {choose(computed, geometry, torch.float32, "cpu") for _ in range(3)}
         answers.add(choose.__wrapped__(computed, geometry, torch.float32, "cpu"))
@@ -123,7 +123,7 @@ def test_compile_same_choice():
 
 @pytest.mark.parametrize(("device", "dtype"), [(d, t) for d, table in COSTS.items() for t in table])
 def test_costs_are_complete(device, dtype):
-    """A price for each count of work of each method's contractions, none below zero."""
+    """A cost for each count of work of each method's contractions, none negative."""
     table = COSTS[device][dtype]
     assert set(table) >= {"conv", "gemm", "fft"}
     for method, prices in table.items():
@@ -148,7 +148,7 @@ def test_costs_grow_with_the_batch():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps", "meta", "unheard-of"])
 def test_costs_fall_back(dtype, device):
-    """What nobody measured is judged by what somebody did."""
+    """Unmeasured devices and dtypes use measured costs."""
     for computed in WANTS:
         method = choose(computed, square("batched", 8, 256, 6, 22), dtype, device)
         assert method in compute.METHODS

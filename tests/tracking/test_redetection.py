@@ -1,4 +1,4 @@
-"""Lost and found: when the search begins, and what it takes for the target."""
+"""Re-detection: when the search starts, and which candidate it accepts."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def picture(seed, side=SIDE):
 
 
 def frame_with(*things):
-    """A frame (360, 640) with pictures at corners (x, y) before a ground."""
+    """A frame (360, 640) with pictures at corners (x, y) on a background."""
     image = texture(np.random.default_rng(99), 640, 360, 5)
     for patch, (x, y) in things:
         image[y : y + len(patch), x : x + len(patch)] = patch
@@ -68,7 +68,7 @@ def step(target, score=SURE):
         (SURE, frame_with((picture(2), (20, 30))), 1),  # high, but what is there looks different
     ],
 )
-def test_what_puts_a_target_in_doubt(score, image, uncertain_frames):
+def test_uncertain_frames(score, image, uncertain_frames):
     memory = replace(start_redetection(MINE, HERE, FILL), last_confirmed=at(16, 30))
     after = observe(memory, step(HERE, score), image, FILL, CONFIG)
     assert after.uncertain_frames == uncertain_frames
@@ -78,7 +78,7 @@ def test_what_puts_a_target_in_doubt(score, image, uncertain_frames):
     assert after.followed_rank == pytest.approx(score * share)
 
 
-def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
+def test_uncertain_frames_in_a_row_start_the_search_at_the_last_confirmed_place():
     memory = start_redetection(MINE, HERE, FILL)
     for count in range(1, PATIENCE + 1):
         assert not memory.searching
@@ -87,7 +87,7 @@ def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
     assert memory.searching
 
 
-def test_one_sure_frame_ends_the_doubts_and_the_search():
+def test_one_certain_frame_ends_the_search():
     memory = start_redetection(MINE, HERE, FILL)
     for score in (*[UNSURE] * PATIENCE, 0.9):
         memory = replace(memory, tile=7, candidates=(THERE,), confirmations=2)
@@ -99,8 +99,8 @@ def test_one_sure_frame_ends_the_doubts_and_the_search():
 
 
 @pytest.mark.parametrize(("score", "taken"), [(0.92, False), (0.93, True)])
-def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
-    """Half of the target turned into another picture: still alike, not the same."""
+def test_the_last_clear_view_is_kept_with_the_first(score, taken):
+    """Half of the target replaced by another picture: still similar, not equal."""
     changed = picture(1)
     changed[: SIDE // 4] = picture(2)[: SIDE // 4]
     image = frame_with((changed, (20, 30)))
@@ -128,7 +128,7 @@ def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
         ([step(at(25, 30), 0.99)], [1], (), 0),
     ],
 )
-def test_what_a_frame_of_the_search_says(steps, alike, candidates, confirmations):
+def test_one_frame_of_the_search(steps, alike, candidates, confirmations):
     memory = lost_memory(confirmations=2, followed_rank=0.2)
     after, index = decide(memory, HERE, steps, alike, found_above(CONFIG))
     assert (index, after.candidates, after.confirmations) == (None, candidates, confirmations)
@@ -136,7 +136,7 @@ def test_what_a_frame_of_the_search_says(steps, alike, candidates, confirmations
     assert after.lost
 
 
-def test_found_after_frames_that_agree():
+def test_found_after_enough_confirmations():
     memory = lost_memory(tile=8, followed_rank=0.2)
     for count in range(1, CONFIRMATIONS_NEEDED + 1):
         assert memory.lost
@@ -149,8 +149,8 @@ def test_found_after_frames_that_agree():
 
 
 @pytest.mark.parametrize(("followed_rank", "taken"), [(0.84, True), (0.86, False)])
-def test_it_takes_over_only_with_more_than_what_is_followed(followed_rank, taken):
-    """That has 0.95 x 0.9 here; to be doubted it must be unlike or score low."""
+def test_a_candidate_must_outrank_the_tracked_target(followed_rank, taken):
+    """The tracked target has rank 0.95 x 0.9 here."""
     memory = lost_memory(followed_rank=followed_rank)
     for _ in range(CONFIRMATIONS_NEEDED):
         memory, index = decide(memory, HERE, [step(THERE)], [0.9], 0.9)
@@ -163,7 +163,7 @@ def test_it_takes_over_only_with_more_than_what_is_followed(followed_rank, taken
     [[step(HERE, UNSURE)], [step(FAR)], [step(THERE), step(FAR)]],
     ids=["gone", "elsewhere", "rival"],
 )
-def test_frames_that_disagree_begin_anew(between):
+def test_frames_that_disagree_reset_the_confirmations(between):
     memory = lost_memory(followed_rank=0.2)
     for steps in [[step(THERE)], [step(THERE)], between, [step(THERE)], [step(THERE)]]:
         memory, index = decide(memory, HERE, steps, [0.9] * len(steps), 0.9)
@@ -171,7 +171,7 @@ def test_frames_that_disagree_begin_anew(between):
         assert memory.lost
 
 
-def test_likeness():
+def test_similarity():
     mine = appearance_of(MINE, HERE, FILL)
     turned = frame_with((np.rot90(picture(1)), (20, 30)))
     other = frame_with((picture(2), (20, 30)))
@@ -183,7 +183,7 @@ def test_likeness():
     assert similarity(mine, (appearance_of(other, HERE, FILL), mine)) == pytest.approx(1)
 
 
-def test_likeness_of_plain_targets_is_that_of_their_colours():
+def test_similarity_of_plain_targets_compares_only_colours():
     red, green = (np.full((360, 640, 3), color, np.uint8) for color in ((200, 0, 0), (0, 200, 0)))
     plain = appearance_of(red, HERE, FILL)
     assert similarity(plain, (plain,)) == pytest.approx(1)
@@ -203,7 +203,7 @@ def test_found_above_is_at_least_lost_below():
 
 
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_a_preset_must_say_what_a_loss_is(kind):
+def test_a_preset_needs_lost_below(kind):
     with pytest.raises(ValueError, match=r"lost_below > 0, siamfc-alexnet has none"):
         kind(build_model("siamfc-alexnet"), recover=True)
     assert check_recoverable(recipe_of(PRESET), "nanotrack-v2") is None

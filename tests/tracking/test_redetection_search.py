@@ -1,4 +1,4 @@
-"""The search over the frame: where it looks, how targets share it, and what trackers do with it."""
+"""The search over the frame: its places, how targets share them, and how trackers use it."""
 
 import math
 from dataclasses import replace
@@ -58,11 +58,11 @@ def lost_memory(**changes):
 
 
 @pytest.mark.parametrize(("followed", "places"), [(1, MIN_PLACES), (8, MIN_PLACES), (32, 16)])
-def test_places_of_a_frame_do_not_grow_with_the_lost(followed, places):
+def test_place_budget(followed, places):
     assert place_budget(followed) == places
 
 
-def test_a_sweep_looks_at_every_tile_once_and_begins_again():
+def test_a_sweep_searches_every_tile_once_and_restarts():
     assert len(TILES) > 3 * MIN_PLACES
     memory, seen = lost_memory(), []
     while len(seen) < len(TILES):
@@ -74,7 +74,7 @@ def test_a_sweep_looks_at_every_tile_once_and_begins_again():
     assert seen[len(TILES) :] == list(TILES[: len(seen) - len(TILES)])
 
 
-def test_what_may_be_it_is_looked_at_again_and_does_not_move_the_sweep():
+def test_candidates_are_searched_again_and_do_not_advance_the_sweep():
     spot = replace(HERE, center=(500.0, 90.0))
     memory = lost_memory(candidates=(spot,), tile=4)
     places = share_places({3: memory}, MIN_PLACES, PRESET.crop)[3]
@@ -83,7 +83,7 @@ def test_what_may_be_it_is_looked_at_again_and_does_not_move_the_sweep():
 
 
 def test_lost_targets_share_a_frame():
-    """None is looked for at more places than another, and all of them get their turn."""
+    """After five frames every target has had equally many places."""
     memories = {number: lost_memory() for number in range(5)}
     for _ in range(5):
         shares = share_places(memories, 3, PRESET.crop)
@@ -93,7 +93,7 @@ def test_lost_targets_share_a_frame():
     assert [memory.tile for memory in memories.values()] == [3] * 5
 
 
-def test_spots_of_many_do_not_exceed_the_places():
+def test_candidates_do_not_exceed_the_budget():
     candidates = HERE, replace(HERE, center=(500.0, 90.0))
     memories = {number: lost_memory(candidates=candidates) for number in range(4)}
     shares = share_places(memories, 5, PRESET.crop)
@@ -101,7 +101,7 @@ def test_spots_of_many_do_not_exceed_the_places():
 
 
 class Scripted:
-    """Sees the middle of a frame's first crop with the next score of a list.
+    """Scores the middle of a frame's first crop with the next score of a list.
 
     In the search, whose forward has more crops, with one more list's.
     """
@@ -140,8 +140,8 @@ def start(kind, network, **options):
 
 
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_the_search_goes_beside_what_is_followed(kind):
-    """Boxes and scores are those without it, for nothing was found."""
+def test_tracking_continues_during_the_search(kind):
+    """Boxes and scores equal those without the search, because nothing was found."""
     results = []
     for recover in (True, False):
         network = Scripted(SCRIPT)
@@ -153,8 +153,8 @@ def test_the_search_goes_beside_what_is_followed(kind):
 
 
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_what_the_search_finds_takes_over(kind, monkeypatch):
-    """Its place is the last of the frame's, later the spot that is looked at again."""
+def test_a_found_target_replaces_the_tracked_one(kind, monkeypatch):
+    """Its place is the last of the frame, later the candidate that is searched again."""
     monkeypatch.setattr("siamcorr.tracking.redetection_search.similarity", lambda view, known: 0.9)
     monkeypatch.setattr("siamcorr.tracking.redetection.similarity", lambda view, known: 0.9)
     monkeypatch.setattr("siamcorr.tracking.redetection_search.share_places", always_there)
@@ -187,7 +187,7 @@ def test_init_forgets_the_loss():
 
 @pytest.mark.parametrize(("recover", "templates"), [(False, 11), (True, 3)])
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_no_template_is_renewed_while_lost(recover, templates, kind):
+def test_no_template_update_while_lost(recover, templates, kind):
     network = Scripted(SCRIPT, update_rate=0.1)
     _, update = start(kind, network, recover=recover)
     for _ in SCRIPT:

@@ -35,13 +35,13 @@ def test_box_and_back(x, y, w, h):
         ((160, 120), (-3, 1e9), (155, 0, 10, 240)),
     ],
 )
-def test_moved_stays_in_the_frame(center, size, box):
+def test_move_to_stays_in_the_frame(center, size, box):
     """The centre does, and no side is longer than the frame's or shorter than 10 pixels."""
     assert TARGET.move_to(center, size, 10).box_xywh == box
 
 
 @given(x=number, y=number, w=number, h=number)
-def test_moved_properties(x, y, w, h):
+def test_move_to_properties(x, y, w, h):
     moved = replace(TARGET, lost=True).move_to((x, y), (w, h), 10)
     assert 0 <= moved.center[0] <= 320
     assert 0 <= moved.center[1] <= 240
@@ -58,7 +58,7 @@ def test_a_frame_smaller_than_any_target():
 
 
 def test_smallest():
-    """A side that is shorter than the preset allows is made so long, and no longer."""
+    """A side below the preset's minimum becomes the minimum."""
     assert TARGET.move_to((50, 60), (2, 7), 4).size == (4, 7)
 
 
