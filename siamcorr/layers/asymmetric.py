@@ -1,4 +1,4 @@
-"""Asymmetric convolution: what looks like a correlation, without a kernel that changes."""
+"""Asymmetric convolution: replaces a correlation by convolutions with fixed kernels."""
 
 from torch import Tensor, nn
 
@@ -6,13 +6,13 @@ from siamcorr.layers.correlation import conv_bn_relu
 
 
 class AsymmetricCorrelation(nn.Module):
-    """Two learned convolutions instead of a correlation: one of each side, and their sum.
+    """Two learned convolutions instead of a correlation: one per branch, then their sum.
 
-    The template is brought to one cell and added to every cell of the search, with a code of the
-    target's width and height; so there is no kernel that changes from target to target.
+    The template is reduced to one cell, which is added to every cell of the search features, with
+    an encoding of the target's width and height. So no convolution kernel depends on the target.
 
     Args:
-        in_channels: C of both sides.
+        in_channels: C of both branches.
         hidden: channels of the sum.
         out_channels: O of the map.
 
@@ -48,11 +48,11 @@ class AsymmetricCorrelation(nn.Module):
         )
 
     def kernel(self, template: Tensor, size: Tensor) -> Tensor:
-        """The template's side: features (B, C, 7, 7), and the target's width and height (B, 2).
+        """Template branch: features (B, C, 7, 7), and the target's width and height (B, 2).
 
         Raises:
-            ValueError: features of another size, which would not come down to one cell, or not
-                one width and height for each.
+            ValueError: features of another size, which would not reduce to one cell, or a size
+                that is not (B, 2).
         """
         if template.shape[-2:] != (7, 7):
             raise ValueError(
@@ -71,7 +71,7 @@ class AsymmetricCorrelation(nn.Module):
         """Compare search features (B, C, H, W) with a kernel of batch B or 1.
 
         Raises:
-            ValueError: a kernel of another batch.
+            ValueError: the kernel's batch is neither 1 nor B.
         """
         if len(kernel) not in (1, len(search)):
             raise ValueError(

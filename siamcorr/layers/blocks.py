@@ -1,7 +1,7 @@
-"""The blocks that networks are searched from: convolution, norm and activation in fixed orders.
+"""Blocks of convolution, norm and activation, as architecture search uses them.
 
-The order of words is the order of layers. Their steps lie under `op.N`, as DARTS numbers them,
-so that published cells load; `affine=False` leaves the norms without parameters, as in a search.
+The order of words in a name is the order of layers. Keys are `op.N`, as in DARTS, so that
+published cells load. `affine=False` makes norms without parameters, as during a search.
 """
 
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class ConvBNReLU(Block):
         kernel_size: odd.
         stride: >= 1.
         dilation: >= 1.
-        groups: C and O are split into so many.
+        groups: number of groups that C and O are split into.
         affine: whether the norm has parameters.
 
     Example:
@@ -140,9 +140,9 @@ class SepConv(Block):
 def _conv(
     in_channels: int, out_channels: int, kernel: int, stride: int, dilation: int, groups: int
 ) -> nn.Conv2d:
-    """Without bias, for a norm stands behind it; padded so that the stride alone shrinks."""
+    """Without bias, because a norm follows; with padding, so that only the stride shrinks."""
     if kernel % 2 == 0:
-        raise ValueError(f"kernel_size must be odd, got {kernel}; even ones: SeparableConv2d")
+        raise ValueError(f"kernel_size must be odd, got {kernel}; SeparableConv2d takes even ones")
     padding = dilation * (kernel - 1) // 2
     return nn.Conv2d(
         in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False

@@ -1,7 +1,7 @@
-"""Correlations with parameters of their own around the operator.
+"""Correlation modules with parameters: convolutions around an operator.
 
-All work in two steps, because one template serves many searches: `kernel` is the template's
-side, run once a target; what it returns is given to every `forward`.
+All work in two steps, because one template serves many searches: `kernel` processes the template
+once per target; every `forward` takes its result.
 """
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
 
 
 class ChannelAttention(nn.Module):
-    """Weigh each channel by a gate in 0..1 that its mean over the map decides.
+    """Weight each channel by a gate in 0..1, computed from the means of the channels.
 
     Shapes: (B, C, H, W) -> (B, C, H, W).
 
@@ -33,11 +33,11 @@ class ChannelAttention(nn.Module):
 
 
 class PixelwiseCorrelation(nn.Module):
-    """Adapt both sides by 1x1 convolution, correlate pixel-wise, weigh the template cells.
+    """1x1 convolution of both branches, pixel-wise correlation, attention over template cells.
 
     Args:
-        channels: C of both sides.
-        cells: h*w of the template; it ties the parameters to the template's size.
+        channels: C of both branches.
+        cells: h*w of the template; the parameters depend on it.
 
     Shapes: kernel (B, C, h, w) -> (B, C, h, w); forward (B, C, H, W) -> (B, h*w, H, W).
 
@@ -66,13 +66,13 @@ class PixelwiseCorrelation(nn.Module):
 
 
 class DepthwiseCorrelation(nn.Module):
-    """Adapt both sides by a convolution, correlate channel by channel, then two 1x1.
+    """Convolution of both branches, depthwise correlation, then two 1x1 convolutions.
 
     Args:
-        in_channels: C of both sides.
+        in_channels: C of both branches.
         hidden: channels of the correlation.
         out_channels: O of the map.
-        kernel_size: of the adapting convolutions, which are not padded.
+        kernel_size: of the first convolutions, which have no padding.
 
     Shapes: kernel (B, C, h, w) -> (B, hidden, h - 2, w - 2);
         forward (B, C, H, W) -> (B, O, H - h + 1, W - w + 1), for kernel_size 3.
@@ -109,6 +109,6 @@ class DepthwiseCorrelation(nn.Module):
 def conv_bn_relu(
     in_channels: int, out_channels: int, kernel_size: int, dilation: int | tuple[int, int] = 1
 ) -> nn.Sequential:
-    """Convolution without padding, norm, ReLU: what adapts a side. Keys: 0, 1."""
+    """Convolution without padding, norm, ReLU. Keys: 0, 1."""
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))

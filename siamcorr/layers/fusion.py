@@ -1,6 +1,6 @@
-"""Fewer steps for inference: norms folded into convolutions, and pairs of them where it saves.
+"""Fuse layers for inference: fold norms into convolutions, and merge pairs of convolutions.
 
-In eval mode a batch norm is a scale and a shift for each channel, and a convolution can do both:
+In eval mode a batch norm is a scale and a shift per channel, and a convolution can do both:
 
     BN(W x + b) = (g / s) W x + (b - mean) g / s + beta,   s = sqrt(variance + eps)
 """
@@ -19,16 +19,16 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def fuse(module: M) -> M:
-    """A copy for inference, equal to rounding, with fewer layers.
+    """Copy a module with fewer layers, for inference; results are equal up to rounding.
 
-    Norms are folded into the convolution before them: neighbours in an nn.Sequential, and pairs
-    of a module's own that are called convN and bnN, in this order. Where a depthwise convolution
-    stands right before a 1x1 one and the two merged cost fewer multiplications, they become one.
-    What was folded leaves an nn.Identity, so that no place in a Sequential moves. A convolution
-    that stands in two places keeps its norms.
+    Norms are folded into the convolution before them: neighbours in an nn.Sequential, and
+    children named convN and bnN, in this order. A depthwise convolution and the 1x1 convolution
+    after it become one if that costs fewer multiplications. A removed layer becomes an
+    nn.Identity, so that indices in a Sequential stay. A convolution that is used in two places
+    keeps its norms.
 
     Args:
-        module: in eval mode; it is not changed.
+        module: in eval mode; it does not change.
 
     Raises:
         ValueError: the module is in training mode, where norms depend on the batch.
@@ -66,7 +66,7 @@ def fuse(module: M) -> M:
 
 
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Make conv do what conv and then norm did, in place."""
+    """Fold norm into the conv before it, in place."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None
     assert variance is not None
@@ -77,16 +77,16 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         shift = -mean * scale + (norm.bias if norm.affine else 0)
         if conv.bias is not None:
             shift = shift + conv.bias * scale
-        # A new parameter: another convolution may have the old one too.
+        # A new parameter, because another convolution may share the old one.
         conv.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
         conv.bias = nn.Parameter(shift)
 
 
 def merge_pointwise(first: nn.Module, second: nn.Module) -> nn.Conv2d | None:
-    """One convolution for a depthwise and a 1x1 behind it, if that takes fewer multiplications.
+    """Merge a depthwise and a following 1x1 convolution, if that costs fewer multiplications.
 
-    The pair takes k*k*M + M*O for each input channel and output cell, the one k*k*O; so it pays
-    where there are few outputs, or k is 1.
+    Per input channel and output cell, the pair costs k*k*M + M*O, the merged one k*k*O. So merging
+    pays for few outputs, or if k is 1.
     """
     if not (type(first) is nn.Conv2d and type(second) is nn.Conv2d):
         return None
@@ -126,7 +126,7 @@ def _product(depthwise: Tensor, pointwise: Tensor, channels: int) -> Tensor:
 
 def _neighbours(parent: nn.Module) -> list[tuple[str, str]]:
     """Names of children that run one right after the other."""
-    # Not named_children(), which leaves out the second place of a module that stands in two.
+    # Not named_children(), which skips the second occurrence of a module.
     children = ((name, child) for name, child in parent._modules.items() if child is not None)
     names = [name for name, child in children if not isinstance(child, nn.Identity)]
     if isinstance(parent, nn.Sequential):
@@ -136,8 +136,8 @@ def _neighbours(parent: nn.Module) -> list[tuple[str, str]]:
 
 
 def _last_conv(module: nn.Module) -> nn.Conv2d | None:
-    """The convolution that a module is, or ends with."""
+    """The module itself if it is a convolution, or its last convolution."""
     if type(module) is SeparableConv2d:
         return _last_conv(module.pointwise)
-    # A class made from nn.Conv2d may compute its weight, as torch's parametrizations do.
+    # A subclass of nn.Conv2d may compute its weight, as torch's parametrizations do.
     return module if type(module) in (nn.Conv2d, DepthwiseConv2d) else None  # type: ignore[return-value]

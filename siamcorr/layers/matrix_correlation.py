@@ -1,4 +1,4 @@
-"""Matrix correlation: three depthwise correlations of encodings that are tall, wide and neither."""
+"""Matrix correlation: three depthwise correlations of encodings with different dilations."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ DILATIONS = {"11": (1, 1), "12": (2, 1), "21": (1, 2)}
 
 
 class MatrixEncoding(nn.Module):
-    """Encode both sides by 3x3 convolutions of dilation (1, 1), (2, 1) and (1, 2).
+    """Encode both branches by 3x3 convolutions with dilation (1, 1), (2, 1) and (1, 2).
 
     Args:
-        in_channels: C of both sides.
+        in_channels: C of both branches.
         out_channels: O of the encodings.
 
     Shapes: (B, C, 7, 7) -> (B, O, 5, 5), (B, O, 3, 5), (B, O, 5, 3); likewise any other size.
 
-    Keys: matrix{11, 12, 21}_{k, s}.{0 convolution, 1 BN}; k is the template's side.
+    Keys: matrix{11, 12, 21}_{k, s}.{0 convolution, 1 BN}; k is the template branch.
 
     Reference:
         Zhang et al., Ocean, 2020, arXiv:2006.10721.
@@ -35,19 +35,19 @@ class MatrixEncoding(nn.Module):
                 self.add_module(f"matrix{name}_{side}", encoder)
 
     def kernel(self, template: Tensor) -> tuple[Tensor, ...]:
-        """The template's side: features (B, C, h, w) to three encodings."""
+        """Template branch: features (B, C, h, w) to three encodings."""
         return tuple(self.get_submodule(f"matrix{name}_k")(template) for name in DILATIONS)
 
     def forward(self, search: Tensor) -> tuple[Tensor, ...]:
-        """The search side: features (B, C, H, W) to three encodings."""
+        """Search branch: features (B, C, H, W) to three encodings."""
         return tuple(self.get_submodule(f"matrix{name}_s")(search) for name in DILATIONS)
 
 
 class MatrixCorrelation(nn.Module):
-    """Correlate three encodings depthwise; a learned softmax weighs the responses.
+    """Correlate three encodings depthwise, and sum the responses with learned softmax weights.
 
-    A shape that an encoding lost on one side is lost on the other too, so the three responses
-    have one size.
+    An encoding shrinks both branches by the same number of cells, so the three responses have the
+    same size.
 
     Shapes: three of (B, C, …) and three of (B or 1, C, …) -> (B, C, H', W').
 
@@ -62,6 +62,6 @@ class MatrixCorrelation(nn.Module):
         self.weight = nn.Parameter(torch.ones(len(DILATIONS)))
 
     def forward(self, search: Sequence[Tensor], kernel: Sequence[Tensor]) -> Tensor:
-        """Correlate what `MatrixEncoding` made of the search and of the template."""
+        """Correlate the encodings that `MatrixEncoding` computed for search and template."""
         responses = [xcorr_depthwise(x, z) for x, z in zip(search, kernel, strict=True)]
         return fuse_levels(responses, self.weight)

@@ -1,7 +1,7 @@
-"""Depthwise convolution and the activation behind it in one pass of the C++ kernels, on a CPU.
+"""Depthwise convolution and the activation after it in one pass of the C++ kernels, on a CPU.
 
-A depthwise convolution makes few products of each cell that it reads. What it costs is reading and
-writing, so that an activation in the same pass is free, and zeros around the image need no copy.
+A depthwise convolution computes few products per cell, so its cost is memory traffic. An
+activation in the same pass is free, and zero padding needs no copy.
 """
 
 from itertools import pairwise
@@ -15,7 +15,7 @@ from torch.overrides import has_torch_function_unary
 from siamcorr.layers.padding import Padding, Pair, pad_input, pair, same_pad
 from siamcorr.layers.separable import DepthwiseConv2d
 from siamcorr.ops import kernels
-from siamcorr.ops.kernels import Form, Planes, Ready
+from siamcorr.ops.kernels import Form, PackedJob, Planes
 from siamcorr.ops.torch_versions import autocast_active
 
 M = TypeVar("M", bound=nn.Module)
@@ -26,18 +26,17 @@ ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.Hardswish: "hardswish",
 }
 FUNCTIONS = {"relu": F.relu, "relu6": F.relu6, "hardswish": F.hardswish}
-IMAGES = 2  # of a batch: with more of them to share out, F.conv2d is the faster
-KEPT = 64  # shapes that a layer remembers
+MAX_IMAGES = 2  # in a batch: for larger batches F.conv2d is faster
+MAX_JOBS = 64  # cached jobs per layer, one per input shape
 
 
 class NativeDepthwiseConv2d(nn.Module):
-    """A depthwise convolution that was an nn.Conv2d or `DepthwiseConv2d`, for inference.
+    """Replaces a depthwise nn.Conv2d or `DepthwiseConv2d` for inference.
 
-    Equal to it to rounding. Large batches, for which F.conv2d is faster, go to that, and so does
-    what the kernels cannot do: gradients, autocast, a trace, an export, another device.
+    Results are equal up to rounding. F.conv2d computes large batches, for which it is faster, and
+    the cases that the kernels do not support: gradients, autocast, tracing, export, other devices.
 
-    Shapes: as the convolution has them, (B, C, H, W) -> (B, C, H', W'); the memory order of the
-    input comes out.
+    Shapes: as the convolution, (B, C, H, W) -> (B, C, H', W'), in the memory format of the input.
 
     Example:
         >>> conv = nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8)
@@ -62,15 +61,15 @@ class NativeDepthwiseConv2d(nn.Module):
         self.activation = activation
         self.register_buffer("weight", _cells_first(weight), persistent=False)
         self.register_buffer("bias", bias, persistent=False)
-        self._jobs: dict[tuple[Any, ...], Ready | None] = {}
+        self._jobs: dict[tuple[Any, ...], PackedJob | None] = {}
 
     @classmethod
     def of(cls, conv: nn.Conv2d, activation: nn.Module | None = None) -> Self:
-        """The same convolution, with the activation behind it.
+        """Convert a convolution and the activation after it.
 
         Raises:
-            ValueError: not depthwise, with several filters for a channel, with padding of a kind
-                that zeros are not, or an activation that is none of ReLU, ReLU6 and Hardswish.
+            ValueError: not depthwise, several filters per channel, padding other than zeros, or
+                an activation other than ReLU, ReLU6 and Hardswish.
         """
         alone = conv.groups == conv.in_channels == conv.out_channels
         if not alone or conv.padding_mode != "zeros":
@@ -91,18 +90,18 @@ class NativeDepthwiseConv2d(nn.Module):
             features.dim() != 4
             or features.device.type != "cpu"
             or (torch.is_grad_enabled() and features.requires_grad)
-            or has_torch_function_unary(features)  # a mode sees the convolution as a whole
-            or not kernels.sees(features, weight)
+            or has_torch_function_unary(features)  # a mode must see one convolution
+            or not kernels.can_read(features, weight)
             or autocast_active("cpu")
         ):
             return self._convolve(features)
         if key not in self._jobs:
-            if len(self._jobs) >= KEPT:
+            if len(self._jobs) >= MAX_JOBS:
                 self._jobs.clear()
             self._jobs[key] = self._job(features) if self._fits(features) else None
-        ready = self._jobs[key]
+        packed = self._jobs[key]
         return (
-            kernels.run(ready, features, weight, self.bias) if ready else self._convolve(features)
+            kernels.run(packed, features, weight, self.bias) if packed else self._convolve(features)
         )
 
     def extra_repr(self) -> str:
@@ -113,9 +112,9 @@ class NativeDepthwiseConv2d(nn.Module):
         return text + (f", activation={self.activation}" if self.activation else "")
 
     def _fits(self, features: Tensor) -> bool:
-        """Whether the kernels take features and gain; F.conv2d says what is wrong otherwise."""
+        """Whether the kernels support features and are faster; F.conv2d reports wrong shapes."""
         return (
-            len(features) <= IMAGES
+            len(features) <= MAX_IMAGES
             and kernels.available(self.weight.device.type)
             and features.shape[1] == len(self.weight)
             and features.dtype == self.weight.dtype
@@ -131,7 +130,7 @@ class NativeDepthwiseConv2d(nn.Module):
         return FUNCTIONS[self.activation](out) if self.activation else out
 
     def _pads(self, features: Tensor) -> tuple[Pair, Pair]:
-        """Zeros above and below, and left and right."""
+        """Zero padding as (top, bottom) and (left, right)."""
         height, width = features.shape[2:]
         rows, columns = self.weight.shape[2:]
         if self.padding == "same":
@@ -152,7 +151,7 @@ class NativeDepthwiseConv2d(nn.Module):
         )
         return rows, columns
 
-    def _job(self, features: Tensor) -> Ready:
+    def _job(self, features: Tensor) -> PackedJob:
         (top, _), (left, _) = self._pads(features)
         form = Form(self._out_size(features), (top, left), self.stride, self.dilation)
         (image, channel), own = features.stride()[:2], self.weight.stride(0)
@@ -164,36 +163,36 @@ class NativeDepthwiseConv2d(nn.Module):
 
 
 def use_native(module: M) -> M:
-    """Put a `NativeDepthwiseConv2d` in the place of every depthwise convolution, in place.
+    """Replace every depthwise convolution by a `NativeDepthwiseConv2d`, in place.
 
-    In an nn.Sequential it takes the activation right behind it along, which leaves an
-    nn.Identity. Without the C++ kernels nothing is replaced.
+    In an nn.Sequential, an activation right after the convolution becomes part of it, and an
+    nn.Identity takes its place. Without the C++ kernels nothing is replaced.
 
     Args:
-        module: for inference; what is replaced can be neither trained nor saved.
+        module: for inference; replaced layers cannot be trained or saved.
     """
     if not kernels.available("cpu"):
         return module
     for parent in [*module.modules()]:
         if isinstance(parent, nn.Sequential):
-            _take_activations(parent)
+            _fuse_activations(parent)
         for name, child in [*parent.named_children()]:
-            if _takes(child):
+            if _is_supported(child):
                 setattr(parent, name, NativeDepthwiseConv2d.of(child))  # type: ignore[arg-type]
     return module
 
 
-def _take_activations(chain: nn.Sequential) -> None:
+def _fuse_activations(chain: nn.Sequential) -> None:
     steps = [name for name, child in chain.named_children() if not isinstance(child, nn.Identity)]
     for first, second in pairwise(steps):
         conv, activation = chain.get_submodule(first), chain.get_submodule(second)
-        if _takes(conv) and type(activation) in ACTIVATIONS:
+        if _is_supported(conv) and type(activation) in ACTIVATIONS:
             setattr(chain, first, NativeDepthwiseConv2d.of(conv, activation))  # type: ignore[arg-type]
             setattr(chain, second, nn.Identity())
 
 
-def _takes(child: nn.Module) -> bool:
-    """Whether it is a convolution that `NativeDepthwiseConv2d.of` takes."""
+def _is_supported(child: nn.Module) -> bool:
+    """Whether `NativeDepthwiseConv2d.of` supports this module."""
     if type(child) not in (nn.Conv2d, DepthwiseConv2d):
         return False
     try:
@@ -204,5 +203,5 @@ def _takes(child: nn.Module) -> bool:
 
 
 def _cells_first(weight: Tensor) -> Tensor:
-    """The same (C, 1, h, w), with neighbouring channels side by side in memory."""
+    """The same (C, 1, h, w), with channels contiguous in memory."""
     return weight.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)

@@ -1,7 +1,7 @@
-"""Necks: from a backbone's levels to maps of one width, the template's cropped to its middle.
+"""Necks: project a backbone's levels to given channels, and crop the template to its middle.
 
-Whether a map is a template's is said by the caller, with `crop`: public trackers guess it from a
-width below 20, and crop small searches with it.
+The caller passes `crop` for the template. Public trackers crop every map with a width below 20,
+which also crops small search features.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def center_crop(features: Tensor, size: int) -> Tensor:
     """The middle size x size cells of features (B, C, H, W).
 
     Raises:
-        ValueError: the features are smaller.
+        ValueError: the features are smaller than size.
 
     Example:
         >>> center_crop(torch.rand(1, 8, 15, 15), 7).shape
@@ -24,13 +24,15 @@ def center_crop(features: Tensor, size: int) -> Tensor:
     """
     height, width = features.shape[-2:]
     if min(height, width) < size or size < 1:
-        raise ValueError(f"center_crop: no {size} x {size} in features {tuple(features.shape)}")
+        raise ValueError(
+            f"center_crop: no {size} x {size} cells in features {tuple(features.shape)}"
+        )
     top, left = (height - size) // 2, (width - size) // 2
     return features[:, :, top : top + size, left : left + size]
 
 
 class AdjustLayer(nn.Module):
-    """One level to a given width: 1x1 convolution and norm.
+    """Project one level to a given number of channels: 1x1 convolution and norm.
 
     Shapes: (B, C, H, W) -> (B, O, H, W), or (B, O, crop, crop).
 
@@ -46,17 +48,17 @@ class AdjustLayer(nn.Module):
         self.downsample = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
 
     def forward(self, features: Tensor, crop: int | None = None) -> Tensor:
-        """Adjust features; crop, in cells, is for the template's side."""
+        """Project features; crop, in cells, is for the template branch."""
         adjusted: Tensor = self.downsample(features)
         return adjusted if crop is None else center_crop(adjusted, crop)
 
 
 class AdjustAllLayer(nn.Module):
-    """Several levels, each to its own width by an `AdjustLayer`.
+    """Project several levels, each by its own `AdjustLayer`.
 
     Args:
         in_channels: of each level.
-        out_channels: of each level, as many.
+        out_channels: of each level.
 
     Shapes: a list of (B, C, H, W) -> a tuple of (B, O, H, W), or (B, O, crop, crop).
 
@@ -76,17 +78,17 @@ class AdjustAllLayer(nn.Module):
             self.add_module(name, AdjustLayer(into, out))
 
     def forward(self, features: Sequence[Tensor], crop: int | None = None) -> tuple[Tensor, ...]:
-        """Adjust every level; crop, in cells, is for the template's side."""
+        """Project every level; crop, in cells, is for the template branch."""
         layers = [self.get_submodule(name) for name in self.names]
         return tuple(layer(level, crop) for layer, level in zip(layers, features, strict=True))
 
 
 class SeparableNeck(nn.Module):
-    """Several levels, each through a separable block of its own instead of a 1x1 convolution.
+    """Project several levels, each by its own separable block instead of a 1x1 convolution.
 
     Args:
         in_channels: of each level.
-        out_channels: of each level, as many.
+        out_channels: of each level.
         kernel_size: of the blocks, odd.
         block: SepConv or DilConv.
 
@@ -111,13 +113,13 @@ class SeparableNeck(nn.Module):
         self.levels = nn.ModuleList(block(into, out, kernel_size) for into, out in widths)
 
     def forward(self, features: Sequence[Tensor], crop: int | None = None) -> tuple[Tensor, ...]:
-        """Filter every level; crop, in cells, is for the template's side."""
+        """Project every level; crop, in cells, is for the template branch."""
         maps = (block(level) for block, level in zip(self.levels, features, strict=True))
         return tuple(level if crop is None else center_crop(level, crop) for level in maps)
 
 
 def fuse_levels(maps: Sequence[Tensor], weight: Tensor | None = None) -> Tensor:
-    """One map from those of several levels: their mean, or their sum weighed by softmax(weight).
+    """Fuse the maps of several levels: their mean, or their sum weighted by softmax(weight).
 
     Args:
         maps: L tensors of one shape.
@@ -136,7 +138,7 @@ def fuse_levels(maps: Sequence[Tensor], weight: Tensor | None = None) -> Tensor:
 
 
 class LevelFusion(nn.Module):
-    """`fuse_levels` with a learned weight for each level, or their mean. Keys: weight (L,)."""
+    """`fuse_levels` with a learned weight per level, or the mean. Keys: weight (L,)."""
 
     def __init__(self, levels: int, weighted: bool = True) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Padding "same" as TensorFlow defines it: ceil(size / stride) cells come out, whatever goes in."""
+"""Padding "same" as TensorFlow defines it: the output has ceil(size / stride) cells."""
 
 from typing import Literal
 
@@ -10,21 +10,21 @@ Padding = Literal["same", "valid"] | int | Pair
 
 
 def same_pad(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> Pair:
-    """Zeros before and behind one side so that ceil(size / stride) cells come out.
+    """Zeros before and after one axis, so that the output has ceil(size / stride) cells.
 
     total = max((ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
 
-    The smaller half stands before: an even kernel pads one more behind. PyTorch's own
-    padding="same" refuses any stride but 1.
+    The smaller half comes first: an even kernel has one more zero after than before. PyTorch's own
+    padding="same" supports only stride 1.
 
     Args:
-        size: of the input along that side, in cells.
+        size: of the input along this axis, in cells.
         kernel: >= 1.
         stride: >= 1.
         dilation: >= 1.
 
     Returns:
-        (before, behind), in cells.
+        (before, after), in cells.
 
     Example:
         >>> same_pad(32, kernel=16)
@@ -40,10 +40,10 @@ def same_pad(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> Pair
 def pad_input(
     features: Tensor, padding: Padding, kernel: Pair, stride: Pair, dilation: Pair
 ) -> tuple[Tensor, Pair]:
-    """Lay zeros around features (B, C, H, W) as far as a convolution cannot do it itself.
+    """Pad features (B, C, H, W) with zeros if the convolution cannot do it itself.
 
     Returns:
-        Features, and the padding that is left for the convolution: both sides alike.
+        Features, and the symmetric padding that remains for the convolution.
     """
     if padding == "valid":
         return features, (0, 0)
@@ -60,7 +60,7 @@ def pad_input(
 
 
 def pair(value: int | Pair) -> Pair:
-    """A size for both sides from one or two numbers."""
+    """Expand one number to (height, width)."""
     return (value, value) if isinstance(value, int) else value
 
 
@@ -72,11 +72,11 @@ def check_sizes(
     dilation: int | Pair = 1,
     depth_multiplier: int = 1,
 ) -> None:
-    """Refuse options that no convolution here takes.
+    """Check the options of a convolution.
 
     Raises:
-        ValueError: a padding that is neither "same", "valid", an int >= 0 nor two of them,
-            sizes below 1, or stride together with dilation.
+        ValueError: padding is not "same", "valid", an int >= 0 or two of them; sizes below 1; or
+            stride > 1 together with dilation > 1.
     """
     borders = padding if isinstance(padding, tuple) and len(padding) == 2 else (padding,)
     if padding not in ("same", "valid") and not all(type(b) is int and b >= 0 for b in borders):
@@ -89,6 +89,6 @@ def check_sizes(
         )
     if max(pair(stride)) > 1 and max(pair(dilation)) > 1:
         raise ValueError(
-            f"{name}: stride > 1 with dilation > 1 is refused, as Keras documents it: cells "
-            f"would be skipped twice over, got stride={stride}, dilation={dilation}"
+            f"{name}: stride > 1 with dilation > 1 is refused, as in Keras, because it would skip "
+            f"cells twice, got stride={stride}, dilation={dilation}"
         )

@@ -1,13 +1,13 @@
-"""How many parameters a convolution has, counted and computed.
+"""Compute and count the parameters of convolutions.
 
-A convolution from c_in to c_out channels holds k * k weights for each pair of channels that it
-connects. Groups cut the channels into so many parts, and only pairs within a part are connected:
+A convolution from c_in to c_out channels has k * k weights for each pair of channels that it
+connects. With groups, it connects only channels of the same group:
 
     3 x 3, 4 -> 8                4 * 8 * 9      = 288
     the same with groups=2       2 * (2 * 4) * 9 = 144
     depthwise, then 1 x 1        4 * 9 + 4 * 8  = 36 + 32 = 68
 
-(The figures 388 and 194, widely copied for the first two, are slips of the pen.)
+(The widely copied numbers 388 and 194 for the first two are wrong.)
 """
 
 from torch import nn
@@ -20,10 +20,10 @@ def conv_parameters(
     groups: int = 1,
     bias: bool = False,
 ) -> int:
-    """Parameters of a convolution: c_in / groups * c_out * kh * kw, and c_out more for a bias.
+    """Parameters of a convolution: c_in / groups * c_out * kh * kw, plus c_out for a bias.
 
     Raises:
-        ValueError: channels that the groups do not divide.
+        ValueError: groups does not divide the channels.
 
     Example:
         >>> conv_parameters(4, 8, 3), conv_parameters(4, 8, 3, groups=2)
@@ -42,11 +42,11 @@ def conv_parameters(
 
 
 def count_parameters(module: nn.Module, trainable: bool = False) -> int:
-    """Parameters of a module, each counted once; buffers such as running means are none.
+    """Count a module's parameters, each once, without buffers such as running means.
 
     Args:
-        module: any.
-        trainable: count only those that ask for a gradient.
+        module: any module.
+        trainable: count only parameters that require a gradient.
 
     Example:
         >>> count_parameters(nn.Conv2d(4, 8, 3, groups=2, bias=False))

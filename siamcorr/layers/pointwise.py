@@ -1,7 +1,7 @@
-"""1x1 convolution as the matrix product that it is.
+"""1x1 convolution as a matrix product.
 
-On small maps a convolution's preparations take longer than its products; a matrix product has
-fewer of them.
+On small maps the overhead of a convolution is larger than its products; a matrix product has less
+overhead.
 """
 
 from contextlib import suppress
@@ -16,11 +16,12 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class PointwiseConv2d(nn.Module):
-    """A 1x1 convolution, in groups or not, that was an nn.Conv2d, for inference on a CPU.
+    """Replaces a 1x1 nn.Conv2d, with or without groups, for inference on a CPU.
 
-    Equal to it to rounding. Features that are neither contiguous nor channels_last go to F.conv2d.
+    Results are equal up to rounding. F.conv2d computes features that are neither contiguous nor
+    channels_last.
 
-    Shapes: (B, C, H, W) -> (B, O, H, W), in the memory order of the input.
+    Shapes: (B, C, H, W) -> (B, O, H, W), in the memory format of the input.
 
     Example:
         >>> conv = nn.Conv2d(8, 16, 1)
@@ -39,7 +40,7 @@ class PointwiseConv2d(nn.Module):
 
     @classmethod
     def of(cls, conv: nn.Conv2d) -> Self:
-        """The same convolution.
+        """Convert a convolution.
 
         Raises:
             ValueError: not 1x1, or with stride or padding, or depthwise.
@@ -56,9 +57,9 @@ class PointwiseConv2d(nn.Module):
         last = features.dim() == 4 and features.is_contiguous(memory_format=torch.channels_last)
         if (
             features.dim() != 4
-            or features.shape[1] != self.weight.shape[1] * self.groups  # F.conv2d says it
+            or features.shape[1] != self.weight.shape[1] * self.groups  # F.conv2d reports it
             or not (last or features.is_contiguous())
-            or has_torch_function_unary(features)  # a mode sees the convolution as a whole
+            or has_torch_function_unary(features)  # a mode must see one convolution
         ):
             return F.conv2d(features, self.weight[:, :, None, None], self.bias, groups=self.groups)
         if last:
@@ -96,10 +97,10 @@ class PointwiseConv2d(nn.Module):
 
 
 def use_pointwise(module: M) -> M:
-    """Put a `PointwiseConv2d` in the place of every 1x1 convolution, in place.
+    """Replace every 1x1 convolution by a `PointwiseConv2d`, in place.
 
     Args:
-        module: for inference; what is replaced can be neither trained nor saved.
+        module: for inference; replaced layers cannot be trained or saved.
     """
     for parent in [*module.modules()]:
         for name, child in [*parent.named_children()]:

@@ -1,10 +1,9 @@
-"""How much of the input a cell sees, and how far apart two cells look: measured on a forward.
+"""Receptive field and total stride of each layer, measured during one forward.
 
-Every function that torch runs is looked at once: a convolution, a pool or a correlation of kernel
-k, dilation d and stride s over cells that see r and stand j apart gives cells that see
-r + (k - 1) d j and stand s j apart. Everything else, sums and concatenations among it, sees the
-most that any of its inputs sees. Means over the whole map see all of it by nature and are not
-counted, nor are adaptive pools.
+Every torch function call is inspected. A convolution, pooling or correlation with kernel k,
+dilation d and stride s turns receptive field r and total stride j into r + (k - 1) d j and s j.
+Any other function, for instance a sum or a concatenation, gets the maximum over its inputs. Means
+over the whole map and adaptive pooling, which see the whole input, are not counted.
 """
 
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from siamcorr.ops import PreparedTemplate
 
 
 class Field(NamedTuple):
-    """Of one cell: its side in input pixels, and the distance to its neighbour (total stride)."""
+    """Receptive field of a cell, and distance to the next cell (total stride), in input pixels."""
 
     height: int = 1
     width: int = 1
@@ -27,15 +26,15 @@ class Field(NamedTuple):
 
 
 def receptive_fields(module: nn.Module, *inputs: Tensor) -> dict[str, Field]:
-    """The field of each submodule's output, by its name, from one forward without gradients.
+    """Measure the receptive field of each submodule's output, in one forward without gradients.
 
     Args:
-        module: run in the mode it is in.
-        inputs: what its forward takes; the first is the image whose pixels are counted.
+        module: its mode does not change.
+        inputs: arguments of its forward; the first is the image whose pixels are counted.
 
     Returns:
-        By name in the order of the last run; "" is the module itself. Modules whose output is no
-        tensor are left out.
+        Fields by module name, in the order of the last call; "" is the module itself. Modules whose
+        output is not a tensor are left out.
 
     Example:
         >>> receptive_fields(nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.MaxPool2d(3, 2)),
@@ -63,11 +62,11 @@ def receptive_fields(module: nn.Module, *inputs: Tensor) -> dict[str, Field]:
 
 
 class _Tracing(TorchFunctionMode):
-    """Carries the field of every tensor from function to function."""
+    """Propagates the field of every tensor through function calls."""
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()
-        # Tensors are kept, so that an id never comes to stand for another one.
+        # Keep the tensors alive, so that no id is reused.
         self.known: dict[int, tuple[Tensor, Field]] = {id(image): (image, Field())}
 
     def field(self, tensor: Tensor) -> Field | None:
@@ -84,16 +83,16 @@ class _Tracing(TorchFunctionMode):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         inputs = _tensors([*args, *kwargs.values()])
-        seen = [field for tensor in inputs if (field := self.field(tensor))]
-        if seen:
-            field = Field(*(max(sides) for sides in zip(*seen, strict=True)))
+        input_fields = [field for tensor in inputs if (field := self.field(tensor))]
+        if input_fields:
+            field = Field(*(max(sides) for sides in zip(*input_fields, strict=True)))
             kernel = _kernel(getattr(func, "__name__", ""), args, kwargs)
-            field = field if kernel is None else _through(field, *kernel)
+            field = field if kernel is None else _apply_kernel(field, *kernel)
             self.known |= {id(made): (made, field) for made in _tensors([out])}
         return out
 
 
-def _through(field: Field, kernel: list[int], stride: list[int], dilation: list[int]) -> Field:
+def _apply_kernel(field: Field, kernel: list[int], stride: list[int], dilation: list[int]) -> Field:
     return Field(
         field.height + (kernel[0] - 1) * dilation[0] * field.stride_y,
         field.width + (kernel[1] - 1) * dilation[1] * field.stride_x,
@@ -105,7 +104,7 @@ def _through(field: Field, kernel: list[int], stride: list[int], dilation: list[
 def _kernel(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[int], list[int], list[int]] | None:
-    """Kernel, stride and dilation of what slides over a map; None for any other function."""
+    """Kernel, stride and dilation of a sliding-window function; None for any other function."""
 
     def option(place: int, key: str, default: Any) -> list[int]:
         value = args[place] if len(args) > place else kwargs.get(key, default)
@@ -123,16 +122,16 @@ def _kernel(
         return [*weight.shape[2:]], option(3, "stride", 1), option(5, "dilation", 1)
     if name in ("max_pool2d", "max_pool2d_with_indices"):
         kernel = option(1, "kernel_size", 1)
-        stride = option(2, "stride", None) if _given(args, kwargs) else kernel
+        stride = option(2, "stride", None) if _has_stride(args, kwargs) else kernel
         return kernel, stride, option(4, "dilation", 1)
     if name == "avg_pool2d":
         kernel = option(1, "kernel_size", 1)
-        return kernel, option(2, "stride", None) if _given(args, kwargs) else kernel, [1, 1]
+        return kernel, option(2, "stride", None) if _has_stride(args, kwargs) else kernel, [1, 1]
     return None
 
 
-def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a pool was given a stride; without one it takes its kernel."""
+def _has_stride(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a pooling call has a stride; without one its stride is its kernel size."""
     return bool(args[2] if len(args) > 2 else kwargs.get("stride"))
 
 

@@ -1,4 +1,4 @@
-"""The space of blocks that architecture search chooses from, by their usual names."""
+"""The blocks that architecture search chooses from, by their usual names."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from siamcorr.layers.blocks import DilConv, ReLUConvBN, SepConv
 
 
 class Identity(nn.Module):
-    """What comes in goes out."""
+    """Return the input."""
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> the same tensor."""
@@ -18,14 +18,14 @@ class Identity(nn.Module):
 
 
 class Zero(nn.Module):
-    """Zeros, at a stride: the block that stands for no connection."""
+    """Zeros, with a stride: the block for "no connection"."""
 
     def __init__(self, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H', W') zeros, whatever comes in, infinities included."""
+        """(B, C, H, W) -> (B, C, H', W') zeros, also for infinite inputs."""
         return torch.zeros_like(features[:, :, :: self.stride, :: self.stride])
 
     def extra_repr(self) -> str:
@@ -34,9 +34,9 @@ class Zero(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Halve height and width: two strided 1x1 on grids that are one cell apart, norm behind.
+    """Halve height and width: two strided 1x1 convolutions, one cell apart, then a norm.
 
-    Odd sizes work too: a row and a column of zeros complete the second grid.
+    Odd sizes work, too: a row and a column of zeros complete the second grid.
 
     Shapes: (B, C, H, W) -> (B, O, ceil(H / 2), ceil(W / 2)).
 
@@ -74,8 +74,8 @@ def _spatial_7(channels: int, stride: int, affine: bool) -> nn.Module:
     )
 
 
-def _of(block: type[nn.Module], kernel: int) -> Callable[[int, int, bool], nn.Module]:
-    """How a block with that kernel is made from channels, stride and affine."""
+def _factory(block: type[nn.Module], kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    """A function that builds a block with this kernel size from channels, stride and affine."""
     return lambda channels, stride, affine: block(channels, channels, kernel, stride, affine=affine)
 
 
@@ -86,22 +86,22 @@ BLOCKS: dict[str, Callable[[int, int, bool], nn.Module]] = {
         3, stride, 1, count_include_pad=False
     ),
     "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, 1),
-    "conv_3x3": _of(ReLUConvBN, 3),
-    "sep_conv_3x3": _of(SepConv, 3),
-    "sep_conv_5x5": _of(SepConv, 5),
-    "sep_conv_7x7": _of(SepConv, 7),
-    "dil_conv_3x3": _of(DilConv, 3),
-    "dil_conv_5x5": _of(DilConv, 5),
+    "conv_3x3": _factory(ReLUConvBN, 3),
+    "sep_conv_3x3": _factory(SepConv, 3),
+    "sep_conv_5x5": _factory(SepConv, 5),
+    "sep_conv_7x7": _factory(SepConv, 7),
+    "dil_conv_3x3": _factory(DilConv, 3),
+    "dil_conv_5x5": _factory(DilConv, 5),
     "conv_7x1_1x7": _spatial_7,
 }
 
 
 def make_block(name: str, channels: int, stride: int = 1, affine: bool = True) -> nn.Module:
-    """A block by its usual name, from channels to as many.
+    """Build a block by its usual name.
 
     Args:
         name: a key of `BLOCKS`.
-        channels: C, in and out.
+        channels: C of input and output.
         stride: 1, or 2 in a reduction cell.
         affine: whether its norms have parameters.
 

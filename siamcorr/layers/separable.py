@@ -1,11 +1,11 @@
-"""Depthwise and depthwise-separable convolution, number for number as Keras has them.
+"""Depthwise and depthwise-separable convolution, numerically equal to Keras.
 
-Two things are called separable, and they are not alike:
+"Separable" has two meanings:
 
     depthwise-separable   k x k on each channel by itself, then 1 x 1 across channels
     spatially separable   k x 1, then 1 x k, each across all channels
 
-The first is here, the second in `spatial.py`.
+The first is here, the second in `spatial_separable.py`.
 """
 
 from typing import Any, Self
@@ -18,16 +18,16 @@ from siamcorr.layers.padding import Padding, Pair, check_sizes, pad_input, pair
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """Convolve each channel with filters of its own, as keras.layers.DepthwiseConv2D.
+    """Convolve each channel with its own filters, as keras.layers.DepthwiseConv2D.
 
     Args:
         channels: C of the input.
-        kernel_size: k or (kh, kw), even ones too.
-        stride: one, or one a side.
-        padding: "same" as TensorFlow has it, "valid", or zeros on both sides.
-        dilation: one, or one a side; > 1 only with stride 1.
-        depth_multiplier: M filters for each channel.
-        bias: one for each output channel.
+        kernel_size: k or (kh, kw); may be even.
+        stride: one number, or (height, width).
+        padding: "same" as in TensorFlow, "valid", or zeros on both sides.
+        dilation: one number, or (height, width); > 1 only with stride 1.
+        depth_multiplier: M filters per channel.
+        bias: one per output channel.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -84,20 +84,20 @@ class DepthwiseConv2d(nn.Conv2d):
         return text + ("" if self.bias is not None else ", bias=False")
 
     def load_keras_weights(self, kernel: Any, bias: Any = None) -> None:
-        """Take a Keras layer's arrays: kernel (kh, kw, C, M), bias (C*M).
+        """Load a Keras layer's arrays: kernel (kh, kw, C, M), bias (C*M).
 
         Raises:
-            ValueError: other shapes, or a bias where there is none, or none where there is one.
+            ValueError: other shapes, or only one of module and weights has a bias.
         """
         copy_depthwise(self, kernel, bias)
 
     @classmethod
     def from_keras(cls, layer: Any) -> Self:
-        """The same layer from a built keras.layers.DepthwiseConv2D, weights included.
+        """Convert a built keras.layers.DepthwiseConv2D with its weights.
 
         Raises:
-            ValueError: it is of another kind or not built, or has an activation (put that
-                behind it).
+            ValueError: another kind of layer, not built, or with an activation (add it after this
+                module).
         """
         options, weights = keras_options(layer, kernels=1)
         module = cls(weights[0].shape[2], **options)
@@ -106,20 +106,20 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 class SeparableConv2d(nn.Module):
-    """Depthwise convolution, then 1x1: keras.layers.SeparableConv2D to the last rounding.
+    """Depthwise convolution, then 1x1: equal to keras.layers.SeparableConv2D up to rounding.
 
-    Many modules of this name put a bias, a norm or an activation between the two steps; this
-    has none, as Keras and the paper have none.
+    Many modules of this name have a bias, a norm or an activation between the two steps; this one
+    has none, as in Keras and in the paper.
 
     Args:
         in_channels: C of the input.
         out_channels: O of the output.
-        kernel_size: k or (kh, kw) of the depthwise step, even ones too.
+        kernel_size: k or (kh, kw) of the depthwise step; may be even.
         stride: of the depthwise step.
-        padding: "same" as TensorFlow has it, "valid", or zeros on both sides.
+        padding: "same" as in TensorFlow, "valid", or zeros on both sides.
         dilation: of the depthwise step; > 1 only with stride 1.
-        depth_multiplier: M depthwise filters for each channel.
-        bias: one for each output channel, behind the 1x1.
+        depth_multiplier: M depthwise filters per channel.
+        bias: one per output channel, after the 1x1 convolution.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -168,24 +168,24 @@ class SeparableConv2d(nn.Module):
         return mixed
 
     def load_keras_weights(self, depthwise: Any, pointwise: Any, bias: Any = None) -> None:
-        """Take a Keras layer's arrays: (kh, kw, C, M), (1, 1, C*M, O) and (O).
+        """Load a Keras layer's arrays: (kh, kw, C, M), (1, 1, C*M, O) and (O).
 
-        Keras keeps them so for both of its data formats.
+        Keras has these shapes for both of its data formats.
 
         Raises:
-            ValueError: other shapes, or a bias where there is none, or none where there is one.
+            ValueError: other shapes, or only one of module and weights has a bias.
         """
         copy_separable(self.depthwise, self.pointwise, depthwise, pointwise, bias)
 
     @classmethod
     def from_keras(cls, layer: Any) -> Self:
-        """The same layer from a built keras.layers.SeparableConv2D, weights included.
+        """Convert a built keras.layers.SeparableConv2D with its weights.
 
-        Ours takes (B, C, H, W) whatever the layer's data_format is.
+        The result takes (B, C, H, W), whatever the layer's data_format is.
 
         Raises:
-            ValueError: it is of another kind or not built, or has an activation (put that
-                behind it).
+            ValueError: another kind of layer, not built, or with an activation (add it after this
+                module).
 
         Example:
             SeparableConv2d.from_keras(model.get_layer("block2_sepconv1"))

@@ -9,14 +9,15 @@ from siamcorr.layers.padding import Padding, check_sizes, pad_input, pair
 class SpatialSeparableConv2d(nn.Module):
     """A (k, 1) convolution, then a (1, k): spatially separable, not depthwise-separable.
 
-    Both see all channels. It can stand for those k x k filters alone that are an outer product.
+    Both convolve all channels. Together they can represent only k x k filters that are outer
+    products.
 
     Args:
         in_channels: C of the input.
-        out_channels: O, also of what goes from the first to the second.
+        out_channels: O, also between the two convolutions.
         kernel_size: k.
-        stride: the first takes it along the height, the second along the width.
-        padding: as in `SeparableConv2d`, each step along its own side.
+        stride: of the first along the height, of the second along the width.
+        padding: as in `SeparableConv2d`, for each convolution along its own axis.
         bias: of the second; the first has none.
 
     Shapes: (B, C, H, W) -> (B, O, H', W').
@@ -56,7 +57,7 @@ class SpatialSeparableConv2d(nn.Module):
         border = self.border
         if isinstance(border, int):
             border = (border, border)
-        if isinstance(border, tuple):  # each step pads its own side alone
+        if isinstance(border, tuple):  # each step pads only its own axis
             border = (border[0], 0) if side == 0 else (0, border[1])
         kernel, stride = pair(conv.kernel_size), pair(conv.stride)  # type: ignore[arg-type]
         padded, padding = pad_input(features, border, kernel, stride, (1, 1))

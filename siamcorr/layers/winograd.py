@@ -1,10 +1,11 @@
 """3x3 convolution with a quarter of the multiplications, for wide layers on small maps.
 
-Winograd's minimal filtering F(4x4, 3x3): a tile of 6 x 6 inputs and the 3 x 3 filter are brought
-to 36 points each, multiplied point by point (there the sum over channels is a matrix product), and
-brought back to 4 x 4 outputs. 36 products stand for 144.
+Winograd's minimal filtering F(4x4, 3x3): transform a tile of 6 x 6 inputs and the 3 x 3 filter to
+36 points each, multiply point by point (the sum over channels is a matrix product), and transform
+back to 4 x 4 outputs. 36 products replace 144.
 
-A dilation d is d*d interleaved images without one, each with tiles of its own.
+A convolution with dilation d equals d*d interleaved images without dilation, each with its own
+tiles.
 """
 
 from contextlib import suppress
@@ -19,7 +20,7 @@ from siamcorr.ops.torch_versions import autocast_active
 
 M = TypeVar("M", bound=nn.Module)
 
-# Transforms of one side: of the input (6, 6), the filter (6, 3) and the output (4, 6).
+# Transforms along one axis: of the input (6, 6), the filter (6, 3) and the output (4, 6).
 INPUT = (
     (4.0, 0, -5, 0, 1, 0),
     (0.0, -4, -4, 1, 1, 0),
@@ -45,9 +46,9 @@ OUTPUT = (
 
 
 class WinogradConv2d(nn.Module):
-    """A 3x3 convolution with stride 1 that was an nn.Conv2d, for inference.
+    """Replaces a 3x3 nn.Conv2d with stride 1 for inference.
 
-    Equal to it to about 1e-5 in float32; four times its memory for the weights.
+    Results are equal to about 1e-5 in float32. The weights need four times the memory.
 
     Shapes: (B, C, H, W) -> (B, O, H + 2*padding - 2*dilation, likewise W), channels last.
 
@@ -74,24 +75,24 @@ class WinogradConv2d(nn.Module):
 
     @classmethod
     def of(cls, conv: nn.Conv2d) -> Self:
-        """The same convolution.
+        """Convert a convolution.
 
         Raises:
-            ValueError: not 3x3, or with stride, groups, two dilations or padding of a kind that
-                zeros are not.
+            ValueError: not 3x3, or with stride, groups, two different dilations, or padding other
+                than zeros.
         """
         plain = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.groups == 1
-        one = conv.dilation[0] == conv.dilation[1] and conv.padding_mode == "zeros"
-        if not (plain and one and isinstance(conv.padding, tuple)):
+        square = conv.dilation[0] == conv.dilation[1] and conv.padding_mode == "zeros"
+        if not (plain and square and isinstance(conv.padding, tuple)):
             raise ValueError(f"WinogradConv2d: takes a plain 3x3 convolution, got {conv}")
         bias = None if conv.bias is None else conv.bias.detach()
         padding = conv.padding[0], conv.padding[1]
         return cls(conv.weight.detach(), bias, padding, conv.dilation[0])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Convolve features (B, C, H, W); under autocast in float32, and its dtype comes out."""
+        """Convolve features (B, C, H, W); under autocast in float32, with autocast's dtype out."""
         kind = features.device.type
-        alone = features.dtype == torch.float64  # which autocast leaves as it is
+        alone = features.dtype == torch.float64  # autocast does not change float64
         if alone or not autocast_active(kind):
             return winograd_conv2d(features, self.weight, self.bias, self.padding, self.dilation)
         with torch.autocast(kind, enabled=False):
@@ -106,14 +107,14 @@ class WinogradConv2d(nn.Module):
 
 
 def use_winograd(module: M, channels: int = 256) -> M:
-    """Put a `WinogradConv2d` in the place of every convolution that gains by it, in place.
+    """Replace every convolution that becomes faster by a `WinogradConv2d`, in place.
 
-    On CPUs those are plain 3x3 convolutions with many channels in and out; narrower ones wait
-    for memory and not for products.
+    On CPUs those are plain 3x3 convolutions with many input and output channels; narrower ones are
+    limited by memory, not by products.
 
     Args:
-        module: for inference; what is replaced can be neither trained nor saved.
-        channels: in and out, from which on a convolution is replaced.
+        module: for inference; replaced layers cannot be trained or saved.
+        channels: minimum input and output channels of a convolution to replace.
     """
     for parent in [*module.modules()]:
         for name, child in [*parent.named_children()]:
@@ -130,7 +131,7 @@ def winograd_conv2d(
     padding: tuple[int, int] = (0, 0),
     dilation: int = 1,
 ) -> Tensor:
-    """Convolve with a filter that `transform_filter` made ready.
+    """Convolve with a filter from `transform_filter`.
 
     Args:
         features: (B, C, H, W).
@@ -145,7 +146,7 @@ def winograd_conv2d(
     Raises:
         ValueError: the filter is larger than the padded features.
     """
-    if has_torch_function_unary(features):  # a mode sees the convolution as a whole
+    if has_torch_function_unary(features):  # a mode must see one convolution
         result: Tensor = handle_torch_function(
             winograd_conv2d, (features,), features, weight, bias, padding, dilation
         )
@@ -166,9 +167,9 @@ def winograd_conv2d(
     pixels = pixels.reshape(batch, 4 * rows + 2, d, 4 * columns + 2, d, channels)
     tiles = pixels.unfold(1, 6, 4).unfold(3, 6, 4)  # (B, rows, d, columns, d, C, 6, 6)
     count = batch * rows * d * columns * d
-    points = _both(INPUT, features) @ tiles.permute(6, 7, 0, 1, 2, 3, 4, 5).reshape(36, -1)
+    points = _two_axes(INPUT, features) @ tiles.permute(6, 7, 0, 1, 2, 3, 4, 5).reshape(36, -1)
     products = torch.bmm(points.reshape(36, count, channels), weight)  # (36, tiles, O)
-    cells = _both(OUTPUT, features) @ products.reshape(36, -1)  # (16, tiles * O)
+    cells = _two_axes(OUTPUT, features) @ products.reshape(36, -1)  # (16, tiles * O)
     cells = cells.reshape(4, 4, batch, rows, d, columns, d, outputs)
     image = cells.permute(2, 3, 0, 4, 5, 1, 6, 7)  # (B, rows, 4, d, columns, 4, d, O)
     image = image.reshape(batch, 4 * rows * d, 4 * columns * d, outputs)[:, :high, :wide]
@@ -178,13 +179,13 @@ def winograd_conv2d(
 
 
 def transform_filter(weight: Tensor) -> Tensor:
-    """A filter (O, C, 3, 3) at the 36 points: (36, C, O). In float64, then rounded once."""
+    """Transform a filter (O, C, 3, 3) to 36 points, (36, C, O), in float64, rounded once."""
     side = torch.tensor(FILTER, dtype=torch.float64, device=weight.device)
     points = torch.einsum("pi,qj,ocij->pqco", side, side, weight.double())
     return points.flatten(0, 1).to(weight.dtype).contiguous()
 
 
-def _both(side: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
-    """The transform of both sides at once, as one matrix."""
+def _two_axes(side: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
+    """The transform along both axes, as one matrix."""
     matrix = torch.tensor(side, dtype=like.dtype, device=like.device)
     return torch.kron(matrix, matrix)

@@ -1,4 +1,4 @@
-"""Networks: backbones, the Siamese network, presets, and checkpoints in and out."""
+"""Networks: backbones, the Siamese network, presets, and reading and writing of checkpoints."""
 
 from siamcorr.models.build import (
     build_model,

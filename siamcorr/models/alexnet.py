@@ -1,13 +1,13 @@
-"""AlexNet without padding, in the two layouts that trackers published: SiamFC's and pysot's."""
+"""AlexNet without padding, in two published layouts: SiamFC's and pysot's."""
 
 from torch import Tensor, nn
 
 
 class AlexNet(nn.Module):
-    """SiamFC's backbone: five convolutions, two of them pooled, three in two groups.
+    """SiamFC's backbone: five convolutions, two with pooling, three with two groups.
 
     Shapes: (B, 3, 127, 127) -> (B, 256, 6, 6); (B, 3, 255, 255) -> (B, 256, 22, 22). Total
-    stride 8; nothing is padded, so that a shift of the image is a shift of the features.
+    stride 8; without padding, a shift of the image is a shift of the features.
 
     Keys: conv{1..5}.0, conv{1..4}.1.
 
@@ -32,7 +32,7 @@ class AlexNet(nn.Module):
 
 
 class AlexNetLegacy(nn.Module):
-    """SiamRPN's backbone: as `AlexNet` without groups, pooled before the ReLU, a norm at the end.
+    """SiamRPN's backbone: `AlexNet` without groups, with pooling before ReLU and a final norm.
 
     Shapes: (B, 3, 127, 127) -> (B, 256, 6, 6); (B, 3, 287, 287) -> (B, 256, 26, 26).
 

@@ -1,4 +1,4 @@
-"""From a preset's name to a network with weights."""
+"""Build the network of a preset; find, load and convert its weights."""
 
 import os
 from pathlib import Path
@@ -20,15 +20,16 @@ from siamcorr.models.siamese import SiameseNetwork
 def build_model(
     name: str, weights: str | Path | None = None, *, pretrained: bool = False
 ) -> SiameseNetwork:
-    """Make the network of a preset, in eval mode.
+    """Build the network of a preset, in eval mode.
 
     Args:
         name: a preset, see `preset_names`.
-        weights: a .pth or .safetensors file to load strictly; None leaves it random.
-        pretrained: load the weights that `find_weights` finds; siamcorr-lite's are shipped.
+        weights: a .pth or .safetensors file to load strictly; None keeps random weights.
+        pretrained: load the weights that `find_weights` finds; those of siamcorr-lite are shipped
+            with the package.
 
     Raises:
-        OSError: the weights cannot be read, or are not on this machine.
+        OSError: the weights cannot be read, or were not found.
         ValueError: no such preset, or weights of another network.
 
     Example:
@@ -45,10 +46,11 @@ def build_model(
 
 
 def load_weights(network: SiameseNetwork, checkpoint: Checkpoint) -> list[str]:
-    """Load strictly, less what the preset names as unused; return the keys left out.
+    """Load strictly, without the keys that the preset names as unused; return the skipped keys.
 
     Raises:
-        ValueError: keys or shapes differ; the text lists the first and names the preset that fits.
+        ValueError: keys or shapes differ; the text lists the first differences and names the
+            preset that fits.
     """
     preset = network.preset
     state_dict = checkpoint.as_published(preset.weights)
@@ -63,7 +65,7 @@ def load_weights(network: SiameseNetwork, checkpoint: Checkpoint) -> list[str]:
 
 
 def matching_preset(checkpoint: Checkpoint) -> Preset | None:
-    """The preset whose network takes these weights strictly, if there is one."""
+    """Find the preset whose network loads these weights strictly; None if there is none."""
     for name in preset_names():
         preset = load_preset(name)
         with torch.device("meta"):
@@ -76,20 +78,20 @@ def matching_preset(checkpoint: Checkpoint) -> Preset | None:
 def convert(
     source: str | Path, destination: str | Path, name: str | None = None, half: bool = False
 ) -> list[str]:
-    """Write a checkpoint in the clean form: safetensors, strict keys, origin in the metadata.
+    """Convert a checkpoint to safetensors, with the network's keys and the origin as metadata.
 
     Args:
-        source: .pth or .safetensors.
-        destination: the .safetensors to write.
+        source: a .pth or .safetensors file.
+        destination: the .safetensors file to write.
         name: the preset; None takes the one that fits.
-        half: write floats of 16 bits; they are read as 32 again, rounded to three digits.
+        half: write float16; weights load as float32 again, rounded to three digits.
 
     Returns:
-        The keys left out, because the network never calls them.
+        The skipped keys, which the network does not use.
 
     Raises:
         OSError: a file cannot be read or written.
-        ValueError: the source is no checkpoint, or fits no preset, or not the named one.
+        ValueError: the source is not a checkpoint, or does not fit the preset or any preset.
     """
     if Path(destination).suffix != ".safetensors":
         raise ValueError(f"{destination}: the name must end in .safetensors")
@@ -113,14 +115,13 @@ def convert(
 
 
 def find_weights(preset: Preset) -> Path:
-    """Look for a preset's weights where they are kept on this machine.
+    """Find a preset's weights on this machine.
 
-    In order: the folder that SIAMCORR_WEIGHTS names, what is shipped with the package, the user's
-    cache (~/.cache/siamcorr), and weights/ in the folder that SIAMCORR_SHARED names (in a
-    checkout: ../shared).
+    Folders, in this order: $SIAMCORR_WEIGHTS, the package itself, the user's cache
+    (~/.cache/siamcorr), and weights/ in $SIAMCORR_SHARED (in a checkout: ../shared).
 
     Raises:
-        FileNotFoundError: they are in none of them; the text says where to get them.
+        FileNotFoundError: not in any of them; the text says where to get the weights.
     """
     cache = cache_dir()
     shared = Path(os.environ.get("SIAMCORR_SHARED") or configs_dir().parent.parent / "shared")
@@ -139,5 +140,5 @@ def find_weights(preset: Preset) -> Path:
 
 
 def cache_dir() -> Path:
-    """The user's folder for weights; it need not exist yet."""
+    """The user's cache folder for weights; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siamcorr"

@@ -1,8 +1,8 @@
-"""Where the weights lie in a checkpoint, and under which keys: what training scripts wrap them in.
+"""Find the state_dict inside a checkpoint, and remove the prefixes of its keys.
 
-Lightning, DistributedDataParallel, torch.compile, timm and hand-written loops each nest the
-state_dict under some name and put some word before its keys. None of our networks has a part of
-such a name, so that all of it can be taken off.
+Lightning, DistributedDataParallel, torch.compile, timm and hand-written loops nest the state_dict
+under different names and add prefixes to its keys. No key of our networks starts with such a
+prefix, so all of them can be removed.
 """
 
 from typing import Any, NamedTuple
@@ -11,31 +11,31 @@ from torch import Tensor
 
 from siamcorr.models.pickle_placeholders import Array
 
-# Names of the averaged copy of the weights (EMA), which is the one that is meant for use.
+# Names of the averaged weights (EMA), which are the ones meant for inference.
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "params_ema")
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights",
           "params", "module")  # fmt: skip
 AVERAGED_PREFIXES = ("model_ema.", "ema_model.", "ema.", "module_ema.")
 PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.")
-COUNTERS = ("n_averaged", "num_updates", "decay")  # that averaging keeps beside the weights
-DEEPEST = 6  # wrappers within wrappers
+COUNTERS = ("n_averaged", "num_updates", "decay")  # values that averaging stores with the weights
+MAX_DEPTH = 6  # of nested wrappers
 
 
 class Unwrapped(NamedTuple):
-    """The weights under the network's own keys, and the keys that are no part of the network."""
+    """The weights under the network's own keys, and the keys outside the network."""
 
     state_dict: dict[str, Tensor]
     beside: tuple[str, ...]
 
 
 def unwrap(content: object) -> Unwrapped | None:
-    """Find the weights in what a checkpoint holds; an averaged copy goes before the last weights.
+    """Find the weights in a checkpoint; averaged weights are preferred over the last ones.
 
     Args:
-        content: as it was unpickled.
+        content: the unpickled object.
 
     Returns:
-        None where there are no weights, or something else among them.
+        None if there are no weights, or other objects among them.
 
     Example:
         >>> import torch
@@ -47,14 +47,14 @@ def unwrap(content: object) -> Unwrapped | None:
     if table is None:
         return None
     beside: list[str] = []
-    for prefixes in (AVERAGED_PREFIXES, *(PREFIXES,) * DEEPEST):
+    for prefixes in (AVERAGED_PREFIXES, *(PREFIXES,) * MAX_DEPTH):
         table, others = _strip(table, prefixes)
         beside += others
     return Unwrapped(table, tuple(beside))
 
 
-def _innermost(content: object, depth: int = DEEPEST) -> dict[str, Tensor] | None:
-    """The table of tensors that content is, or holds under a name that says so."""
+def _innermost(content: object, depth: int = MAX_DEPTH) -> dict[str, Tensor] | None:
+    """The table of tensors: content itself, or an entry under one of the known names."""
     if not isinstance(content, dict) or depth == 0:
         return None
     for name in (*AVERAGED, *NESTED):
@@ -65,7 +65,7 @@ def _innermost(content: object, depth: int = DEEPEST) -> dict[str, Tensor] | Non
 
 
 def _tensors(table: dict[Any, Any]) -> dict[str, Tensor] | None:
-    """A table as tensors by keys of text, without counters; None if something else is in it."""
+    """Tensors by str key, without the counters; None if the table holds anything else."""
     found: dict[str, Tensor] = {}
     for key, value in table.items():
         if not isinstance(key, str):
@@ -82,7 +82,7 @@ def _tensors(table: dict[Any, Any]) -> dict[str, Tensor] | None:
 def _strip(
     table: dict[str, Tensor], prefixes: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Keep what stands behind the first prefix that some key has, and name the rest."""
+    """Keep the keys with the first prefix that occurs, without it; also return the other keys."""
     for prefix in prefixes:
         inside = {k.removeprefix(prefix): v for k, v in table.items() if k.startswith(prefix)}
         if inside and set(inside) - set(COUNTERS):

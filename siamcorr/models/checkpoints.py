@@ -1,7 +1,8 @@
-"""Checkpoints: weights from strangers in, safetensors out.
+"""Checkpoints: read weights from untrusted files, write safetensors.
 
-A .pth file is a pickle, and a pickle is a program. Here it is read by torch's restricted
-unpickler alone, and the few harmless names that published files hold lead to `stand_ins`.
+A .pth file is a pickle, and unpickling can run any code. So only torch's restricted unpickler
+reads it. The few harmless classes in published files become placeholders, see
+`siamcorr.models.pickle_placeholders`.
 """
 
 import hashlib
@@ -22,10 +23,10 @@ from siamcorr.models.presets import WeightsConfig
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights as they lay in a file, without what training wrapped them in.
+    """The weights in a file, without the wrappers and prefixes of training scripts.
 
     metadata: empty for a pickle.
-    beside: keys that lay outside the wrapped network, a loss's for instance.
+    beside: keys outside the wrapped network, for instance those of a loss.
     """
 
     path: Path
@@ -34,7 +35,7 @@ class Checkpoint:
     beside: tuple[str, ...] = ()
 
     def as_published(self, weights: WeightsConfig) -> dict[str, Tensor]:
-        """The weights under the network's keys, less those that it never calls."""
+        """The weights under the network's keys, without those that it does not use."""
         prefix = weights.prefix
         return {
             key if key.startswith(prefix) else prefix + key: value
@@ -43,7 +44,7 @@ class Checkpoint:
         }
 
     def dropped(self, weights: WeightsConfig) -> list[str]:
-        """Keys that the network never calls."""
+        """Keys that the network does not use."""
         unused = [key for key in self.state_dict if key.startswith(weights.unused)]
         return [*unused, *self.beside]
 
@@ -51,17 +52,17 @@ class Checkpoint:
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read .safetensors, or any .pth, .pt or .ckpt that holds tensors and harmless values.
 
-    Weights may lie flat or nested ("state_dict", "model", "ema" and the like), under their own
-    keys or behind "module.", "model." and the like, see `wrappers`; of two copies the averaged one
-    is taken. Tensors saved from a GPU are read to the CPU.
+    Weights may be nested ("state_dict", "model", "ema" and so on), and keys may have prefixes
+    ("module.", "model." and so on), see `siamcorr.models.checkpoint_layouts`. Averaged weights are
+    preferred. Tensors saved from a GPU are loaded on the CPU.
 
     Raises:
-        OSError: the file is not there or cannot be read.
-        ValueError: it is no checkpoint, or would have to run code to be read.
+        OSError: the file does not exist or cannot be read.
+        ValueError: not a checkpoint, or reading it would run code.
     """
     path = Path(path)
     with path.open("rb"):
-        pass  # so that a missing file is told as such, not by a reader's own words
+        pass  # a missing file raises the usual OSError, not an error of the reader
     metadata: dict[str, str] = {}
     content: object
     if path.suffix == ".safetensors":
@@ -78,9 +79,9 @@ def _read_pickle(path: Path) -> object:
     try:
         with torch.serialization.safe_globals(ALLOWED):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # an unpickler before arbitrary bytes raises almost anything
+    except Exception as error:  # on arbitrary bytes an unpickler can raise almost anything
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-        reason = f"refused, it wants to call {refused[1]}" if refused else "not a checkpoint"
+        reason = f"refused, reading it would call {refused[1]}" if refused else "not a checkpoint"
         if "TorchScript" in str(error):
             reason = "refused, a TorchScript file is a program; save its state_dict() instead"
         raise ValueError(f"{path}: {reason}") from None
@@ -96,7 +97,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def mismatches(network: nn.Module, state_dict: dict[str, Tensor]) -> list[str]:
-    """What stands between weights and a strict load, a line each; empty if they fit."""
+    """Reasons why a strict load would fail, one line each; empty if the weights fit."""
     wanted = network.state_dict()
     missing = [f"missing {key}" for key in wanted if key not in state_dict]
     unknown = [f"unknown {key}" for key in state_dict if key not in wanted]
@@ -111,12 +112,12 @@ def mismatches(network: nn.Module, state_dict: dict[str, Tensor]) -> list[str]:
 def write_safetensors(
     path: str | Path, state_dict: dict[str, Tensor], metadata: dict[str, str]
 ) -> None:
-    """Write weights and metadata so that path holds either all of it or what it held before."""
+    """Write weights and metadata atomically: path holds the old or the new file, never a part."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file({key: value.contiguous() for key, value in state_dict.items()}, partial, metadata)
-        partial.chmod(0o644)  # safetensors lets nobody else read what it writes
+        partial.chmod(0o644)  # safetensors writes files that only the owner can read
         partial.replace(path)
     except SafetensorError as error:
         raise OSError(f"{path}: cannot be written ({error})") from None

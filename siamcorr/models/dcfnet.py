@@ -1,4 +1,4 @@
-"""DCFNet: two convolutions, and a correlation filter that is solved for, not learned."""
+"""DCFNet: two convolutions, and a correlation filter that is solved in closed form."""
 
 import torch
 from torch import Tensor, nn
@@ -35,18 +35,18 @@ class DCFNetFeatures(nn.Module):
 
 
 class CorrelationFilterHead(nn.Module):
-    """The filter whose response to the template is a Gaussian, found in closed form.
+    """Correlation filter whose response to the template is a Gaussian, solved in closed form.
 
     alpha = Y / (K(z, z) + regularization), response = F^-1(alpha K(x, z)), all in the Fourier
     domain, K the circular correlation divided by the number of values. The response is circular:
     no shift is at [0, 0].
 
     Args:
-        regularization: keeps the division from amplifying noise.
+        regularization: prevents that the division amplifies noise.
         sigma: of the Gaussian, as a share of the target's side.
-        padding: the crop is 1 + padding times the target.
+        padding: the crop's side is 1 + padding times the target's.
 
-    Shapes: features (B, C, H, W) and a template of that size -> logits (B, 1, H, W), boxes
+    Shapes: features (B, C, H, W) and a template of the same size -> logits (B, 1, H, W), boxes
         (B, 0, H, W). No parameters.
 
     Reference:
@@ -66,7 +66,7 @@ class CorrelationFilterHead(nn.Module):
         Both may be averaged over frames, as the tracker does.
         """
         z = features * _window(features)
-        if not len(z):  # transforms of nothing fail
+        if not len(z):  # FFTs of empty batches fail
             rows, columns = z.shape[2:]
             empty = z.new_empty(0, 1, rows, columns // 2 + 1)
             return z, torch.complex(empty, empty)
@@ -75,7 +75,7 @@ class CorrelationFilterHead(nn.Module):
         return z, label / (energy + self.regularization)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Respond to search features (B, C, H, W)."""
+        """Compute the response to search features (B, C, H, W)."""
         z, alpha = template
         x = features * _window(features)
         if not len(x):
@@ -91,7 +91,7 @@ def _share(features: Tensor) -> float:
 
 
 def _window(features: Tensor) -> Tensor:
-    """(H, W) Hann window, 0 at the border, where circular neighbours are none."""
+    """(H, W) Hann window, 0 at the border, because circular neighbours are not real neighbours."""
     rows, columns = (
         torch.hann_window(size, periodic=False, dtype=features.dtype, device=features.device)
         for size in features.shape[2:]
@@ -100,7 +100,7 @@ def _window(features: Tensor) -> Tensor:
 
 
 def _gaussian(features: Tensor, share: float) -> Tensor:
-    """(H, W) Gaussian around [0, 0], circular; its deviation is a share of each side."""
+    """(H, W) circular Gaussian around [0, 0]; its standard deviation is a share of each side."""
     lines = []
     for size in features.shape[2:]:
         steps = torch.arange(size, dtype=features.dtype, device=features.device)

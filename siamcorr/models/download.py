@@ -1,4 +1,4 @@
-"""Published weights from where they were published into the user's cache."""
+"""Download published weights to the user's cache."""
 
 from collections.abc import Callable
 from http.client import HTTPException
@@ -20,42 +20,42 @@ Progress = Callable[[int, int | None], None]
 def download(
     preset: Preset, folder: str | Path | None = None, progress: Progress | None = None
 ) -> Path:
-    """Fetch a preset's weights, or go on with a download that was cut off.
+    """Download a preset's weights, or resume an interrupted download.
 
-    What has arrived lies in FILE.part until it is whole and, where the preset knows it, its
-    SHA-256 is right; a file that is there already is kept if it is right, or if nobody knows.
+    Received bytes are in FILE.part until the download is complete and its SHA-256 is right, if the
+    preset has one. An existing file stays if its SHA-256 is right or unknown.
 
     Args:
-        preset: whose weights.
-        folder: default `cache_dir`.
-        progress: is told bytes that have arrived and bytes in all, None where that is unknown.
+        preset: the preset whose weights to download.
+        folder: target folder; default `cache_dir`.
+        progress: called with the received and the total bytes; the total is None if unknown.
 
     Returns:
-        The file; where nothing can be fetched by itself, the one that `find_weights` finds.
+        The file; for a preset without a URL, the file that `find_weights` finds.
 
     Raises:
-        OSError: no connection, one that was cut off, an answer that is an error, a full disk.
-        ValueError: nothing can be fetched by itself and nothing is there, a web page came instead
-            of a file, or something other than what was published.
+        OSError: no connection, an interrupted connection, an HTTP error, or a full disk.
+        ValueError: no URL and no file on this machine, a web page instead of a file, or a wrong
+            SHA-256.
     """
     weights = preset.weights
     if not weights.url:
         try:
             return find_weights(preset)
         except FileNotFoundError:
-            text = f"{preset.name}: fetch {weights.file} by hand, from {weights.page}"
+            text = f"{preset.name}: download {weights.file} by hand, from {weights.page}"
             raise ValueError(text) from None
     path = Path(folder or cache_dir()) / weights.file
     if path.exists():
-        _check(path, weights.sha256, "lies there, but is")
+        _check(path, weights.sha256, "exists, but is")
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
     _fetch(weights.url, partial, progress or (lambda done, total: None))
     try:
-        _check(partial, weights.sha256, "came from there, but is")
+        _check(partial, weights.sha256, "was downloaded, but is")
     except ValueError:
-        partial.unlink()  # going on with it would never end well
+        partial.unlink()  # resuming a wrong file can never succeed
         raise
     partial.replace(path)
     return path
@@ -67,13 +67,13 @@ def _fetch(url: str, partial: Path, progress: Progress) -> None:
     try:
         with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as answer:
             if answer.headers.get_content_type() == "text/html":
-                raise ValueError(f"{url}: gave a web page, not a file; fetch it by hand")
+                raise ValueError(f"{url}: sent a web page, not a file; download it by hand")
             if answer.status != 206:
-                done = 0  # the server sends all of it again
+                done = 0  # the server sends the whole file again
             _save(answer, url, partial, done, progress)
     except HTTPError as error:
         if error.code == 416 and done:
-            return  # nothing is left to send: it was whole already
+            return  # nothing left to send: the file was already complete
         raise OSError(f"{url}: {error.code} {error.reason}") from None
     except URLError as error:
         raise OSError(f"{url}: {error.reason}") from None
@@ -95,4 +95,4 @@ def _save(answer: Any, url: str, partial: Path, done: int, progress: Progress) -
 
 def _check(path: Path, wanted: str, words: str) -> None:
     if wanted and (found := sha256(path)) != wanted:
-        raise ValueError(f"{path}: {words} not what was published (SHA-256 {found}, not {wanted})")
+        raise ValueError(f"{path}: {words} not the published file (SHA-256 {found}, not {wanted})")

@@ -1,4 +1,4 @@
-"""A network as it runs fastest when nothing more is learnt."""
+"""Optimise a trained network for inference."""
 
 import copy
 from functools import cache
@@ -11,12 +11,12 @@ from siamcorr.layers import fuse, use_native, use_pointwise, use_winograd
 from siamcorr.models.memory import keep_freed_memory
 from siamcorr.models.siamese import Network, SiameseNetwork
 
-# Convolutions over few channels at full resolution lose by it, all others gain.
+# channels_last slows down convolutions over few channels at full resolution, and speeds up others.
 CHANNELS_FIRST = ("dcfnet",)
 
-# For a CPU: the first layers of a backbone, whose maps are the largest, and how many images they
-# take at a time, so that the maps stay in its caches. The layers behind them gain by many.
-IN_PARTS = {
+# For a CPU: how many first layers of a backbone, whose maps are the largest, run in parts, and how
+# many images per part, so that the maps stay in the caches. Later layers gain from large batches.
+EARLY_LAYERS = {
     "mobilenetv3-small": (3, 8),
     "mobilenetv3-small-lite": (3, 8),
     "mobilenetv3-small-narrow": (3, 8),
@@ -25,18 +25,18 @@ IN_PARTS = {
 
 
 def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> SiameseNetwork:
-    """A copy with norms folded in, channels last where it helps, and no gradients.
+    """Copy a network for inference: folded norms, channels_last where it is faster, no gradients.
 
-    On the CPU wide 3x3 convolutions are computed by Winograd's minimal filtering, which takes
-    four times the memory for their weights, 1x1 ones as matrix products, depthwise ones and the
-    activation behind them by our C++ kernels where those were built, and the first layers of
-    small backbones take a large batch in parts. Its maps equal the network's to 1e-5; it can be
-    neither trained nor saved under the published keys.
+    On the CPU, wide 3x3 convolutions use Winograd's minimal filtering, with four times the memory
+    for their weights; 1x1 convolutions are matrix products; depthwise convolutions, with the
+    activation after them, use our C++ kernels if these were built; and the first layers of small
+    backbones split a large batch. The copy's maps equal the network's to 1e-5. It cannot be
+    trained, and cannot be saved under the published keys.
 
     Args:
-        network: any; it is not changed.
-        compiled: let torch.compile make one kernel of many. That takes a C++ compiler and, at
-            the first frame, half a minute or more.
+        network: it does not change.
+        compiled: use torch.compile. It needs a C++ compiler, and half a minute or more at the
+            first frame.
 
     Example:
         >>> from siamcorr.models import build_model
@@ -48,10 +48,10 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
     backbone = network.preset.network.backbone
     if network.device.type == "cpu":  # on a GPU cuDNN chooses for itself
         fast = use_winograd(fast)
-    if network.device.type == "cpu" and not compiled and backbone in IN_PARTS:
-        count, images = IN_PARTS[backbone]
+    if network.device.type == "cpu" and not compiled and backbone in EARLY_LAYERS:
+        count, images = EARLY_LAYERS[backbone]
         features = cast("nn.Sequential", fast.backbone.features)
-        if not isinstance(features[0], InParts):  # it was one of these already
+        if not isinstance(features[0], InParts):  # false for a network that was already optimised
             early, late = features[:count], features[count:]
             fast.backbone.features = nn.Sequential(InParts(early, images), late)
     if backbone not in CHANNELS_FIRST:
@@ -66,11 +66,11 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
 
 
 class InParts(nn.Module):
-    """Layers that take a few images of a batch at a time, on a CPU.
+    """Run layers on a few images of a batch at a time, on a CPU.
 
     Args:
-        layers: to run.
-        images: at a time.
+        layers: the layers to run.
+        images: how many images at a time.
     """
 
     def __init__(self, layers: nn.Module, images: int) -> None:
@@ -78,7 +78,7 @@ class InParts(nn.Module):
         self.layers, self.images = layers, images
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps of images (B, C, H, W), as the layers make them."""
+        """Run the layers on images (B, C, H, W)."""
         if len(images) <= self.images or images.device.type != "cpu":
             maps: Tensor = self.layers(images)
             return maps
@@ -86,9 +86,9 @@ class InParts(nn.Module):
 
 
 def fast_copy(network: Network) -> Network:
-    """The network's `for_inference`, or itself where it is one already or none of torch's.
+    """Optimise a network by `for_inference`, unless it is optimised or not a `SiameseNetwork`.
 
-    From the first call on the process keeps the memory that it frees, see `keep_freed_memory`.
+    From the first call on, the process keeps the memory that it frees, see `keep_freed_memory`.
     """
     _keep_freed_memory_once()
     if not isinstance(network, SiameseNetwork) or is_optimized(network):
@@ -97,7 +97,7 @@ def fast_copy(network: Network) -> Network:
 
 
 def is_optimized(network: SiameseNetwork) -> bool:
-    """Whether it wants no gradients, and holds no norm that could still be folded."""
+    """Whether a network has no gradients, and no norm that can still be folded."""
     if any(part.requires_grad for part in network.parameters()):
         return False
     return _norms(fuse(copy.deepcopy(network).eval())) == _norms(network)

@@ -23,7 +23,7 @@ class MobileNetV2(Staged):
 
     Args:
         levels: stages to return, 1 to 7.
-        width: multiplies all channels; the product is cut off, not rounded to eights.
+        width: multiplies all channels; the product is truncated, not rounded to a multiple of 8.
 
     Shapes: (B, 3, 127, 127) -> (B, C, 15, 15); (B, 3, 255, 255) -> (B, C, 31, 31), C = 44, 134
         and 448 for levels 3, 5 and 7.
@@ -41,7 +41,7 @@ class MobileNetV2(Staged):
         last, widths = 1, []
         for index, (expand, channels, blocks, stride, dilation) in enumerate(STAGES, start=1):
             out = int(channels * width)
-            # A stage that begins to dilate does so by half in its first block.
+            # The first block of a stage that increases the dilation uses half of it.
             first = dilation if dilation == last else max(dilation // 2, 1)
             layers = [InvertedResidual(into, out, expand, stride, first)]
             layers += [InvertedResidual(out, out, expand, 1, dilation) for _ in range(blocks - 1)]
@@ -51,7 +51,7 @@ class MobileNetV2(Staged):
         self.channels = tuple(widths[level - 1] for level in self.levels)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Features of images (B, 3, H, W) at every level asked for."""
+        """Features of images (B, 3, H, W) at every requested level."""
         return self.through_stages(self.layer0(image))
 
 

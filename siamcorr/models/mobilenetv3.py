@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Row(NamedTuple):
-    """One inverted residual block, as the paper's table 2 has it."""
+    """One inverted residual block, a row of the paper's table 2."""
 
     kernel: int
     expand: int
@@ -27,10 +27,10 @@ ROWS = (
     Row(5, 144, 48, True, True, 1),
 )
 WIDE_ROWS = (*ROWS, Row(5, 288, 96, True, True, 1))
-# Without the gates of the largest maps and of the most channels: a fifth of the time, and nothing
-# that training misses.
+# Without squeeze-and-excitation on the largest maps and the most channels: saves a fifth of the
+# time, and training does not need it.
 LITE_ROWS = (ROWS[0]._replace(squeeze=False), *ROWS[1:], WIDE_ROWS[-1]._replace(squeeze=False))
-# Without a gate, and narrower where maps are large: another fifth of the time.
+# Without squeeze-and-excitation, and narrower on large maps: saves another fifth of the time.
 NARROW_ROWS = (
     Row(3, 16, 16, False, False, 2),
     Row(3, 48, 24, False, False, 2),
@@ -48,7 +48,7 @@ class MobileNetV3Small(nn.Module):
     """The first nine stages of MobileNetV3-small, total stride 16, 48 channels; or ten, 96.
 
     Args:
-        rows: the blocks behind the stem; WIDE_ROWS has one more.
+        rows: the blocks after the stem; WIDE_ROWS has one more.
 
     Shapes: (B, 3, 255, 255) -> (B, C, 16, 16); (B, 3, 127, 127) -> (B, C, 8, 8).
 
@@ -76,8 +76,8 @@ class InvertedResidual(nn.Module):
     """Widen by 1x1, filter depthwise, narrow by 1x1; add the input where shapes allow.
 
     Keys: conv.{0 widen, 1 BN, 3 depthwise, 4 BN, 5 squeeze, 7 narrow, 8 BN}; a block that does
-    not widen has conv.{0 depthwise, 1 BN, 3 squeeze, 4 narrow, 5 BN}. The squeeze stands before
-    the activation in the first and behind it in the second: the published weights know it so.
+    not widen has conv.{0 depthwise, 1 BN, 3 squeeze, 4 narrow, 5 BN}. The squeeze comes before the
+    activation in the first form and after it in the second, as in the published weights.
     """
 
     def __init__(self, in_channels: int, row: Row) -> None:

@@ -1,4 +1,4 @@
-"""Backbones in numbered stages, some of which are looked at: ResNet-50 and MobileNetV2."""
+"""Base class of backbones that return the outputs of several stages: ResNet-50, MobileNetV2."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 
 class Staged(nn.Module):
-    """Stages under the keys layer1, layer2, …; the outputs of some of them are the levels.
+    """A backbone with stages under the keys layer1, layer2, …; it returns some of their outputs.
 
     Args:
-        levels: stages to return, from 1.
-        stages: how many there are.
+        levels: stages to return, counted from 1.
+        stages: number of stages.
 
     Raises:
-        ValueError: no levels, or one that is no stage.
+        ValueError: no levels, or a level that is not a stage.
     """
 
     def __init__(self, levels: Sequence[int], stages: int) -> None:
@@ -23,7 +23,7 @@ class Staged(nn.Module):
         self.levels = tuple(levels)
 
     def through_stages(self, features: Tensor) -> tuple[Tensor, ...]:
-        """What the stem gave, through as many stages as the levels need."""
+        """Run the stem's output through all stages that the levels need."""
         maps = {}
         for level in range(1, max(self.levels) + 1):
             features = self.get_submodule(f"layer{level}")(features)

@@ -1,8 +1,8 @@
-"""What stands in for the harmless objects that training scripts leave beside their weights.
+"""Placeholders for the harmless objects that training scripts store beside their weights.
 
-A learning rate in numpy, an argparse.Namespace, a pathlib.Path: their names are known, and the
-objects are of no use here. So their names lead to stand-ins, which keep what they are given and
-do nothing with it; numpy itself is never called on a stranger's data.
+Examples are a numpy learning rate, an argparse.Namespace or a pathlib.Path. The unpickler maps
+their names to placeholder classes, which store their arguments and do nothing else. So numpy
+never runs on untrusted data.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Bytes of an array by the code of its dtype, as numpy writes it.
+# torch dtypes by numpy's dtype code.
 DTYPES = {
     "f8": torch.float64,
     "f4": torch.float32,
@@ -25,14 +25,14 @@ DTYPES = {
 }
 
 
-class StandIn:
-    """Takes any arguments and any state, and keeps them."""
+class Placeholder:
+    """Takes any arguments and any state, and stores them."""
 
     arguments: tuple[Any, ...] = ()
     state: Any = None
 
-    def __new__(cls, *arguments: Any, **named: Any) -> "StandIn":
-        """Keep the arguments; unpicklers call this, and some of them nothing else."""
+    def __new__(cls, *arguments: Any, **named: Any) -> "Placeholder":
+        """Store the arguments here: some unpicklers never call __init__."""
         made = super().__new__(cls)
         made.arguments = arguments
         return made
@@ -40,19 +40,19 @@ class StandIn:
     def __init__(self, *arguments: Any, **named: Any) -> None: ...
 
     def __setstate__(self, state: Any) -> None:
-        """Keep the state."""
+        """Store the state."""
         self.state = state
 
 
-class Dtype(StandIn):
-    """A numpy.dtype; its first argument is a code like "f4"."""
+class Dtype(Placeholder):
+    """Placeholder of numpy.dtype; its first argument is a code like "f4"."""
 
 
-class Array(StandIn):
-    """A numpy.ndarray; its state is (version, shape, dtype, column-major, bytes)."""
+class Array(Placeholder):
+    """Placeholder of numpy.ndarray; its state is (version, shape, dtype, column-major, bytes)."""
 
     def tensor(self) -> Tensor | None:
-        """The same numbers; None for what is no plain array of numbers."""
+        """The array as a tensor; None if it is not a plain array of numbers."""
         try:
             _, shape, dtype, column_major, content = self.state
             kind = DTYPES[dtype.arguments[0]]
@@ -73,7 +73,7 @@ class Array(StandIn):
 
 
 def encode(text: str, encoding: str = "latin1") -> bytes:
-    """How old pickles spell bytes; no other encoding is looked up.
+    """Encode text as latin1, which is how old pickles store bytes.
 
     Raises:
         ValueError: another encoding.
@@ -83,17 +83,21 @@ def encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-NUMPY = ("numpy.core", "numpy._core")  # as numpy 1 and numpy 2 call it
+NUMPY = ("numpy.core", "numpy._core")  # names in numpy 1 and numpy 2
 PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path")
 
-# Pairs of what stands in and the name that it stands in for, as torch.serialization takes them.
+# (placeholder, name that it replaces), as torch.serialization.safe_globals takes them.
 ALLOWED: list[Any] = [
-    *((StandIn, f"{core}.multiarray.scalar") for core in NUMPY),
+    *((Placeholder, f"{core}.multiarray.scalar") for core in NUMPY),
     *((Array, f"{core}.multiarray._reconstruct") for core in NUMPY),
     *((Array, f"{core}.numeric._frombuffer") for core in NUMPY),
     (Array, "numpy.ndarray"),
     (Dtype, "numpy.dtype"),
     (encode, "_codecs.encode"),
-    (StandIn, "argparse.Namespace"),
-    *((StandIn, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name in PATHS),
+    (Placeholder, "argparse.Namespace"),
+    *(
+        (Placeholder, f"{module}.{name}")
+        for module in ("pathlib", "pathlib._local")
+        for name in PATHS
+    ),
 ]

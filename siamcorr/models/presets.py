@@ -1,4 +1,4 @@
-"""Presets: a network, its tracking recipe and its known weights, one TOML file each."""
+"""Presets: a network, its tracking recipe and its published weights, one TOML file each."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -7,18 +7,19 @@ from pathlib import Path
 from siamcorr.models.config import from_mapping, read_toml, shorten
 from siamcorr.models.recipe import RecipeConfig
 
-MOST_PIXELS = 4096  # a side of a crop
-MOST_CHANNELS = 4096
-OWN_NAMES = frozenset({"backbone", "neck", "mean", "preset"})  # of the network beside its head
+MAX_PIXELS = 4096  # per side of a crop
+MAX_CHANNELS = 4096
+RESERVED_NAMES = frozenset({"backbone", "neck", "mean", "preset"})  # attributes of the network
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the network is built from: names that `siamcorr.models.registry` knows.
+    """The parts of a network: names in `siamcorr.models.registry`.
 
-    levels: stages of the backbone that are used; none where it has one output.
-    neck: channels of each level behind the neck; none where there is no neck.
-    template_crop: cells a side that the neck leaves of the template; 0 leaves all.
+    head_key: prefix of the head's keys in the checkpoint.
+    levels: stages of the backbone to use; empty if it has one output.
+    neck: output channels of the neck for each level; empty without a neck.
+    template_crop: cells per side that the neck keeps of the template; 0 keeps all.
     """
 
     backbone: str
@@ -29,23 +30,23 @@ class NetworkConfig:
     template_crop: int = 0
 
     def __post_init__(self) -> None:
-        if not self.head_key.isidentifier() or self.head_key in OWN_NAMES:
-            raise ValueError(f"head_key must be a name of its own, got {self.head_key!r}")
-        if not all(0 <= number <= MOST_CHANNELS for number in (*self.levels, *self.neck)):
-            raise ValueError(f"levels and neck must be numbers in 0..{MOST_CHANNELS}")
-        if not 0 <= self.template_crop <= MOST_PIXELS:
-            raise ValueError(f"template_crop must be in 0..{MOST_PIXELS}, got {self.template_crop}")
+        if not self.head_key.isidentifier() or self.head_key in RESERVED_NAMES:
+            raise ValueError(f"head_key must be an identifier of its own, got {self.head_key!r}")
+        if not all(0 <= number <= MAX_CHANNELS for number in (*self.levels, *self.neck)):
+            raise ValueError(f"levels and neck must be numbers in 0..{MAX_CHANNELS}")
+        if not 0 <= self.template_crop <= MAX_PIXELS:
+            raise ValueError(f"template_crop must be in 0..{MAX_PIXELS}, got {self.template_crop}")
 
 
 @dataclass(frozen=True)
 class CropConfig:
     """How a frame becomes the network's input.
 
-    template_size, search_size: in pixels.
-    context: margin around the target, as a share of its width and height together.
-    keep_ratio: crops are squares; else the target's shape is stretched to one.
-    color: the order of channels that the network was trained on.
-    mean: subtracted from the channels, in that order; none for nothing.
+    template_size, search_size: side of the crops, in pixels.
+    context: margin around the target, as a share of its width plus height.
+    keep_ratio: crops are squares of the frame; False stretches the target to a square.
+    color: channel order that the network was trained with.
+    mean: subtracted from the channels, in that order; empty subtracts nothing.
     """
 
     template_size: int = 127
@@ -58,8 +59,8 @@ class CropConfig:
     def __post_init__(self) -> None:
         if not 0 < self.template_size <= self.search_size:
             raise ValueError("template_size must be positive and at most search_size")
-        if self.search_size > MOST_PIXELS:
-            raise ValueError(f"search_size must be <= {MOST_PIXELS}, got {self.search_size}")
+        if self.search_size > MAX_PIXELS:
+            raise ValueError(f"search_size must be <= {MAX_PIXELS}, got {self.search_size}")
         if not 0 <= self.context <= 100:
             raise ValueError(f"context must be >= 0 and at most 100, got {self.context}")
         if self.color not in ("rgb", "bgr"):
@@ -72,13 +73,13 @@ class CropConfig:
 class WeightsConfig:
     """A published checkpoint.
 
-    file: what it is called.
-    url: from where it can be fetched; empty where only a person can, from `page`.
-    page: where it is described.
-    sha256: how to know it; empty where nobody has told.
+    file: its file name.
+    url: direct download; empty if it can only be downloaded by hand, from `page`.
+    page: the web page that describes it.
+    sha256: of the file; empty if unknown.
     licence: of the weights.
-    unused: beginnings of keys that the network never calls.
-    prefix: what its keys lack at the beginning.
+    unused: prefixes of keys that the network does not use.
+    prefix: prefix that the network's keys have and the checkpoint's keys lack.
     """
 
     file: str
@@ -92,7 +93,7 @@ class WeightsConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """All of a preset; `about` is one line for people."""
+    """A preset; `about` is a description in one line."""
 
     name: str
     about: str
@@ -103,7 +104,7 @@ class Preset:
 
 
 def configs_dir() -> Path:
-    """The folder of the shipped presets: in the wheel beside the code, in a checkout above it."""
+    """The folder of the shipped presets: in a wheel inside the package, in a checkout beside it."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
@@ -115,10 +116,10 @@ def preset_names() -> list[str]:
 
 
 def preset_path(name: str) -> Path:
-    """The TOML file of a shipped preset, or of any by its path.
+    """The TOML file of a shipped preset by name, or of any preset by path.
 
     Raises:
-        ValueError: there is none; the nearest is named.
+        ValueError: no such preset; the text names the nearest one.
     """
     path = Path(name) if name.endswith(".toml") else configs_dir() / f"{name}.toml"
     if path.is_file():
@@ -133,7 +134,7 @@ def load_preset(name: str) -> Preset:
     """Read a shipped preset by name, or any preset by the path of its TOML file.
 
     Raises:
-        ValueError: no such preset (the nearest is named), or a file that is no preset.
+        ValueError: no such preset (the text names the nearest one), or a file that is not a preset.
     """
     path = preset_path(name)
     return from_mapping(Preset, read_toml(path), path.name)

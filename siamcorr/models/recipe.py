@@ -1,4 +1,4 @@
-"""How a network's maps become the next box: the numbers that were published with it."""
+"""Settings for decoding a network's maps to the next box, as published with the network."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,10 @@ KINDS = ("points", "anchors", "scales", "filter")
 
 @dataclass(frozen=True)
 class AnchorConfig:
-    """The boxes of known shape that an anchor head corrects.
+    """The anchor boxes of an anchor-based head.
 
-    size: side of the smallest square anchor, in pixels of the search crop.
-    scale: multiplies it.
+    size: side of the square anchor before scaling, in pixels of the search crop.
+    scale: multiplies the anchors' sides.
     ratios: height / width of each anchor, in the order of the head's channels.
     """
 
@@ -27,12 +27,12 @@ class AnchorConfig:
 
 @dataclass(frozen=True)
 class ScaleConfig:
-    """The pyramid of crops of a recipe that knows no boxes.
+    """The scale pyramid of a recipe without box regression.
 
-    count: crops a frame, odd; the middle one has the last scale.
+    count: crops per frame, odd; the middle one has the last scale.
     step: ratio of neighbouring scales, > 1.
-    penalty: multiplies the response of all but the middle one, 0..1.
-    upsample: response cells become so many, by cubic interpolation.
+    penalty: multiplies the response of all but the middle crop, 0..1.
+    upsample: factor by which the response is upsampled, by cubic interpolation.
     """
 
     count: int = 3
@@ -51,11 +51,11 @@ class ScaleConfig:
 
 @dataclass(frozen=True)
 class LongTermConfig:
-    """What to do while the target is lost.
+    """The larger search crop for a lost target.
 
-    search_size: of the larger crop, in pixels; 0 never enlarges it.
-    below: a score under it is a loss.
-    above: a score over it ends the loss.
+    search_size: side of the larger crop, in pixels; 0 never enlarges the crop.
+    below: a score below it means that the target is lost.
+    above: a score above it means that the target was found again.
     """
 
     search_size: int = 0
@@ -71,19 +71,19 @@ class LongTermConfig:
 
 @dataclass(frozen=True)
 class RecipeConfig:
-    """How predictions become the next box.
+    """How to decode predictions to the next box.
 
     kind: "points" (anchor-free), "anchors", "scales" (SiamFC's pyramid), "filter" (a correlation
-        filter that is renewed every frame).
+        filter that is updated every frame).
     stride: pixels of the search crop from one response cell to the next.
     penalty: strength of the penalty for a change of size or shape, >= 0.
     window: weight of the cosine window that prefers the centre, 0..1.
     learning_rate: share of the new size in the smoothed one at a perfect score, 0..1.
     update_rate: share of the new template in the averaged one, 0..1.
-    lost_below: a score under it says that the target is lost, 0..1.
-    found_above: a score from it on says that a lost target may be there again, lost_below..1; 0
-        stands for halfway from lost_below to 1.
-    smallest: pixels of the frame that a side has at least; 10 is pysot's.
+    lost_below: a score below it means that the target is lost, 0..1.
+    found_above: score from which a candidate may be the lost target, lost_below..1; 0 means
+        halfway from lost_below to 1.
+    smallest: minimum side of the box, in frame pixels; pysot uses 10.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What presets call their parts, and how a network is put together from them."""
+"""Names of backbones and heads in presets, and `assemble`, which builds a network from them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ from siamcorr.models.presets import NetworkConfig, Preset
 from siamcorr.models.resnet import ResNet50
 from siamcorr.models.siamese import SiameseNetwork
 
-# A backbone's attribute `channels` is a number, or one for each level.
+# A backbone's attribute `channels` is a number, or a tuple with one per level.
 BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
     "alexnet": lambda config: AlexNet(),
     "alexnet-legacy": lambda config: AlexNetLegacy(),
@@ -38,7 +38,7 @@ BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
     "mobilenetv3-small-wide": lambda config: MobileNetV3Small(WIDE_ROWS),
     "resnet50": lambda config: ResNet50(config.levels),
 }
-# From channels, one number or one for each level, and anchors.
+# Arguments: channels (one number, or one per level), and the number of anchors.
 HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "correlation-filter": lambda channels, anchors: CorrelationFilterHead(),
     "cross-correlation": lambda channels, anchors: CrossCorrelationHead(),
@@ -59,10 +59,10 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
 
 
 def assemble(preset: Preset) -> SiameseNetwork:
-    """The network of a preset, with random weights, in training mode.
+    """Build the network of a preset, with random weights, in training mode.
 
     Raises:
-        ValueError: the preset names a part that is not there.
+        ValueError: the preset names an unknown part, or parts that do not fit together.
     """
     config = preset.network
     for kind, name, known in (

@@ -1,4 +1,4 @@
-"""ResNet-50 at total stride 8: the last two stages see farther instead of striding."""
+"""ResNet-50 at total stride 8: the last two stages dilate instead of striding."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ EXPANSION = 4
 class ResNet50(Staged):
     """The backbone of SiamRPN++ and SiamBAN; torchvision's weights do not fit it.
 
-    The stem and the strided convolutions are not padded, and where a stage strides or dilates,
-    its shortcut is a 3x3 convolution.
+    The stem and the strided convolutions have no padding, and a stage that strides or dilates has
+    a 3x3 convolution as its shortcut.
 
     Args:
         levels: stages to return, 1 to 4.
@@ -43,7 +43,7 @@ class ResNet50(Staged):
         self.channels = tuple(STAGES[level - 1][1] * EXPANSION for level in self.levels)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Features of images (B, 3, H, W) at every level asked for."""
+        """Features of images (B, 3, H, W) at every requested level."""
         return self.through_stages(self.maxpool(self.relu(self.bn1(self.conv1(image)))))
 
 
@@ -81,7 +81,7 @@ class Bottleneck(nn.Module):
 
 
 def _stage(into: int, blocks: int, width: int, stride: int, dilation: int) -> nn.Sequential:
-    """The first block changes the width, and dilates half as much as those behind it."""
+    """The first block changes the width, and has half the dilation of the other blocks."""
     out = width * EXPANSION
     first = max(dilation // 2, 1)
     if stride == dilation == 1:

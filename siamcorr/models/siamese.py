@@ -1,4 +1,4 @@
-"""The Siamese network: one backbone and neck for both sides, and a head that compares them."""
+"""The Siamese network: one backbone and neck for both branches, and a head that compares them."""
 
 from typing import Any, Protocol, cast
 
@@ -12,44 +12,43 @@ Template = tuple[Tensor, ...]
 
 
 class Head(Protocol):
-    """What a network asks of its head; features are a tensor, or one for each level."""
+    """Interface of a head; features are a tensor, or a sequence with one tensor per level."""
 
     def template(self, features: Any) -> Template:
-        """Template features to all that the search side needs of the target."""
+        """Compute from template features what the search branch needs."""
 
     def __call__(self, features: Any, template: Template) -> Prediction:
         """Compare search features with a template."""
 
 
 class Network(Protocol):
-    """What a tracker asks of a network, whatever runs it."""
+    """Interface of a network that a tracker can use, independent of its runtime."""
 
     preset: Preset
 
     @property
     def device(self) -> torch.device:
-        """Where images are to be brought."""
+        """The device that input images must be on."""
 
     def template(self, image: Tensor) -> Template:
-        """All that `search` needs of template images (B, 3, h, w)."""
+        """Compute from template images (B, 3, h, w) what `search` needs."""
 
     def search(self, image: Tensor, template: Template) -> Prediction:
-        """Look for a template in search images (B, 3, H, W)."""
+        """Search for a template in search images (B, 3, H, W)."""
 
 
 class SiameseNetwork(nn.Module):
-    """Backbone, neck and head; it holds no target, so one network serves many at once.
+    """Backbone, neck and head. It holds no target, so one network can track many at once.
 
     Images are float, 0..255, in the colour order that the preset names.
 
     Args:
-        preset: what the network was made from; trackers read their recipe there.
+        preset: the preset of the network; trackers read their recipe from it.
         backbone: (B, 3, H, W) -> (B, C, H / stride, W / stride), or a tuple of levels.
         head: see `Head`.
         neck: (features, crop) -> features, see `siamcorr.layers.AdjustAllLayer`.
 
-    Keys: backbone, neck, and the head's by the name in the preset, as published checkpoints
-    know them.
+    Keys: backbone, neck, and the preset's head_key, as in published checkpoints.
 
     Example:
         >>> import torch
@@ -76,24 +75,24 @@ class SiameseNetwork(nn.Module):
 
     @property
     def head(self) -> Head:
-        """The head, by whatever key the checkpoint calls it."""
+        """The head, whatever its key in the checkpoint is."""
         return cast("Head", self._modules[self.preset.network.head_key])
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """A new head takes the key of the old one."""
+        """Assign a new head under the key of the old one."""
         super().__setattr__(self.preset.network.head_key if name == "head" else name, value)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and images are to be brought."""
+        """The device of the weights; input images must be on it."""
         return self.mean.device
 
     def features(self, image: Tensor, crop: int | None = None) -> Any:
-        """What the head compares: backbone and neck of images (B, 3, H, W).
+        """Run backbone and neck on images (B, 3, H, W).
 
         Args:
             image: float, 0..255.
-            crop: cells a side that are left in the middle, for the template's side.
+            crop: cells per side that the neck keeps in the middle, for the template branch.
         """
         if self.preset.crop.mean:
             image = image - self.mean
@@ -101,17 +100,17 @@ class SiameseNetwork(nn.Module):
         return features if self.neck is None else self.neck(features, crop)
 
     def template(self, image: Tensor) -> Template:
-        """All that `search` needs of template images (B, 3, h, w); rows can be kept apart.
+        """Compute from template images (B, 3, h, w) what `search` needs.
 
-        A batch of templates is a tuple of tensors whose first dimension is the batch, so targets
-        are stacked by torch.cat and dropped by indexing.
+        The result is a tuple of tensors whose first dimension is the batch: stack targets by
+        torch.cat, and remove targets by indexing.
         """
         return self.head.template(self.features(image, self.preset.network.template_crop or None))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
-        """Look for a template (batch B or 1) in search images (B, 3, H, W)."""
+        """Search for a template (batch B or 1) in search images (B, 3, H, W)."""
         return self.head(self.features(image), template)
 
     def forward(self, search: Tensor, template: Tensor) -> Prediction:
-        """Both sides at once, as in training: images (B, 3, H, W) and (B or 1, 3, h, w)."""
+        """Both branches at once, as in training: images (B, 3, H, W) and (B or 1, 3, h, w)."""
         return self.search(search, self.template(template))

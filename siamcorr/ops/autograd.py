@@ -1,14 +1,14 @@
 """Gradients of the correlations, of every order.
 
-A correlation is a form that is linear in three tensors at once, search x, template z and g, the
-gradient that comes back for the response:
+A correlation defines a form that is linear in three tensors: search x, template z and g, the
+gradient of the response:
 
     T(x, z, g) = sum over i, u of  x[i + u] * z[u] * g[i]
 
-Take away one tensor, and what is left is a contraction of the other two: without g it is the
-response, without x the gradient of search, without z the gradient of the template. So the
-gradient of each contraction is made of the other two, and that holds again for their gradients:
-second and higher orders come from the same three functions.
+Its derivative with respect to one tensor is a contraction of the other two: for g the response,
+for x the gradient of search, for z the gradient of the template. So the gradients of each
+contraction are the other two contractions, and gradients of second and higher order come from the
+same three functions.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ Contract = Callable[[Tensor, Tensor, Task], Tensor]
 
 
 def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
-    """Compute the tensor that task wants from the other two, with gradients of every order."""
+    """Compute the tensor that task names from the other two, with gradients of every order."""
     graph = first.requires_grad or second.requires_grad
-    rules = torch.compiler.is_compiling() or transforms_active()  # need those of the Function
+    rules = torch.compiler.is_compiling() or transforms_active()  # these need the Function's rules
     if not (graph and torch.is_grad_enabled()) and not rules:
         return compute(first, second, task)  # an autograd.Function costs more than a small product
     kind = Contraction if torch.compiler.is_compiling() else ContractionBothModes
@@ -38,7 +38,7 @@ def contract(first: Tensor, second: Tensor, task: Task) -> Tensor:
 def gradients(
     call: Contract, kept: Sequence[Tensor], grad: Tensor, task: Task, needed: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients of both arguments of a contraction, made by `call`; only those needed."""
+    """Compute the needed gradients of both arguments of a contraction, by `call`."""
     given: dict[Computed, Tensor] = dict(zip(ARGUMENTS[task.computed], kept, strict=True))
     given[task.computed] = grad
     results: list[Tensor | None] = []
@@ -50,7 +50,7 @@ def gradients(
 
 
 class Contraction(torch.autograd.Function):
-    """Any of the three contractions, with the other two as its gradients."""
+    """One of the three contractions, with the other two as its gradients."""
 
     @staticmethod
     def forward(first: Tensor, second: Tensor, task: Task) -> Tensor:
@@ -59,7 +59,7 @@ class Contraction(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Task], output: Tensor) -> None:
-        """Keep both arguments; each is needed for the other's gradient."""
+        """Save both arguments; each is needed for the other's gradient."""
         first, second, ctx.task = inputs
         ctx.save_for_backward(first, second)
         ctx.save_for_forward(first, second)
@@ -75,7 +75,7 @@ class Contraction(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], first: Tensor, second: Tensor, task: Task
     ) -> tuple[Tensor, int]:
-        """A mapped dimension is one more batch: it is folded into the batch and out again."""
+        """Fold the mapped dimension into the batch, contract, and unfold it."""
         count, geometry = info.batch_size, task.geometry
         batch = geometry.search[0]
         folded = []
@@ -85,7 +85,7 @@ class Contraction(torch.autograd.Function):
             if name == "template" and geometry.shared:
                 value = value.expand(count, batch, *value.shape[2:])
             folded.append(value.reshape(-1, *value.shape[2:]))
-        wide = geometry.resized(
+        wide = geometry.with_sizes(
             (count * batch, *geometry.search[1:]), (count * batch, *geometry.template[1:])
         )
         result = contract(folded[0], folded[1], Task(task.computed, wide, task.method))
@@ -96,11 +96,11 @@ class Contraction(torch.autograd.Function):
 
 
 class ContractionBothModes(Contraction):
-    """The same with a forward-mode derivative, which torch.compile refuses to trace."""
+    """`Contraction` with a forward-mode derivative, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, first: Tensor | None, second: Tensor | None, _: None) -> Tensor:
-        """Forward-mode derivative: linear in both arguments, so one term for each."""
+        """Forward-mode derivative: one term per argument, because both are linear."""
         kept = ctx.saved_tensors
         terms = []
         if first is not None:

@@ -1,6 +1,6 @@
-"""What correlations take and what they refuse, with error texts that show both shapes.
+"""Argument checks of the correlations, with error texts that show both shapes.
 
-Only shape, dtype and device are looked at, never values, so that torch.compile keeps one graph.
+Checks read only shape, dtype and device, never values, so that torch.compile keeps one graph.
 """
 
 from collections.abc import Callable
@@ -17,34 +17,34 @@ from siamcorr.ops.torch_versions import tracing
 Padding = int | Literal["valid", "same"]
 Method = Literal["auto", "conv", "gemm", "fft", "native", "triton"]
 METHODS = get_args(Method)
-LARGEST_PLANE = 2**31 - 1  # cells of a padded search that libraries can count
+LARGEST_PLANE = 2**31 - 1  # cells of a padded search; libraries use 32-bit indices
 NUMBERS = (Real, torch.SymFloat, torch.SymInt)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KNOWN_DTYPES = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
 
 
 def format_shapes(search: Tensor, template: Tensor) -> str:
-    """Both whole shapes, as every error text ends."""
+    """Both shapes, for the end of an error text."""
     return f"search {tuple(search.shape)}, template {tuple(template.shape)}"
 
 
 def check_type(op: str, name: str, value: Tensor) -> None:
-    """Refuse what is no tensor.
+    """Check that a value is a tensor.
 
     Raises:
-        TypeError: it is none.
+        TypeError: not a torch.Tensor.
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{op}: {name} must be a torch.Tensor, got {type(value).__name__}")
 
 
 def check_tensors(op: str, search: Tensor, template: Tensor, dims: int = 4) -> None:
-    """Refuse what no correlation can take.
+    """Check type, dimensions, dtype and device of both tensors.
 
     Raises:
-        TypeError: an argument is no tensor, or the two are not of one floating dtype.
-        ValueError: search has not four dimensions, or the template not `dims`, or the two lie on
-            different devices.
+        TypeError: an argument is not a tensor, or dtypes differ or are not floating.
+        ValueError: search does not have four dimensions, or the template not `dims`, or devices
+            differ.
     """
     check_type(op, "search", search)
     check_type(op, "template", template)
@@ -57,7 +57,7 @@ def check_tensors(op: str, search: Tensor, template: Tensor, dims: int = 4) -> N
     if search.dtype not in DTYPES or search.dtype != template.dtype:
         raise TypeError(
             f"{op}: search and template must have one floating dtype, got {search.dtype} and "
-            f"{template.dtype}, not one of {KNOWN_DTYPES} ({format_shapes(search, template)})"
+            f"{template.dtype}, known are {KNOWN_DTYPES} ({format_shapes(search, template)})"
         )
     if search.device != template.device:
         raise ValueError(
@@ -67,7 +67,7 @@ def check_tensors(op: str, search: Tensor, template: Tensor, dims: int = 4) -> N
 
 
 def check_batch(op: str, search: Tensor, template: Tensor) -> None:
-    """Refuse a template batch that is neither 1 nor the batch of search: pairs are explicit."""
+    """Check that the template batch is 1 or the batch of search."""
     if template.shape[0] not in (1, search.shape[0]):
         raise ValueError(
             f"{op}: the template batch must be 1 or that of search, got {template.shape[0]} "
@@ -76,33 +76,35 @@ def check_batch(op: str, search: Tensor, template: Tensor) -> None:
 
 
 def check_channels(op: str, search: Tensor, template: Tensor) -> None:
-    """Refuse a template whose channels are not those of search, and no channels at all."""
+    """Check that search and template have the same number of channels, at least 1."""
     if template.shape[1] != search.shape[1] or search.shape[1] == 0:
         raise ValueError(
-            f"{op}: search and template must have as many channels, got {search.shape[1]} "
+            f"{op}: search and template must have equally many channels, got {search.shape[1]} "
             f"and {template.shape[1]} ({format_shapes(search, template)})"
         )
 
 
 def check_pair(op: OperatorName, search: Tensor, template: Tensor) -> None:
-    """Refuse a pair of tensors that xcorr_{op} cannot take, by its own name."""
+    """Check a pair of tensors for xcorr_{op}."""
     name = f"xcorr_{op}"
     check_tensors(name, search, template)
     if op != "naive":
         check_batch(name, search, template)
     elif template.shape[0] == 0:
-        raise ValueError(f"{name}: there must be a template ({format_shapes(search, template)})")
+        raise ValueError(
+            f"{name}: there must be at least one template ({format_shapes(search, template)})"
+        )
     if op != "batched":
         check_channels(name, search, template)
     elif not search.shape[1] or not template.shape[1] or template.shape[1] % search.shape[1]:
         raise ValueError(
-            f"{name}: the template must have O times the channels of search, got "
+            f"{name}: the template must have a multiple of search's channels, got "
             f"{template.shape[1]} for {search.shape[1]} ({format_shapes(search, template)})"
         )
 
 
 def check_options(op: str, dilation: int, method: str) -> None:
-    """Refuse a dilation that is no positive int, and a method that does not exist."""
+    """Check that dilation is an int >= 1, and that the method exists."""
     if type(dilation) is not int or dilation < 1:
         raise ValueError(f"{op}: dilation must be an int >= 1, got {dilation!r}")
     if method not in METHODS:
@@ -111,26 +113,26 @@ def check_options(op: str, dilation: int, method: str) -> None:
 
 
 def check_scale(op: str, scale: float) -> None:
-    """Refuse a factor that is no number, or too large to be one.
+    """Check that scale is one number that a float can hold.
 
     Raises:
-        TypeError: it is none.
-        ValueError: no float holds it.
+        TypeError: not a number.
+        ValueError: too large for a float, or a tensor with dimensions.
     """
-    if isinstance(scale, Tensor):  # a parameter of a network, or a graph's
+    if isinstance(scale, Tensor):  # a learned scale, or a value in a graph
         if scale.ndim:
             raise ValueError(f"{op}: scale must be one number, got {tuple(scale.shape)}")
         return
     if not isinstance(scale, NUMBERS):
         raise TypeError(f"{op}: scale must be a number, got {type(scale).__name__}")
     if isinstance(scale, int) and scale.bit_length() > 1023:
-        raise ValueError(f"{op}: scale must be a number that a float can hold")
+        raise ValueError(f"{op}: scale must be a number that fits a float")
 
 
 def pad_search(
     op: str, search: Tensor, template: Tensor, padding: Padding, dilation: int = 1
 ) -> Tensor:
-    """Zero-pad search as `pad_sides` says, after which no method needs padding."""
+    """Zero-pad search by `pad_sides`, so that no method needs to pad."""
     sides = pad_sides(op, search, template, padding, dilation)
     return F.pad(search, sides) if sides else search
 
@@ -138,22 +140,22 @@ def pad_search(
 def pad_sides(
     op: str, search: Tensor, template: Tensor, padding: Padding, dilation: int
 ) -> list[int] | None:
-    """How many zeros go around search.
+    """Compute how many zeros to add around search.
 
     Args:
         op: name of the operator, for the error text.
         search: (B, C, H, W).
         template: (..., h, w); only its size is read.
         padding: zeros on each of the four sides; "valid" is 0; "same" gives a response of
-            (H, W), the smaller half in front where the two are not equal, as in F.conv2d.
+            (H, W), with the smaller half left and top if the halves differ, as in F.conv2d.
         dilation: distance of neighbouring template cells; it makes the template larger.
 
     Returns:
-        Left, right, top, bottom, as F.pad takes them; None for none.
+        Left, right, top, bottom, as F.pad takes them; None for no padding.
 
     Raises:
-        ValueError: unknown, negative or absurd padding; a template of no size, or larger than the
-            padded search.
+        ValueError: unknown, negative or far too large padding; an empty template, or one larger
+            than the padded search.
     """
     room_y, room_x = search.shape[2:]
     height = (template.shape[2] - 1) * dilation + 1
@@ -182,10 +184,10 @@ def pad_sides(
 
 
 class Signature:
-    """A call that passed all checks. Calls of equal sizes, dtypes and options share one.
+    """A checked call. Calls with the same sizes, dtypes, devices and options share one.
 
     op: the operator. sides: zeros around search, as F.pad takes them; None for none.
-    task: the response to compute. plan: where `siamcorr.ops.dispatch` keeps its plan.
+    task: the response to compute. plan: `siamcorr.ops.dispatch` stores its plan here.
     """
 
     __slots__ = ("op", "plan", "sides", "task")
@@ -195,7 +197,7 @@ class Signature:
         self.plan: tuple[Callable[..., Tensor] | None, bool] | None = None
 
 
-SIGNATURES = 4096  # that are remembered
+SIGNATURES = 4096  # size of the cache
 _signatures: dict[tuple[object, ...], Signature] = {}
 
 
@@ -209,18 +211,18 @@ def check_call(
 ) -> Signature:
     """Check a call of xcorr_{op}.
 
-    A small correlation takes a tenth of a millisecond, and checks in Python would be a fair share
-    of that. So a call with the signature of an earlier one is not checked again.
+    A small correlation takes a tenth of a millisecond, and checks in Python are a fair share of
+    that. So a call with the signature of an earlier one is not checked again.
     """
     arguments = op, search, template, padding, dilation, method
-    if torch.compiler.is_compiling() or tracing():  # a graph is made once, and is the memory
+    if torch.compiler.is_compiling() or tracing():  # a graph is checked only once anyway
         return _check(*arguments)
     try:
         kinds = search.dtype, template.dtype, search.device, template.device
         options = padding, padding.__class__, dilation, dilation.__class__, method  # 1.0 is not 1
         key = op, search.shape, template.shape, kinds, options
         known = _signatures.get(key)
-    except (AttributeError, TypeError):  # no tensors, or no options: the checks say which
+    except (AttributeError, TypeError):  # wrong types: the checks name them
         return _check(*arguments)
     if known is None:
         known = _check(*arguments)
@@ -244,5 +246,5 @@ def _check(
     sides = pad_sides(name, search, template, padding, dilation)
     geometry = Geometry.of(op, search, template, dilation, sides)
     if not torch.compiler.is_compiling() and tracing():
-        geometry = geometry.fixed()  # its sizes are tensors
+        geometry = geometry.to_integers()  # its sizes are tensors
     return Signature(op, sides, Task("response", geometry, method))

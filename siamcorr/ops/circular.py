@@ -1,4 +1,4 @@
-"""Circular correlation: search as if it went on for ever, the form of correlation filters."""
+"""Circular correlation, with periodic borders, as correlation filters use it."""
 
 import torch
 from torch import Tensor
@@ -13,12 +13,12 @@ from siamcorr.ops.checks import (
 
 
 def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> Tensor:
-    """Correlate each search with its own template of the same size, around the borders.
+    """Correlate each search with its own template of the same size, with periodic borders.
 
     response[b, 0, i, j] = scale * sum over c, u, v of
         x[b, c, (i + u) mod H, (j + v) mod W] * z[b, c, u, v]
 
-    computed as the inverse transform of the sum over c of X * conj(Z).
+    computed as the inverse FFT of the sum over c of X * conj(Z).
 
     Args:
         search: x, (B, C, H, W).
@@ -26,11 +26,11 @@ def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> T
         scale: multiplies the template before the sum.
 
     Returns:
-        (B, 1, H, W): the response to no shift is at [0, 0]; the dtype of search.
+        (B, 1, H, W), with zero shift at [0, 0]; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
-        ValueError: a template batch that is neither 1 nor B, sizes that differ, other shapes,
+        TypeError: not tensors, or not of one floating dtype.
+        ValueError: a template batch that is neither 1 nor B, different sizes, other shapes,
             different devices.
 
     Reference:
@@ -50,12 +50,12 @@ def xcorr_circular(search: Tensor, template: Tensor, *, scale: float = 1.0) -> T
     size = search.shape[2:]
     if template.shape[2:] != size or 0 in size:
         raise ValueError(
-            "xcorr_circular: search and template must be of one size "
+            "xcorr_circular: search and template must have the same size, at least 1x1 "
             f"({format_shapes(search, template)})"
         )
-    if search.shape[0] == 0:  # transforms of nothing fail
+    if search.shape[0] == 0:  # FFTs of empty batches fail
         return (search * template * scale).sum(dim=1, keepdim=True)
-    # Half precision has no transform on every device, and would lose the sum besides.
+    # Not every device has an FFT in half precision, and the sum would lose accuracy.
     wide = torch.promote_types(search.dtype, torch.float32)
     x = torch.fft.rfft2(search.to(wide))
     z = torch.fft.rfft2(template.to(wide) * scale)

@@ -1,9 +1,9 @@
-"""Run a checked call: by its method at once, by autograd, or as an operator in a graph.
+"""Dispatch a checked call: directly to a method, to autograd, or to an operator in a graph.
 
-The way of a call is decided here and nowhere else:
+Only this module decides how a call runs:
 
-    eager, no gradient wanted      the method's own function
-    eager, gradient wanted         `autograd.contract`; also half precision, autocast, torch.func
+    eager, without gradients       the method's own function
+    eager, with gradients          `autograd.contract`; also half precision, autocast, torch.func
     torch.compile                  `torch_library.contract_opaque`, one node of the graph
     torch.export                   `export.contract_for_export`, plain operators
 """
@@ -36,9 +36,9 @@ from siamcorr.ops.torch_versions import (
 class Plan(NamedTuple):
     """How calls of one signature run.
 
-    function: the method's own; None where `compute` has to see to half precision, to an empty
-        batch or to a device without data.
-    pads: whether function takes search without the zeros, and needs no copy with them.
+    function: the method's own; None if `compute` must handle half precision, an empty batch or the
+        meta device.
+    pads: whether function takes the unpadded search, so that no padded copy is needed.
     """
 
     function: Callable[[Tensor, Tensor, Geometry], Tensor] | None
@@ -46,13 +46,13 @@ class Plan(NamedTuple):
 
 
 def dispatch(search: Tensor, template: Tensor, scale: float, call: Signature) -> Tensor:
-    """The response for tensors that passed the checks: pad, scale, run.
+    """Compute the response for checked tensors: pad, scale, run.
 
     Args:
         search: (B, C, H, W), not yet padded.
         template: as the operator takes it.
         scale: multiplies the template.
-        call: what the checks made of both.
+        call: the checked call.
     """
     task, function, pads = call.task, None, False
     if not torch.compiler.is_compiling():
@@ -66,7 +66,7 @@ def dispatch(search: Tensor, template: Tensor, scale: float, call: Signature) ->
         search = F.pad(search, call.sides)
     if scale != 1.0:
         template = template * scale
-    if call.op == "naive":  # O templates for all are one batch of O*C channels that is shared
+    if call.op == "naive":  # O templates for all searches: one shared template of O*C channels
         template = template.reshape(task.geometry.template)
     if function is not None:
         return function(search, template, task.geometry)
@@ -74,10 +74,10 @@ def dispatch(search: Tensor, template: Tensor, scale: float, call: Signature) ->
 
 
 def run(search: Tensor, template: Tensor, task: Task) -> Tensor:
-    """The response for tensors that are padded and scaled, with gradients, in graphs or not.
+    """Compute the response for padded and scaled tensors, with gradients, eager or in a graph.
 
-    Method conv has nothing to plan, and torch.compile looks into it. It does so as well under
-    torch.func and forward-mode derivatives, which know no operators like ours.
+    torch.compile traces into method conv, which needs no plan. It also traces into every method
+    under torch.func and forward-mode derivatives, which do not support our opaque operator.
     """
     if not torch.compiler.is_compiling():
         return contract(search, template, task)
@@ -90,7 +90,7 @@ def run(search: Tensor, template: Tensor, task: Task) -> Tensor:
 
 
 def _plan(search: Tensor, call: Signature) -> Plan:
-    """The method of a signature, by its name or by the planner."""
+    """Plan the calls of a signature, with its own method or the planner's."""
     _, geometry, method = call.task
     kind = search.device.type
     if kind == "meta" or not len(search) or search.dtype in HALF:

@@ -1,4 +1,4 @@
-"""Why a method was chosen: the planner's prediction, in words."""
+"""Explain the planner's choice of a method, with its predicted costs."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -21,21 +21,21 @@ def explain(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
 ) -> None:
-    """Print which method "auto" takes for these shapes, and what each is predicted to cost.
+    """Print which method "auto" chooses for these shapes, and the predicted time of each method.
 
-    On a CPU also which variant of the C++ kernels runs here.
+    On a CPU, also print the variant of the C++ kernels in use.
 
     Args:
         search_shape: (B, C, H, W).
         template_shape: as the operator takes it.
-        op: the operator, without its "xcorr_".
+        op: the operator, without "xcorr_".
         padding: as in `siamcorr.xcorr_naive`.
         dilation: as in `siamcorr.xcorr_naive`.
         dtype: of the tensors.
-        device: where the tensors are: "cpu", "cuda", "cuda:1".
+        device: of the tensors: "cpu", "cuda", "cuda:1".
 
     Raises:
-        ValueError: no such op or device, shapes or a dilation that the operator refuses.
+        ValueError: unknown op or device, or shapes or a dilation that the operator refuses.
 
     Example:
         >>> explain((8, 256, 22, 22), (8, 256, 6, 6), op="batched")  # doctest: +ELLIPSIS

@@ -1,8 +1,8 @@
-"""Correlation in a graph that leaves for another runtime: only what every runtime knows.
+"""Correlation in exported graphs, with operators that every runtime supports.
 
-Written as a convolution, its weight would be the template, which is no constant of the graph; many
-runtimes refuse that. So unless a convolution is asked for, slices, matrix products and sums are
-left behind. Sizes may be symbols: nothing is cut into pieces, and the batch may change.
+As a convolution, its weight would be the template, which is not a constant; many runtimes refuse
+that. So the graph contains slices, matrix products and sums, unless a convolution is requested.
+Sizes may be symbolic: there is no tiling, and the batch may vary.
 """
 
 from collections.abc import Iterator
@@ -19,33 +19,33 @@ from siamcorr.ops.shapes import Geometry, Task
 
 Correlation = Literal["auto", "matmul", "conv"]
 
-_asked: list[Correlation] = ["auto"]
+_forms: list[Correlation] = ["auto"]
 
 
 @contextmanager
 def use_export_form(correlation: Correlation) -> Iterator[None]:
-    """Say what the operators with method "auto" become in the graphs exported meanwhile.
+    """Choose the form that method "auto" takes in graphs exported inside this context.
 
     Args:
         correlation: "conv" is Conv, with the template as its weight; "matmul" is MatMul, with
-            slices and sums; "auto" is what every runtime takes, today "matmul".
+            slices and sums; "auto" is what every runtime supports, currently "matmul".
 
     Raises:
-        ValueError: another word.
+        ValueError: another value.
     """
     if correlation not in get_args(Correlation):
         known = ", ".join(get_args(Correlation))
         raise ValueError(f"correlation must be one of {known}, got {correlation!r}")
-    _asked.append(correlation)
+    _forms.append(correlation)
     try:
         yield
     finally:
-        _asked.pop()
+        _forms.pop()
 
 
 def contract_for_export(search: Tensor, template: Tensor, task: Task) -> Tensor:
-    """The response, by plain operators; half precision is summed in float32."""
-    if task.method == "conv" or (task.method == "auto" and _asked[-1] == "conv"):
+    """Compute the response with plain operators; half precision is summed in float32."""
+    if task.method == "conv" or (task.method == "auto" and _forms[-1] == "conv"):
         return contract(search, template, task._replace(method="conv"))
     response = _batched if task.geometry.op == "batched" else _depthwise
     dtype = search.dtype
@@ -55,7 +55,7 @@ def contract_for_export(search: Tensor, template: Tensor, task: Task) -> Tensor:
 
 
 def _batched(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
-    """(B, C, H, W) with (B or 1, O*C, h, w) -> (B, O, H', W'): `methods.gemm` in one piece."""
+    """(B, C, H, W) with (B or 1, O*C, h, w) -> (B, O, H', W'): `methods.gemm` without tiling."""
     (_, _, height, width), (count, _, h, w) = geometry.search, geometry.template
     _, outputs, rows, columns = geometry.response
     cells = template.reshape(count, outputs, geometry.search[1], h * w)
@@ -79,6 +79,6 @@ def _depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _shifted_sum(layers: list[Tensor], axis: int, step: int, size: int) -> Tensor:
-    """Sum over k of layers[k], from k*step on, size cells of its axis."""
+    """Sum over k of layers[k][k*step : k*step + size] along axis."""
     moved = (layer.narrow(axis, k * step, size) for k, layer in enumerate(layers))
     return reduce(torch.add, moved)

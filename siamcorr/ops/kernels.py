@@ -1,7 +1,7 @@
-"""The C++ kernels as Python calls them: which variant runs on this processor, and a job for it.
+"""Python interface of the C++ kernels: choose the variant for this processor, pack and run jobs.
 
-A job is planes of x correlated with planes of z, summed over some; see native/job.h. Method
-`native` makes its contractions of it, and `siamcorr.layers` a depthwise convolution.
+A job correlates planes of x with planes of z and sums over some of them, see native/job.h. Method
+`native` uses jobs for its contractions, `siamcorr.layers` for depthwise convolution.
 """
 
 import ctypes
@@ -28,13 +28,13 @@ LAYOUT = struct.Struct("31q")  # `Job` in native/job.h
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # in the order of `Dtype`
 ACTIVATIONS = (None, "relu", "relu6", "hardswish")  # in the order of `Activation`
 PLAIN = (Tensor, torch.nn.Parameter)
-ALONE = 400_000  # FLOPs below which other threads take longer to wake than to help
+SINGLE_THREAD_FLOPS = 400_000  # below it, waking other threads costs more than they save
 
 Sides = tuple[int, int]
 
 
 def _load() -> ModuleType | None:
-    """The compiled module with its variant chosen, if it was built and is not left out."""
+    """Load the compiled module and choose its variant; None if not built or disabled."""
     wanted = os.environ.get("SIAMCORR_NATIVE", "1")
     if wanted == "0":
         return None
@@ -45,34 +45,34 @@ def _load() -> ModuleType | None:
     variants = built.variants()
     built.choose(wanted if wanted in variants else variants[0])
     built.use_threads(_torch_threads())
-    if hasattr(os, "register_at_fork"):  # threads do not outlive a fork, and GNU's wait for them
+    if hasattr(os, "register_at_fork"):  # threads do not survive a fork; GNU's would wait for them
         os.register_at_fork(after_in_child=partial(built.use_threads, 0))
     return built
 
 
 def _torch_threads() -> int:
-    """Where GOMP_parallel is in the OpenMP runtime that torch has loaded; 0 for nowhere."""
+    """Address of GOMP_parallel in torch's OpenMP runtime; 0 if there is none."""
     suffix = "dylib" if sys.platform == "darwin" else "so"
     library = Path(torch.__file__).parent / "lib" / f"libtorch_cpu.{suffix}"
     try:
         loaded = ctypes.CDLL(str(library), mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
-        function = loaded.GOMP_parallel  # looked up in what torch itself is linked to
+        function = loaded.GOMP_parallel  # also searches the libraries that torch links to
     except (AttributeError, OSError):
         return 0
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 module = _load()
-VARIANT: str | None = None if module is None else module.variant()  # None: not here
+VARIANT: str | None = None if module is None else module.variant()  # None: no kernels
 
 
 def available(device_type: str) -> bool:
-    """Whether the kernels run on a type of device: on "cpu", if it was built."""
+    """Whether the kernels run on a type of device: on "cpu", if they were built."""
     return module is not None and device_type == "cpu"
 
 
 class Planes(NamedTuple):
-    """What a job reads, and in which order: see `Job` in native/job.h.
+    """The planes that a job reads, and their order; see `Job` in native/job.h.
 
     size: n0, n1, n2, k. x_step, z_step: elements from plane to plane, along each of these.
     """
@@ -83,36 +83,36 @@ class Planes(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How the cells of x, z and out meet.
+    """Geometry of a job.
 
-    pad: zeros above and left of x. stride, dilation: rows, columns. turned: whether z's rows and
-    columns are read from the end.
+    pad: zeros above and left of x. stride, dilation: rows, columns. rotated: whether z is rotated
+    by 180 degrees.
     """
 
     out_size: Sides
     pad: Sides = (0, 0)
     stride: Sides = (1, 1)
     dilation: Sides = (1, 1)
-    turned: bool = False
+    rotated: bool = False
 
 
-class Ready(NamedTuple):
-    """A job as the kernels take it.
+class PackedJob(NamedTuple):
+    """A job in the form that the kernels take.
 
-    turn: bytes from the template's first cell to its last, where it is read from the end.
+    offset: bytes from the first to the last cell of a rotated template; 0 if it is not rotated.
     """
 
     job: bytes
-    turn: int
+    offset: int
     shape: tuple[int, ...]
     channels_last: bool
-    alone: bool
+    single_thread: bool
 
 
-def sees(x: Tensor, z: Tensor) -> bool:
-    """Whether these are tensors with memory of their own, and nobody follows what is done to them.
+def can_read(x: Tensor, z: Tensor) -> bool:
+    """Whether the kernels can read these tensors directly.
 
-    Traces, dispatch modes and other classes of tensors would miss what the kernels do.
+    Tracing, dispatch modes and tensor subclasses cannot observe what the kernels do.
     """
     return (
         not torch.compiler.is_compiling()
@@ -125,20 +125,20 @@ def sees(x: Tensor, z: Tensor) -> bool:
     )
 
 
-def run(ready: Ready, x: Tensor, z: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Do a job on tensors of the shapes and strides that it was packed for.
+def run(packed: PackedJob, x: Tensor, z: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Run a job on tensors with the shapes and strides that it was packed for.
 
     Args:
-        ready: the job.
-        x: what is read as planes of x.
-        z: what is read as planes of z.
-        bias: (n2,), added before the activation, in their dtype.
+        packed: the job.
+        x: tensor with the planes of x.
+        z: tensor with the planes of z.
+        bias: (n2,), added before the activation, in the same dtype.
 
     Returns:
-        The shape that the job was packed with.
+        A tensor of the job's shape.
     """
     assert module is not None
-    job, turn, shape, channels_last, alone = ready
+    job, offset, shape, channels_last, single_thread = packed
     if x.is_neg():
         x = x.resolve_neg()
     if z.is_neg():
@@ -147,19 +147,19 @@ def run(ready: Ready, x: Tensor, z: Tensor, bias: Tensor | None = None) -> Tenso
     out = torch.empty(shape, dtype=x.dtype, memory_format=layout)
     if not out.numel():
         return out
-    threads = 1 if alone else torch.get_num_threads()
+    threads = 1 if single_thread else torch.get_num_threads()
     given = 0 if bias is None else bias.data_ptr()
-    module.run(job, x.data_ptr(), z.data_ptr() + turn, given, out.data_ptr(), threads)
+    module.run(job, x.data_ptr(), z.data_ptr() + offset, given, out.data_ptr(), threads)
     return out
 
 
 def multiply_adds(dtype: int, rounds: int, threads: int) -> float:
-    """Run a loop of multiply-adds on registers in each thread, to time it.
+    """Run a loop of multiply-adds on registers in each thread, to measure the peak speed.
 
     Args:
-        dtype: place in `DTYPES`; halves are computed in float32.
-        rounds: of the loop.
-        threads: that run it, each by itself.
+        dtype: index in `DTYPES`; half precision is computed in float32.
+        rounds: iterations of the loop.
+        threads: how many threads run the loop.
 
     Returns:
         The FLOPs of all threads.
@@ -171,12 +171,12 @@ def multiply_adds(dtype: int, rounds: int, threads: int) -> float:
 
 def pack(
     planes: Planes, form: Form, shape: tuple[int, ...], x: Tensor, z: Tensor, activation: int = 0
-) -> Ready:
-    """The job in the bytes of `Job`."""
+) -> PackedJob:
+    """Pack a job into the bytes of the C++ struct `Job`."""
     z_size, z_cell = (z.shape[2], z.shape[3]), (z.stride(2), z.stride(3))
-    turn = 0
-    if form.turned:
-        turn = (z_size[0] - 1) * z_cell[0] + (z_size[1] - 1) * z_cell[1]
+    offset = 0
+    if form.rotated:
+        offset = (z_size[0] - 1) * z_cell[0] + (z_size[1] - 1) * z_cell[1]
         z_cell = -z_cell[0], -z_cell[1]
     count = planes.size
     channels_last = planes.x_step[2] == 1 < count[2] and count[1] == count[3] == 1
@@ -198,4 +198,6 @@ def pack(
     )
     cells = form.out_size[0] * form.out_size[1] * z_size[0] * z_size[1]
     flops = 2 * cells * count[0] * count[1] * count[2] * count[3]
-    return Ready(job, turn * x.element_size(), shape, channels_last, flops < ALONE)
+    return PackedJob(
+        job, offset * x.element_size(), shape, channels_last, flops < SINGLE_THREAD_FLOPS
+    )

@@ -1,4 +1,4 @@
-"""The operators as modules, for those who build networks out of modules. They own no parameters."""
+"""The operators as modules without parameters."""
 
 import inspect
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from siamcorr.ops.xcorr import xcorr_batched, xcorr_depthwise, xcorr_naive
 
 
 class _Operator(nn.Module):
-    """Holds the options of an operator and calls it.
+    """Stores the options of an operator and calls it.
 
     Raises:
         TypeError: an option that the operator does not have.

@@ -1,4 +1,4 @@
-"""Several templates of one target: a memory of how it looked, matched at once."""
+"""Correlation with several templates of one target at once."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ def xcorr_multi(
     scale: float = 1.0,
     method: Method = "auto",
 ) -> Tensor:
-    """Correlate each search with its own K templates, and put the K responses together.
+    """Correlate each search with its own K templates, and combine the K responses.
 
     Args:
         search: x, (B, C, H, W).
@@ -35,9 +35,9 @@ def xcorr_multi(
         (B, 1, H', W'), or (B, K, H', W') for "none"; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
-        ValueError: templates without five dimensions, with K = 0 or with other channels than
-            search, an unknown reduction, and all that `siamcorr.xcorr_batched` refuses.
+        TypeError: not tensors, or not of one floating dtype.
+        ValueError: templates that do not have five dimensions, K = 0, other channels than search,
+            an unknown reduction, and all that `siamcorr.xcorr_batched` refuses.
 
     Example:
         >>> import torch
@@ -56,7 +56,7 @@ def xcorr_multi(
         )
     if search.ndim == 4 and templates.shape[2] != search.shape[1]:
         raise ValueError(
-            f"xcorr_multi: search and templates must have as many channels, got "
+            f"xcorr_multi: search and templates must have equally many channels, got "
             f"{search.shape[1]} and {templates.shape[2]} "
             f"(search {tuple(search.shape)}, templates {tuple(templates.shape)})"
         )

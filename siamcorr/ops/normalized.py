@@ -1,4 +1,4 @@
-"""Zero-normalised cross-correlation: template matching that brightness and contrast do not sway."""
+"""Zero-normalised cross-correlation: template matching invariant to brightness and contrast."""
 
 import torch
 import torch.nn.functional as F
@@ -14,21 +14,20 @@ from siamcorr.ops.checks import (
 )
 from siamcorr.ops.xcorr import xcorr_depthwise
 
-# A window has no pattern if its variance is below this share of its mean square, for each cell:
-# ten times what rounding leaves of a flat one.
+# A window is flat if its variance is below this share of its mean square, times its cells: ten
+# times what rounding leaves of a constant window.
 FLAT = 1e-15
 
 
 def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto") -> Tensor:
-    """Correlate each search with its own template after both lost their mean and their contrast.
+    """Correlate each search with its own template, both normalised in mean and contrast.
 
     response[b, 0, i, j] = sum over c of
         sum over u, v of (x - mean x) * (z - mean z) / sqrt(sum (x - mean x)^2 * sum (z - mean z)^2)
 
-    where x is the window of search under the template. For each channel that is a number in
-    -1..1, and the same as TM_CCOEFF_NORMED of cv2.matchTemplate. A window without pattern, or a
-    template without, counts 0. The sums of the windows are taken in float64, because they are
-    differences of large numbers.
+    where x is the window of search under the template. Each channel contributes a number in -1..1,
+    equal to TM_CCOEFF_NORMED of cv2.matchTemplate. A flat window or template contributes 0. The
+    sums over windows are computed in float64, because they are differences of large numbers.
 
     Args:
         search: x, (B, C, H, W).
@@ -39,7 +38,7 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
         (B, 1, H - h + 1, W - w + 1), in -C..C; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
+        TypeError: not tensors, or not of one floating dtype.
         ValueError: a template batch that is neither 1 nor B, other shapes, different devices, a
             template larger than search.
 
@@ -58,8 +57,8 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
     check_channels("xcorr_normalized", search, template)
     check_options("xcorr_normalized", 1, method)
     pad_search("xcorr_normalized", search, template, "valid")
-    # The mean of the whole search changes no result, and makes the numbers smaller.
-    x, z = _plain(search.double()), _plain(template.double())
+    # Subtracting the mean of the whole search changes no result, and reduces rounding.
+    x, z = _standardize(search.double()), _standardize(template.double())
     size = template.shape[2:]
     cells = size[0] * size[1]
     mean = F.avg_pool2d(x, size, stride=1)  # (B, C, H', W')
@@ -72,14 +71,14 @@ def xcorr_normalized(search: Tensor, template: Tensor, *, method: Method = "auto
     flat = FLAT * max(cells, 100)
     patterned = (variance > flat * square) & (spread > flat * whole)
     scale = (variance * cells * energy).where(patterned, 1.0).rsqrt()
-    wide = torch.promote_types(search.dtype, torch.float32)  # half would overflow
+    wide = torch.promote_types(search.dtype, torch.float32)  # half precision would overflow
     product = xcorr_depthwise(x.to(wide), z.to(wide), method=method)
     each = (product * scale).where(patterned, 0.0)
     return each.sum(dim=1, keepdim=True).to(search.dtype)
 
 
-def _plain(planes: Tensor) -> Tensor:
-    """Without their mean, and with 1 for the largest value: neither changes a result."""
+def _standardize(planes: Tensor) -> Tensor:
+    """Subtract the mean and divide by the largest absolute value; neither changes a result."""
     planes = planes - planes.mean(dim=(2, 3), keepdim=True)
     largest = planes.detach().abs().amax(dim=(2, 3), keepdim=True)
     return planes / largest.where(largest > 0, 1.0)

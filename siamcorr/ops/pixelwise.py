@@ -1,4 +1,4 @@
-"""Pixel-wise correlation: every template cell is a 1x1 kernel of its own."""
+"""Pixel-wise correlation: every template cell is a 1x1 kernel."""
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
 
     response[b, u*w + v, i, j] = scale * sum over c of x[b, c, i, j] * z[b, c, u, v]
 
-    The response keeps the size of search and has a channel for each template cell: the shape of
-    the target survives, where the other correlations sum it away.
+    The response keeps the size of search and has one channel per template cell. So it keeps the
+    target's shape, which the other correlations sum away.
 
     Args:
         search: x, (B, C, H, W).
@@ -30,9 +30,9 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
         (B, h*w, H, W), template cells in row-major order; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
-        ValueError: a template batch that is neither 1 nor B, a template of no size, other
-            shapes, different devices.
+        TypeError: not tensors, or not of one floating dtype.
+        ValueError: a template batch that is neither 1 nor B, an empty template, other shapes,
+            different devices.
 
     Reference:
         Yan et al., Alpha-Refine, 2020, arXiv:2012.06815; LightTrack, 2021, arXiv:2104.14545.
@@ -51,7 +51,7 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
         )
     kind = search.device.type
     if autocast_active(kind):
-        with torch.autocast(kind, enabled=False):  # the dtype that goes in comes out
+        with torch.autocast(kind, enabled=False):  # keep the dtype of the arguments
             return xcorr_pixelwise(search, template, scale=scale)
     if type(scale) is not float:
         check_scale("xcorr_pixelwise", scale)
@@ -59,7 +59,7 @@ def xcorr_pixelwise(search: Tensor, template: Tensor, *, scale: float = 1.0) -> 
         template = template * scale
     response: Tensor
     if search.stride(1) == 1 and search.stride(3) >= search.shape[1]:
-        # Channels last, or some of its channels: the response likewise, as the next layer wants it.
+        # channels_last search, or a slice of its channels: give the response the same layout.
         places = search.permute(0, 2, 3, 1)  # (B, H, W, C)
         response = places.flatten(1, 2) @ template.flatten(2)  # (B, H*W, h*w)
         return response.reshape(*places.shape[:3], response.shape[2]).permute(0, 3, 1, 2)

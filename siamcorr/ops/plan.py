@@ -1,12 +1,11 @@
-"""The planner: which method is the fastest, told from sizes, dtype and device alone.
+"""The planner: predict the fastest method from sizes, dtype and device.
 
-Every method's work is counted (multiplications, bytes, calls) and priced by constants that were
-measured once: `siamcorr bench --fit` writes them to costs.json. Nothing is timed at call time
-and no tensor is touched, so the same shapes always get the same method, also inside
-torch.compile.
+The predicted time is the method's work (multiplications, bytes, calls) times costs that were
+measured once: `siamcorr bench --fit` writes them to costs.json. No call is timed and no tensor is
+read, so the same shapes always get the same method, also inside torch.compile.
 
-The prices of "cpu" were fitted on two cores of a server. Those of "cuda" are estimates from a
-GPU's data sheet and await a fit; `siamcorr bench --fit --device cuda` makes it.
+The costs of "cpu" were fitted on two cores of a server. Those of "cuda" are estimates from a GPU's
+data sheet; `siamcorr bench --fit --device cuda` replaces them.
 """
 
 import json
@@ -17,7 +16,7 @@ import torch
 
 from siamcorr.ops import kernels
 from siamcorr.ops.methods import METHODS, fft, triton
-from siamcorr.ops.shapes import Computed, Geometry, remembered
+from siamcorr.ops.shapes import Computed, Geometry, memoize
 
 Choice = Literal["conv", "gemm", "fft", "native", "triton"]
 
@@ -28,10 +27,10 @@ COSTS: dict[str, dict[str, dict[str, dict[str, list[float]]]]] = json.loads(
 
 
 def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]:
-    """What a method does for a contraction, in counts that `COSTS` has prices for.
+    """Count the work of a method for a contraction, in the units of `COSTS`.
 
-    The first is 1, for what a call costs whatever its size. prepared leaves out what a template
-    costs that was made ready before.
+    The first count is 1, for the fixed cost of a call. prepared omits the work for a template that
+    was prepared before.
     """
     if method == "fft":
         return fft.work(geometry, prepared)
@@ -42,7 +41,7 @@ def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]
 def predict(
     computed: Computed, geometry: Geometry, dtype: torch.dtype, device: str, prepared: bool = False
 ) -> dict[str, float]:
-    """Seconds that each method would take, by the table."""
+    """Predict the seconds that each method takes."""
     table = COSTS.get(device, COSTS["cpu"])
     prices = table.get(str(dtype).removeprefix("torch."), table["float32"])
     seconds = {}
@@ -57,26 +56,26 @@ def predict(
     return seconds
 
 
-@remembered
+@memoize
 def choose(
     computed: Computed,
     geometry: Geometry,
     dtype: torch.dtype,
     device: str,
     prepared: bool = False,
-    seen: bool = True,
+    readable: bool = True,
 ) -> Choice:
-    """The method that is predicted to be the fastest.
+    """Choose the method with the shortest predicted time.
 
     Args:
-        computed: which of the three tensors of a correlation is computed.
+        computed: which of the three tensors of a correlation to compute.
         geometry: the sizes.
         dtype: of the tensors.
         device: its type: "cpu", "cuda".
-        prepared: whether the template was made ready before.
-        seen: whether `native` can see the tensors, see `siamcorr.ops.kernels.sees`.
+        prepared: whether the template was prepared before.
+        readable: whether `native` can read the tensors, see `siamcorr.ops.kernels.can_read`.
     """
     seconds = predict(computed, geometry, dtype, device, prepared)
-    if not seen:
+    if not readable:
         seconds.pop("native", None)
     return cast("Choice", min(seconds, key=seconds.__getitem__))

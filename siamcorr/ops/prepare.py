@@ -1,4 +1,4 @@
-"""Templates made ready once, for many searches: a tracker's template lives for a whole video."""
+"""Prepare a template once for many searches: a tracker uses one template for a whole video."""
 
 from dataclasses import dataclass
 
@@ -23,13 +23,12 @@ from siamcorr.ops.shapes import Geometry, OperatorName
 
 @dataclass(frozen=True, eq=False)
 class PreparedTemplate:
-    """A template in the form that its method works on; give it in place of the template.
+    """A template in the form that its method needs; pass it instead of the template.
 
-    The options are part of it, as are the searches' size, dtype and device. No gradient flows
-    into it.
+    It includes the options, and the size, dtype and device of the searches. It gets no gradient.
 
-    op: the operator that takes it. method: the method that it was made ready for.
-    template: scaled, in the memory layout of the method. spectrum: its transform, for fft.
+    op: the operator that takes it. method: the method that it was prepared for.
+    template: scaled, in the memory layout of the method. spectrum: its FFT, for method fft.
     """
 
     op: OperatorName
@@ -52,22 +51,21 @@ def prepare(
     scale: float = 1.0,
     method: Method = "auto",
 ) -> PreparedTemplate:
-    """Do all that a template needs but once.
+    """Prepare a template: do all work that does not depend on the search.
 
     Args:
         template: z, as the operator takes it.
-        search_size: (H, W) of the searches to come.
-        channels: C of the searches; told apart from O*C for "batched" with O > 1 only.
+        search_size: (H, W) of the searches.
+        channels: C of the searches; needed only for "batched" with O > 1.
         op: "naive", "batched" or "depthwise".
         padding: as in `siamcorr.xcorr_naive`.
         dilation: as in `siamcorr.xcorr_naive`.
         scale: as in `siamcorr.xcorr_naive`.
-        method: as in `siamcorr.xcorr_naive`; "auto" leaves the template's own share of the work
-            out of the count.
+        method: as in `siamcorr.xcorr_naive`; "auto" does not count the work for the template.
 
     Raises:
-        TypeError: no floating tensor.
-        ValueError: no such op or method, no such sizes, a template larger than the padded search,
+        TypeError: not a floating tensor.
+        ValueError: unknown op or method, wrong sizes, a template larger than the padded search,
             channels that do not divide the template's.
 
     Example:
@@ -112,13 +110,13 @@ def prepare(
     if method == "fft":
         wide = template.to(torch.promote_types(template.dtype, torch.float32))
         spectrum = fft.template_spectrum(wide, geometry)
-    elif method == "gemm":  # its matrix is (h*w, C): channels last
+    elif method == "gemm":  # its matrix is (h*w, C), which is channels_last
         template = template.contiguous(memory_format=torch.channels_last)
     return PreparedTemplate(op, method, template, spectrum, geometry, search_size, padding)
 
 
 def check_prepared(op: str, search: Tensor, ready: PreparedTemplate) -> None:
-    """Refuse a search that the template was not made ready for."""
+    """Check that the template was prepared for this operator and search."""
     check_tensors(op, search, ready.template)
     expected = (ready.geometry.search[1], *ready.search_size)
     if f"xcorr_{ready.op}" != op or search.shape[1:] != expected:

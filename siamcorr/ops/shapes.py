@@ -1,4 +1,4 @@
-"""The sizes of one correlation, in plain integers: what methods and the planner reason about."""
+"""The sizes of one correlation, for the methods and the planner."""
 
 import math
 import operator
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 OperatorName = Literal["naive", "batched", "depthwise"]
 Op = Literal["batched", "depthwise"]
-Computed = Literal["response", "search", "template"]  # the tensor that is made of the other two
+Computed = Literal["response", "search", "template"]  # computed from the other two
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A correlation without its tensors, padding already done.
+    """The sizes of a correlation, after padding.
 
     op: "batched" sums the channels, "depthwise" keeps them. The naive correlation is a batched
-        one whose templates all serve every search.
+        one with a shared template of O*C channels.
     search: (B, C, H, W).
     template: (B or 1, O*C, h, w) for batched, (B or 1, C, h, w) for depthwise.
     dilation: distance of neighbouring template cells on the search, >= 1.
@@ -43,10 +43,10 @@ class Geometry:
         dilation: int,
         sides: list[int] | None = None,
     ) -> "Geometry":
-        """The sizes of an operator's tensors, with what padding adds to search's sides."""
+        """The sizes of an operator's tensors; sides is the padding of search."""
         sizes: tuple[int, ...] = template.shape
         searched: tuple[int, ...] = search.shape
-        if op == "naive":  # O templates for all are one batch of O*C channels that is shared
+        if op == "naive":  # O templates for all searches: one shared template of O*C channels
             sizes = 1, sizes[0] * sizes[1], sizes[2], sizes[3]
         if sides:
             left, right, top, bottom = sides
@@ -54,30 +54,30 @@ class Geometry:
             searched = batch, channels, rows + top + bottom, columns + left + right
         return cls("depthwise" if op == "depthwise" else "batched", searched, sizes, dilation)
 
-    def fixed(self) -> "Geometry":
-        """The same in numbers, where torch.compile has symbols: plans and pieces need numbers."""
+    def to_integers(self) -> "Geometry":
+        """Convert torch.compile's symbolic sizes to integers, which plans and tiles need."""
         search = tuple([operator.index(size) for size in self.search])
         template = tuple([operator.index(size) for size in self.template])
-        return self.resized(search, template)
+        return self.with_sizes(search, template)
 
-    def resized(
+    def with_sizes(
         self, search: tuple[int, ...], template: tuple[int, ...] | None = None
     ) -> "Geometry":
-        """The same correlation of other sizes."""  # torch.compile may not know _replace
+        """The same correlation with other sizes."""  # torch.compile may not support replace
         return Geometry(self.op, search, template or self.template, self.dilation)
 
     def each_channel(self) -> "Geometry":
-        """The depthwise correlation of the same sizes."""
+        """The depthwise correlation with the same sizes."""
         return Geometry("depthwise", self.search, self.template, self.dilation)
 
     @property
     def outputs(self) -> int:
-        """O: responses of each search; 1 for depthwise."""
+        """O: responses per search; 1 for depthwise."""
         return self.template[1] // self.search[1]
 
     @property
     def shared(self) -> bool:
-        """Whether one template serves a batch of several searches."""
+        """Whether several searches share one template."""
         return self.template[0] == 1 < self.search[0]
 
     @property
@@ -103,7 +103,7 @@ class Geometry:
 
     @property
     def flops(self) -> int:
-        """Useful floating point operations: one product and one sum for each pair of cells."""
+        """Useful floating point operations: one product and one sum per pair of cells."""
         batch, channels, _, _ = self.search
         _, _, rows, columns = self.response
         cells = self.template[2] * self.template[3]
@@ -111,22 +111,22 @@ class Geometry:
 
 
 class Task(NamedTuple):
-    """What to compute, and how: "auto" leaves the choice of the method to the planner."""
+    """What to compute, and by which method; "auto" lets the planner choose."""
 
     computed: Computed
     geometry: Geometry
     method: str
 
 
-def remembered(function: Callable[P, T]) -> Callable[P, T]:
-    """Keep the results of a function of plain sizes; torch.compile sees the function itself."""
+def memoize(function: Callable[P, T]) -> Callable[P, T]:
+    """Cache the results of a function of sizes; torch.compile traces the function itself."""
     cached = lru_cache(maxsize=4096)(function)
 
     @wraps(function)
-    def from_memory(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         if torch.compiler.is_compiling():
             return function(*args, **kwargs)
         result: T = cached(*args, **kwargs)  # type: ignore[arg-type]
         return result
 
-    return from_memory
+    return wrapper

@@ -1,8 +1,8 @@
-"""The contraction as one operator that torch.compile does not look into.
+"""The contraction as one opaque operator for torch.compile.
 
-Looked into, all sizes become constants of the graph, because plans and pieces are made of numbers;
-a tracker that takes up one more target would be compiled anew. As one operator it is planned
-when it runs, and a graph serves every batch.
+If torch.compile traced into it, all sizes would become constants of the graph, because plans and
+tiles need integers; each added target would recompile the tracker. An opaque operator is planned
+when it runs, so one graph serves every batch.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from siamcorr.ops.shapes import Computed, Geometry, Op, Task
 
 
 def contract_opaque(first: Tensor, second: Tensor, task: Task) -> Tensor:
-    """The operator, with gradients of every order."""
+    """Call the opaque operator, with gradients of every order."""
     computed, geometry, method = task
     search, template = [*geometry.search], [*geometry.template]
     result: Tensor = _contract(
@@ -26,7 +26,7 @@ def contract_opaque(first: Tensor, second: Tensor, task: Task) -> Tensor:
     return result
 
 
-# Said in full: which annotations torch reads differs from version to version.
+# An explicit schema, because torch versions differ in the annotations that they can read.
 SCHEMA = """(Tensor first, Tensor second, str computed, str op, SymInt[] search, SymInt[] template,
     SymInt dilation, str method) -> Tensor"""
 
@@ -42,7 +42,7 @@ def _contract(
     dilation: int,
     method: str,
 ) -> Tensor:
-    """A task in the types that an operator may have; contiguous, as the fake result is."""
+    """A task in types that an operator can take; the result is contiguous, like the fake one."""
     return compute(
         first, second, _task(computed, op, search, template, dilation, method)
     ).contiguous()
@@ -53,7 +53,7 @@ def _fake(first: Tensor, second: Tensor, *sizes: Any) -> Tensor:
     return first.new_empty(getattr(task.geometry, task.computed))
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs[:2])
     ctx.task = _task(*inputs[2:])
 
@@ -69,4 +69,4 @@ def _task(computed: str, op: str, search: Any, template: Any, dilation: int, met
 
 
 _contract.register_fake(_fake)
-_contract.register_autograd(_backward, setup_context=_keep)
+_contract.register_autograd(_backward, setup_context=_save_inputs)

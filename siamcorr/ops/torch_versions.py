@@ -1,7 +1,7 @@
-"""What differs from one torch to the next: the only place that uses private names of it.
+"""Differences between torch versions; the only module that uses private names of torch.
 
-Any release may take a private name away. So each is looked up by its path, and where it is gone
-a public way takes its place: slower, never wrong. `IN_USE` says which of the two is taken.
+Any release may remove a private name. So each is looked up by its path, and a public fallback,
+which is slower but never wrong, replaces a missing one. `IN_USE` shows which of the two is used.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 MISSING: Any = object()
 
 
-# Types of devices that torch.autocast knows; asking torch for it breaks a compiled graph in 2.6.
+# Device types that torch.autocast supports; the query breaks a compiled graph in torch 2.6.
 AUTOCAST = frozenset(filter(torch.amp.is_autocast_available, ("cpu", "cuda", "xpu", "mps", "hpu")))
 
 TRANSFORMS = "_C._are_functorch_transforms_active"
@@ -22,20 +22,20 @@ DISPATCH_MODES = "_C._len_torch_dispatch_stack"
 
 
 def look_up(path: str) -> Any:
-    """What a dotted path of torch leads to; `MISSING` if this torch has no such name."""
+    """Look up a dotted path in torch; `MISSING` if this version does not have it."""
     at: Any = torch
     for name in path.split("."):
         at = getattr(at, name, MISSING)
     return at
 
 
-def always() -> bool:
-    """The answer where nobody can tell: then the way is taken that is right for either case."""
+def assume_true() -> bool:
+    """Fallback for an unknown state: True selects the path that is right in both cases."""
     return True
 
 
-def forward_level_known() -> bool:
-    """Whether forward-mode derivatives are taken, by torch's private counter."""
+def forward_level_active() -> bool:
+    """Whether forward-mode derivatives are active, by torch's private counter."""
     return torch.autograd.forward_ad._current_level >= 0
 
 
@@ -44,53 +44,53 @@ IN_USE: dict[str, Literal["private", "public"]] = {
     for path in (TRANSFORMS, FORWARD_LEVEL, DISPATCH_MODES)
 }
 
-# Whether torch.func is at work. Publicly: assume so, which costs an autograd.Function each call.
+# Whether torch.func is active. Fallback: assume so, which costs an autograd.Function per call.
 transforms_active: Callable[[], bool] = (
-    look_up(TRANSFORMS) if IN_USE[TRANSFORMS] == "private" else always
+    look_up(TRANSFORMS) if IN_USE[TRANSFORMS] == "private" else assume_true
 )
 
-# Whether forward-mode derivatives are taken. Publicly: assume so, which makes a compiled graph for
-# each batch instead of one for all. `forward_ad.unpack_dual` does not tell while a graph is made.
+# Whether forward-mode derivatives are active. Fallback: assume so, which compiles one graph per
+# batch size instead of one for all. `forward_ad.unpack_dual` does not work during compilation.
 forward_mode_active: Callable[[], bool] = (
-    forward_level_known if IN_USE[FORWARD_LEVEL] == "private" else always
+    forward_level_active if IN_USE[FORWARD_LEVEL] == "private" else assume_true
 )
 
-# How many dispatch modes watch: fake tensors, a FLOP counter. Publicly: assume one, which leaves
-# method "native" out.
+# How many dispatch modes are active (fake tensors, a FLOP counter). Fallback: assume one, which
+# disables method "native".
 dispatch_modes: Callable[[], int] = (
-    look_up(DISPATCH_MODES) if IN_USE[DISPATCH_MODES] == "private" else always
+    look_up(DISPATCH_MODES) if IN_USE[DISPATCH_MODES] == "private" else assume_true
 )
 
 
 VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
 
-# Whether torch.compile reads a size that changes inside of what an autograd.Function is given.
+# Whether torch.compile supports symbolic sizes inside the arguments of an autograd.Function.
 GRAPHS_READ_SYMBOLS = VERSION >= (2, 13)
 
 
 def exported_without_dynamo() -> bool:
-    """Whether torch.export makes a graph, as far as it tells before 2.13: it must not be strict.
+    """Whether a non-strict torch.export is running, for torch before 2.13.
 
-    2.6 has no question for it; in later ones torch.compile answers that it exports.
+    Torch 2.6 has no query for it; in later versions the query is also true under torch.compile.
     """
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
 
 
-# Whether the graph leaves for another runtime, which knows no operator of ours.
+# Whether the graph is exported to another runtime, which does not have our operator.
 exporting: Callable[[], bool] = (
     torch.compiler.is_exporting if VERSION >= (2, 13) else exported_without_dynamo
 )
 
 
 def autocast_active(device_type: str) -> bool:
-    """Whether torch.autocast is on for a type of device."""
+    """Whether torch.autocast is active for a type of device."""
     return device_type in AUTOCAST and torch.is_autocast_enabled(device_type)
 
 
-def legacy_batched(tensor: Tensor) -> bool:
-    """Whether a tensor is one of is_grads_batched=True, which knows few views.
+def is_legacy_batched(tensor: Tensor) -> bool:
+    """Whether a tensor comes from is_grads_batched=True; such tensors support only few views.
 
-    Such a tensor has no storage; torch's own question for it is private.
+    They have no storage. torch's own query for them is private.
     """
     try:
         tensor.untyped_storage()
@@ -100,5 +100,5 @@ def legacy_batched(tensor: Tensor) -> bool:
 
 
 def tracing() -> bool:
-    """Whether torch.jit.trace runs, where sizes are tensors."""
+    """Whether torch.jit.trace is running, in which sizes are tensors."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

@@ -1,14 +1,14 @@
-"""The three correlations of Siamese trackers, side by side: naive, batched, depthwise.
+"""The three correlations of Siamese trackers: naive, batched, depthwise.
 
 All slide a template z over a search x and sum the products (cross-correlation: no flip). They
-differ in what is paired with what, and in whether the channels are summed:
+differ in the pairing of searches and templates, and in whether channels are summed:
 
     naive      every search with every template, channels summed    SiamFC's first formulation
     batched    search b with its own template b, channels summed    SiamFC, SiamRPN
     depthwise  search b with template b, each channel by itself     SiamRPN++ and most after it
 
-Order is (search, template), as in F.conv2d(input, weight). A call goes from here to `checks.py`,
-then to `dispatch.py`, which hands it to a method, to `autograd.py` or to a graph's operator.
+The order is (search, template), as in F.conv2d(input, weight). A call goes from here to
+`checks.py`, then to `dispatch.py`, which calls a method, `autograd.py` or a graph's operator.
 """
 
 from typing import Any
@@ -38,20 +38,20 @@ def xcorr_naive(
 
     Args:
         search: x, (B, C, H, W).
-        template: z, (O, C, h, w): O templates, not tied to the batch; or what
-            `siamcorr.prepare` made of them, which has all the options with it.
+        template: z, (O, C, h, w): O templates, independent of the batch; or the result of
+            `siamcorr.prepare`, which includes all options.
         padding: zeros around search: an int, "valid" (0) or "same" (the response has search's
             size).
         dilation: d, distance of neighbouring template cells on the search, >= 1.
         scale: multiplies the template before the sum, so that half precision does not overflow.
         method: "auto" chooses by shape, dtype and device; "conv", "gemm", "fft", on a CPU "native"
-            and on CUDA "triton" compute the same numbers in other ways.
+            and on CUDA "triton" compute the same numbers in different ways.
 
     Returns:
         (B, O, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
+        TypeError: not tensors, or not of one floating dtype.
         ValueError: other shapes, different devices, a template larger than the padded search,
             an unknown padding, dilation or method.
 
@@ -93,8 +93,8 @@ def xcorr_batched(
         (B, O, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
-        ValueError: a template batch that is neither 1 nor B, channels that are no multiple of
+        TypeError: not tensors, or not of one floating dtype.
+        ValueError: a template batch that is neither 1 nor B, channels that are not a multiple of
             C, and all that `xcorr_naive` refuses.
 
     Reference:
@@ -134,7 +134,7 @@ def xcorr_depthwise(
         (B, C, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.
 
     Raises:
-        TypeError: no tensors, or not of one floating dtype.
+        TypeError: not tensors, or not of one floating dtype.
         ValueError: a template batch that is neither 1 nor B, and all that `xcorr_naive` refuses.
 
     Reference:
@@ -161,14 +161,16 @@ def _correlate(
     scale: float,
     method: Method,
 ) -> Tensor:
-    if has_torch_function((search, template)):  # a subclass or a mode sees the operator as a whole
+    if has_torch_function((search, template)):  # a subclass or mode must see one operator
         tensors: Any = (search, template)
         options: Any = {"padding": padding, "dilation": dilation, "scale": scale, "method": method}
         result: Tensor = handle_torch_function(OPERATORS[op], tensors, *tensors, **options)
         return result
     if isinstance(template, PreparedTemplate):
         if (padding, dilation, scale, method) != ("valid", 1, 1.0, "auto"):
-            raise ValueError(f"xcorr_{op}: a prepared template has its options with it: give none")
+            raise ValueError(
+                f"xcorr_{op}: a prepared template includes its options; pass no others"
+            )
         return _correlate_prepared(f"xcorr_{op}", search, template)
     call = check_call(op, search, template, padding, dilation, method)
     if type(scale) is not float:
@@ -177,10 +179,10 @@ def _correlate(
 
 
 def _correlate_prepared(name: str, search: Tensor, ready: PreparedTemplate) -> Tensor:
-    """The response to a template that has its padding, dilation, scale and method with it."""
+    """Compute the response to a prepared template, with its own options."""
     check_prepared(name, search, ready)
     search = pad_search(name, search, ready.template, ready.padding, ready.geometry.dilation)
-    task = Task("response", ready.geometry.resized(search.shape), ready.method)
+    task = Task("response", ready.geometry.with_sizes(search.shape), ready.method)
     if ready.spectrum is None or search.shape[0] == 0:
         return run(search, ready.template, task)
     return response_to_spectrum(search, ready.spectrum, task)

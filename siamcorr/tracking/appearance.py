@@ -1,7 +1,7 @@
-"""Whether two pictures show the same thing, told without a network.
+"""Compare the appearance of two image patches without a network.
 
-A network's score says that something like the template is there, and says it of look-alikes as
-well. Colours and their coarse layout are cheap, and err in other places.
+The network's score is also high for look-alikes. A colour histogram and a coarse layout are cheap
+to compute and fail in other cases than the network.
 """
 
 import math
@@ -17,14 +17,18 @@ from siamcorr.tracking.target import Target
 
 
 class Appearance(NamedTuple):
-    """How a target looks: shares of its colours, and where it is brighter than on average."""
+    """Appearance of a target.
+
+    colors: normalised HSV histogram, 12 * 4 * 4 bins.
+    layout: 8x8 RGB thumbnail minus its mean colour, flattened, with length 1 (0 if it is flat).
+    """
 
     colors: NDArray[Any]
     layout: NDArray[Any]
 
 
 def appearance_of(frame: Image, target: Target, fill: Color) -> Appearance:
-    """How the middle of a target's box looks."""
+    """Appearance of the middle of the target's box (80 % of its width and height)."""
     width, height = target.size
     patch = crop_box(frame, target.center, (0.8 * width, 0.8 * height), 64, fill).image
     hsv = cv2.cvtColor(patch, cv2.COLOR_RGB2HSV)
@@ -36,10 +40,10 @@ def appearance_of(frame: Image, target: Target, fill: Color) -> Appearance:
 
 
 def similarity(view: Appearance, known: tuple[Appearance, ...]) -> float:
-    """How much a view looks like the most similar of some others: 1 for equal, about 0 for not.
+    """Similarity of a view to the most similar known view: 1 if equal, about 0 if different.
 
-    The geometric mean of what the colours have in common (Bhattacharyya's coefficient) and of the
-    layouts' correlation; the colours alone, where neither has a layout.
+    The geometric mean of the histograms' Bhattacharyya coefficient and the layouts' correlation;
+    if neither view has a layout, the Bhattacharyya coefficient alone.
     """
     shares = []
     for other in known:

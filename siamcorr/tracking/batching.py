@@ -1,4 +1,4 @@
-"""Between frames and networks: crops to tensors, maps to arrays."""
+"""Run a network on crops: convert crops to tensors and maps to arrays."""
 
 import cv2
 import numpy as np
@@ -12,15 +12,16 @@ from siamcorr.tracking.decoding import Map
 from siamcorr.tracking.recipes import recipe_of
 from siamcorr.tracking.target import Target
 
-AT_ONCE = 33  # crops in one forward on the CPU, whole pyramids of three; more gain nothing
+MAX_BATCH = 33  # crops in one forward on the CPU, a multiple of 3 for pyramids; more gain nothing
 
 
 class NetworkRunner:
-    """A network, and the recipe for what it is shown and how its maps are read; for any target.
+    """A network with its recipe, which cuts the crops and decodes the maps. It holds no target.
 
     Args:
-        model: what `siamcorr.Tracker` takes.
-        optimize: run a fused copy of an ordinary network; else it is set to eval mode.
+        model: as for `siamcorr.Tracker`.
+        optimize: run a fused copy of an ordinary network; otherwise run the network itself, in
+            eval mode.
     """
 
     def __init__(self, model: Network, optimize: bool = True) -> None:
@@ -31,34 +32,34 @@ class NetworkRunner:
         self.model, self.recipe = model, recipe_of(model.preset)
 
     def template(self, frame: Image, target: Target, fill: Color) -> Template:
-        """A target as the network knows it from this frame."""
+        """Compute the target's template from this frame."""
         crop = self.recipe.template_crop(frame, target, fill)
         return self.model.template(self.tensor([crop]))
 
     def predict(self, crops: list[Crop], template: Template) -> tuple[Map, Map]:
-        """Logits and boxes of N crops, for a template whose batch is N or 1."""
+        """Compute logits and boxes of N crops, for a template with batch N or 1."""
         images = self.tensor(crops)
-        at_once = AT_ONCE if images.device.type == "cpu" else len(images)
+        max_batch = MAX_BATCH if images.device.type == "cpu" else len(images)
         parts = []
-        for first in range(0, len(images), at_once):
-            rows = slice(first, first + at_once)
+        for first in range(0, len(images), max_batch):
+            rows = slice(first, first + max_batch)
             own = template if len(template[0]) == 1 else tuple(part[rows] for part in template)
             parts.append(self.model.search(images[rows], own))
         logits, boxes = (torch.cat([part[index] for part in parts]) for index in (0, 1))
         return to_numpy(logits, boxes)
 
     def tensor(self, crops: list[Crop]) -> Tensor:
-        """Crops as the network takes them, on its device."""
+        """Convert crops to the network's input, on its device."""
         return crops_to_tensor(crops, self.recipe.crop.color, self.model.device)
 
 
 def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tensor:
-    """What a network takes: (N, 3, S, S) float, 0..255, channels last, in one copy to the device.
+    """Convert crops to (N, 3, S, S) float, 0..255, channels last, with one copy to the device.
 
     Args:
-        crops: N of one size, RGB.
-        color: "rgb" or "bgr", the order that the network wants.
-        device: where it runs.
+        crops: N RGB crops of one size.
+        color: "rgb" or "bgr", the channel order of the network.
+        device: the network's device.
     """
     stacked = np.empty((len(crops), *crops[0].image.shape), np.uint8)  # (N, S, S, 3)
     for image, crop in zip(stacked, crops, strict=True):
@@ -70,6 +71,6 @@ def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tens
 
 
 def to_numpy(logits: Tensor, boxes: Tensor) -> tuple[Map, Map]:
-    """Both maps of a prediction as float32 arrays, in one copy from the device."""
+    """Convert both maps of a prediction to float32 arrays, with one copy from the device."""
     together = torch.cat([logits, boxes], dim=1).float().cpu().numpy()
     return together[:, : logits.shape[1]], together[:, logits.shape[1] :]

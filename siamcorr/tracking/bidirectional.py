@@ -1,8 +1,9 @@
-"""From marks in any frames to the frames between: forwards and backwards, and the two joined.
+"""Offline tracking between marked boxes, forwards and backwards.
 
-A target is followed from each of its marks to the next, in both directions, from the first mark
-back to the first frame and from the last one on to the end. Between two marks each frame has two
-answers, and is given what both say where they agree, else what the better of them says.
+A mark is a box that the user gives for a frame. The target is tracked from each mark to the next
+in both directions, and also from the first mark back to the first frame and from the last mark
+to the end. Each frame between two marks has two results: their weighted mean if the boxes
+overlap, otherwise the better one.
 """
 
 from collections import defaultdict
@@ -16,16 +17,16 @@ from siamcorr.tracking.multi import MultiTracker
 from siamcorr.tracking.state import TrackResult
 
 Name = TypeVar("Name", bound=str | int)
-Found = dict[int, TrackResult]  # by frame
+Results = dict[int, TrackResult]  # by frame
 
-AGREE = 0.5  # overlap of two boxes that mean the same thing
+AGREE = 0.5  # IoU from which two boxes show the same object
 
 
 class Frames(Protocol):
-    """A list of images (H, W, 3), or what reads them: IndexError behind the last one."""
+    """A list of images (H, W, 3), or a reader that raises IndexError after the last one."""
 
     def __getitem__(self, index: int, /) -> Image:
-        """A frame, counted from 0."""
+        """Return a frame, counted from 0."""
 
 
 def follow_marks(
@@ -36,22 +37,22 @@ def follow_marks(
     recover: bool = False,
     seen: Callable[[int], object] | None = None,
 ) -> dict[Name, list[TrackResult]]:
-    """Follow targets that are marked in any frames, through all of them.
+    """Track targets through all frames, from marked boxes in some of the frames.
 
     Args:
-        model: what `Tracker` takes.
+        model: as for `Tracker`.
         frames: read once forwards and once backwards.
-        marks: for each target its boxes (x, y, w, h), in pixels, by frame, counted from 0. A mark
-            always wins over what was found.
-        recover: as `MultiTracker` does.
-        seen: called with the number of each frame that was read, in both directions.
+        marks: for each target its boxes (x, y, w, h), in pixels, by frame, counted from 0. In a
+            marked frame, the mark is the result.
+        recover: as for `MultiTracker`.
+        seen: called with the number of each frame after it was read, in both directions.
 
     Returns:
-        For each target a result a frame.
+        For each target one result per frame.
 
     Raises:
-        ValueError: a target without a mark, one in a frame that there is not, a box that has no
-            size or lies outside of its frame, or frames that differ in size.
+        ValueError: a target without a mark, a mark in a frame that does not exist, a box without
+            size or outside the frame, or frames of different sizes.
 
     Example:
         >>> import numpy as np
@@ -63,27 +64,29 @@ def follow_marks(
     """
     for name, boxes in marks.items():
         if not boxes or min(boxes) < 0:
-            raise ValueError(f"target {name}: needs marks in frames counted from 0")
+            raise ValueError(f"target {name}: needs at least one mark; frames count from 0")
     if not marks:
         return {}
     first = min(min(boxes) for boxes in marks.values())
     last = max(max(boxes) for boxes in marks.values())
     seen = seen or (lambda _: None)
-    forwards, count = _forwards(MultiTracker(model, recover=recover), frames, marks, first, seen)
+    forwards, count = _track_forwards(
+        MultiTracker(model, recover=recover), frames, marks, first, seen
+    )
     if last >= count:
         raise ValueError(f"a mark in frame {last}: there are {count} frames, counted from 0")
-    backwards = _backwards(MultiTracker(model, recover=recover), frames, marks, last, seen)
-    return {name: joined(forwards[name], backwards[name], marks[name], count) for name in marks}
+    backwards = _track_backwards(MultiTracker(model, recover=recover), frames, marks, last, seen)
+    return {name: join(forwards[name], backwards[name], marks[name], count) for name in marks}
 
 
-def _forwards(
+def _track_forwards(
     tracker: MultiTracker,
     frames: Frames,
     marks: Mapping[Name, Mapping[int, Sequence[float]]],
     first: int,
     seen: Callable[[int], object],
-) -> tuple[dict[Name, Found], int]:
-    """What is found from each mark on, and how many frames there are."""
+) -> tuple[dict[Name, Results], int]:
+    """Track from each mark forwards; return the results and the number of frames."""
     walk, at = _Walk(tracker, marks), first
     while True:
         try:
@@ -95,14 +98,14 @@ def _forwards(
         at += 1
 
 
-def _backwards(
+def _track_backwards(
     tracker: MultiTracker,
     frames: Frames,
     marks: Mapping[Name, Mapping[int, Sequence[float]]],
     last: int,
     seen: Callable[[int], object],
-) -> dict[Name, Found]:
-    """What is found from each mark back to the first frame."""
+) -> dict[Name, Results]:
+    """Track from each mark back to the first frame."""
     walk = _Walk(tracker, marks)
     for at in range(last, -1, -1):
         walk.step(at, frames[at])
@@ -111,26 +114,26 @@ def _backwards(
 
 
 class _Walk(Generic[Name]):
-    """One direction: each target begins anew at each of its marks."""
+    """Tracking in one direction; each target restarts at each of its marks."""
 
     def __init__(
         self, tracker: MultiTracker, marks: Mapping[Name, Mapping[int, Sequence[float]]]
     ) -> None:
         self.tracker, self.marks = tracker, marks
         self.numbers: dict[Name, int] = {}
-        self.found: dict[Name, Found] = defaultdict(dict)
+        self.found: dict[Name, Results] = defaultdict(dict)
 
     def step(self, at: int, image: Image) -> None:
-        """Take the next frame of this direction."""
+        """Track through the next frame of this direction."""
         if self.numbers:
             results = self.tracker.update(image)
             for name, number in self.numbers.items():
                 self.found[name][at] = results[number]
         for name, boxes in self.marks.items():
             if at in boxes:
-                self._begin(name, at, image, boxes[at])
+                self._start(name, at, image, boxes[at])
 
-    def _begin(self, name: Name, at: int, image: Image, box: Sequence[float]) -> None:
+    def _start(self, name: Name, at: int, image: Image, box: Sequence[float]) -> None:
         try:
             marked = check_box(box, image.shape[:2])
         except ValueError as error:
@@ -142,16 +145,16 @@ class _Walk(Generic[Name]):
         self.found[name][at] = TrackResult(marked, 1.0)
 
 
-def joined(
-    forwards: Found, backwards: Found, marks: Mapping[int, Sequence[float]], count: int
+def join(
+    forwards: Results, backwards: Results, marks: Mapping[int, Sequence[float]], count: int
 ) -> list[TrackResult]:
-    """What is said of each frame, out of both directions.
+    """Join the results of both directions into one result per frame.
 
     Args:
         forwards: from the first mark to the end.
         backwards: from the last mark to the first frame.
-        marks: where they began.
-        count: of the frames.
+        marks: the marked frames.
+        count: number of frames.
     """
     known = sorted(marks)
     results = {at: backwards[at] for at in range(known[0])}
@@ -160,17 +163,17 @@ def joined(
         results[before] = forwards[before]
         for at in range(before + 1, after):
             share = (at - before) / (after - before)
-            results[at] = blended(forwards[at], backwards[at], share)
+            results[at] = blend(forwards[at], backwards[at], share)
     return [results[at] for at in range(count)]
 
 
-def blended(one: TrackResult, other: TrackResult, share: float) -> TrackResult:
-    """Two answers as one: weighed by their scores and by how near the mark of each is.
+def blend(one: TrackResult, other: TrackResult, share: float) -> TrackResult:
+    """Blend two results, weighted by their scores and by how near their marks are.
 
     Args:
-        one: followed from the mark before.
-        other: followed from the mark behind.
-        share: of the way from that mark to this one, 0 to 1.
+        one: tracked forwards from the previous mark.
+        other: tracked backwards from the next mark.
+        share: position between the two marks, 0 (previous) to 1 (next).
     """
     if one.lost != other.lost:
         return other if one.lost else one

@@ -9,22 +9,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 10  # a box may be so many times as long as the frame, and no target is
+LARGEST = 10  # longest side of a box, as a multiple of the frame's longest side
 
 Box = tuple[float, float, float, float]
 Image = NDArray[np.uint8]
 
 
 def check_box(box_xywh: Sequence[float], frame_size: tuple[int, int]) -> Box:
-    """Return box_xywh as floats if a tracker can start on it.
+    """Check that a tracker can start on box_xywh, and return it as floats.
 
     Args:
         box_xywh: four numbers.
         frame_size: (height, width) in pixels.
 
     Raises:
-        ValueError: not four finite numbers, no size, many times the frame's, or no part of it
-            inside the frame.
+        ValueError: not four finite numbers, no size, far larger than the frame, or outside the
+            frame.
     """
     if len(box_xywh) != 4 or not all(math.isfinite(value) for value in box_xywh):
         raise ValueError(f"box must be four finite numbers x, y, w, h, got {tuple(box_xywh)}")
@@ -56,7 +56,7 @@ def box_iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def box_around(points: Sequence[float]) -> Box:
-    """The axis-parallel box around points x1, y1, x2, y2 and so on.
+    """The axis-aligned box around points x1, y1, x2, y2 and so on.
 
     Example:
         >>> box_around([3, 1, 9, 2, 7, 8, 1, 7])
@@ -68,15 +68,15 @@ def box_around(points: Sequence[float]) -> Box:
 
 
 def check_frame(frame: Image, size: tuple[int, int] | None = None) -> None:
-    """Refuse what is no (H, W, 3) uint8 image.
+    """Check that a frame is a (H, W, 3) uint8 image.
 
     Args:
-        frame: to be checked.
-        size: (height, width) of the frames before, if there were any.
+        frame: the array to check.
+        size: (height, width) of the earlier frames, if there were any.
 
     Raises:
-        TypeError: no uint8 array.
-        ValueError: another shape, or no size, or not that of the frames before.
+        TypeError: not a uint8 array.
+        ValueError: another shape, an empty frame, or a size other than that of the earlier frames.
     """
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
         got = getattr(frame, "dtype", type(frame).__name__)

@@ -1,4 +1,4 @@
-"""Context crops: the box around a target that a network sees, and the way back to the frame."""
+"""Context crops: cut the region around a target, and map crop points back to the frame."""
 
 import math
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ class Crop:
 
     @property
     def scale(self) -> float:
-        """Crop pixels to a frame pixel, along x; for a square crop also along y."""
+        """Crop pixels per frame pixel, along x; for a square crop also along y."""
         return len(self.image) / self.width
 
     def to_frame(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the crop in frame coordinates, both continuous."""
+        """Map a point of the crop to frame coordinates; both are continuous."""
         out = len(self.image)
         return self.left + x * self.width / out, self.top + y * self.height / out
 
     def middle(self, side: float) -> tuple[float, float, float, float]:
-        """The box_xywh in the frame of the crop's middle, `side` crop pixels wide and high."""
+        """The middle of the crop, `side` crop pixels wide and high, as box_xywh in the frame."""
         margin = (len(self.image) - side) / 2
         x, y = self.to_frame(margin, margin)
         share = side / len(self.image)
@@ -47,7 +47,7 @@ class Crop:
 
 
 def context_side(width: float, height: float, context: float = 0.5) -> float:
-    """Side of the square that holds a target and its surroundings, as SiamFC defines it.
+    """Side of the square around a target with its context, as SiamFC defines it.
 
     side = sqrt((w + p) (h + p)) with p = context * (w + h)
 
@@ -64,8 +64,8 @@ def context_box(
 ) -> tuple[float, float]:
     """Width and height of the crop around a target.
 
-    A square of `context_side`, or, where the ratio need not be kept, each side with twice its
-    context; the two agree for a square target.
+    With `keep_ratio` a square of `context_side`; otherwise each side grows by twice its context.
+    Both agree for a square target.
 
     Example:
         >>> context_box(10, 20, 1.0, keep_ratio=False)
@@ -84,17 +84,17 @@ def crop_box(
     size: int,
     fill: Color,
 ) -> Crop:
-    """Cut a box out of a frame and resize it to a square; what lies outside the frame is filled.
+    """Cut a box out of a frame and resize it to a square; fill the part outside the frame.
 
-    The corner and the sides are rounded to whole pixels; the Crop that comes back knows the
-    rounded ones, so no position is lost. Only the box itself is copied, never the frame.
+    The corner and the sides are rounded to whole pixels. The returned Crop holds the rounded
+    values, so positions map back exactly. Only the box is copied, never the whole frame.
 
     Args:
         frame: (H, W, 3) uint8.
-        center: x, y of the box's middle in the frame, continuous.
+        center: x, y of the box's centre in the frame, continuous.
         sides: width and height of the box, in frame pixels.
-        size: of the result, in pixels.
-        fill: colour for what lies outside, usually the frame's mean.
+        size: side of the result, in pixels.
+        fill: colour outside the frame, usually the frame's mean.
     """
     width, height = (max(1, round(side)) for side in sides)
     left = math.floor(center[0] - width / 2 + 0.5)
@@ -108,7 +108,7 @@ def crop_box(
 
 
 def _pad(frame: Image, left: int, top: int, width: int, height: int, fill: Color) -> NDArray[Any]:
-    """The box at full size, with borders where it leaves the frame."""
+    """The box at its size in the frame, with a filled border outside the frame."""
     rows, columns = frame.shape[:2]
     x0, x1 = (min(max(x, 0), columns) for x in (left, left + width))
     y0, y1 = (min(max(y, 0), rows) for y in (top, top + height))
@@ -124,8 +124,8 @@ def _pad(frame: Image, left: int, top: int, width: int, height: int, fill: Color
 def _sample(
     frame: Image, corner: tuple[int, int], step: tuple[float, float], size: int, fill: Color
 ) -> NDArray[Any]:
-    """The box at the result's size at once: one that is mostly border is never laid out."""
-    # OpenCV counts from pixel centres, we from pixel corners.
+    """Sample the box directly at the result's size: a huge box is never allocated."""
+    # OpenCV's coordinates start at a pixel's centre, ours at its corner.
     x, y = (start + (pixels - 1) / 2 for start, pixels in zip(corner, step, strict=True))
     affine = np.array([[step[0], 0, x], [0, step[1], y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -136,6 +136,6 @@ def _sample(
 
 
 def mean_color(frame: Image) -> Color:
-    """Mean of each channel, 0..255: the fill for what lies outside the frame."""
+    """Mean of each channel, 0..255: the fill colour outside the frame."""
     red, green, blue, _ = cv2.mean(frame)
     return red, green, blue

@@ -1,8 +1,8 @@
 """Decoding: from a network's maps to one box in the search crop.
 
-Every response cell votes with a score and a box, or with one of each for every anchor. The score
-is damped where the box differs from the last one in size or shape, and raised towards the
-centre; the best one wins.
+Every response cell has a score and a box, or a score and a box per anchor. The score is reduced
+if the box differs from the last one in size or shape, then mixed with a cosine window that
+prefers the centre. The highest score wins.
 """
 
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class Best:
 
 
 def target_score(logits: Map, anchors: int = 1) -> Map:
-    """Probability of target, 0..1.
+    """Probability of the target, 0..1.
 
     Args:
         logits: (2*k, S, S), channel class * k + anchor, for softmax over background and target;
-            or (k, S, S) for the sigmoid.
+            or (k, S, S) for sigmoid.
         anchors: k.
 
     Returns:
@@ -43,34 +43,34 @@ def target_score(logits: Map, anchors: int = 1) -> Map:
     """
     planes = logits.reshape(-1, anchors, *logits.shape[1:])
     against = planes[-2] if len(planes) == 2 else 0.0
-    with np.errstate(over="ignore"):  # of exp, where the probability is 0
+    with np.errstate(over="ignore"):  # exp overflows where the probability is 0
         probability: Map = 1 / (1 + np.exp(against - planes[-1]))
     return probability
 
 
 @cache
 def point_grid(cells: int, stride: int, size: int) -> Map:
-    """Where each response cell looks: x and y in crop pixels, continuous.
+    """The point of each response cell: x and y in crop pixels, continuous.
 
-    The cell at index cells // 2 looks at the crop's middle; with an even number of cells there
-    is one more before it than behind.
+    The cell at index cells // 2 is at the crop's centre; with an even number of cells there is
+    one more cell before it than after it.
 
     Returns:
         (2, cells, cells), x then y.
     """
     line = size / 2 + stride * (np.arange(cells) - cells // 2)
-    return _shared(np.stack(np.meshgrid(line, line)))
+    return _freeze(np.stack(np.meshgrid(line, line)))
 
 
 @cache
 def anchor_sizes(config: AnchorConfig) -> Map:
     """Width and height of each anchor in crop pixels: (2, k).
 
-    The smallest anchors have whole sides, as those that published heads were trained with.
+    Sides are rounded down before scaling, as in pysot, so that published heads fit.
     """
     widths = [int((config.size**2 / ratio) ** 0.5) for ratio in config.ratios]
     heights = [int(width * ratio) for width, ratio in zip(widths, config.ratios, strict=True)]
-    return _shared(np.array([widths, heights]) * config.scale)
+    return _freeze(np.array([widths, heights]) * config.scale)
 
 
 def boxes_from_distances(points: Map, distances: Map) -> Map:
@@ -105,16 +105,16 @@ def boxes_from_anchors(points: Map, anchors: Map, offsets: Map) -> Map:
     sizes = anchors[:, :, None, None]  # (2, k, 1, 1)
     shifts = offsets.reshape(4, anchors.shape[1], *offsets.shape[1:])
     centers = points[:, None] + shifts[:2] * sizes
-    # A random or hostile network must not overflow what follows.
+    # Clip, so that the logits of a random or malicious network do not overflow.
     spans = sizes * np.exp(np.clip(shifts[2:], -10, 10))
     return np.concatenate([centers, spans])
 
 
 def change_penalty(width: Map, height: Map, last: tuple[float, float], strength: float) -> Map:
-    """Damp boxes that differ from the last in size or in shape: 1 for none, towards 0.
+    """Penalty for a change of size or shape: 1 for no change, towards 0 for a large one.
 
-    penalty = exp(-strength * (change of side * change of ratio - 1)), each change >= 1; the
-    side is that of `context_side`.
+    penalty = exp(-strength * (change of side * change of ratio - 1)), each change >= 1, with the
+    side from `context_side`.
     """
     margin = (width + height) / 2
     side = np.sqrt((width + margin) * (height + margin)) / context_side(*last)
@@ -128,13 +128,13 @@ def change_penalty(width: Map, height: Map, last: tuple[float, float], strength:
 def cosine_window(cells: int) -> Map:
     """(cells, cells) Hann window, 1 in the middle and 0 at the border."""
     line = np.hanning(cells)
-    return _shared(np.outer(line, line))
+    return _freeze(np.outer(line, line))
 
 
 def best_box(
     score: Map, boxes: Map, last: tuple[float, float], penalty: float, window: float
 ) -> Best:
-    """Choose the cell and anchor with the best damped and windowed score.
+    """Choose the cell and anchor with the best score after penalty and window.
 
     Args:
         score: (k, S, S), from `target_score`.
@@ -151,7 +151,7 @@ def best_box(
     return Best(x, y, width, height, float(score[cell]), float(damping[cell]))
 
 
-def _shared(plane: Map) -> Map:
-    """Cached maps go to many trackers; none may write into them."""
+def _freeze(plane: Map) -> Map:
+    """Make a map read-only: trackers share the cached maps."""
     plane.flags.writeable = False
     return plane

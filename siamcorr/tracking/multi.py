@@ -1,4 +1,4 @@
-"""Many targets, one network, one forward a frame."""
+"""Track many targets with one network, in one forward per frame."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ from siamcorr.tracking.state import (
 
 
 class MultiTracker:
-    """Follow any number of targets; they come and go while others are followed.
+    """Track any number of targets; targets can be added and removed at any time.
 
-    The boxes are those of as many single `Tracker`s, but all crops of a frame go through the
-    network together. Targets that are lost share the search: a frame looks at a bounded number of
-    places for all of them, so that with many lost it takes longer until one is found, and no frame
+    The boxes equal those of one `Tracker` per target, but all crops of a frame go through the
+    network in one batch. Lost targets share one search budget: a frame searches a bounded number
+    of places for all of them. With many lost targets, re-detection takes more frames, but no frame
     takes much longer.
 
     Args:
-        model: what `Tracker` takes.
-        recover: search the frame for targets that are lost, as `Tracker` does.
+        model: as for `Tracker`.
+        recover: search the frame for lost targets, as `Tracker` does.
         optimize: run a fused copy of an ordinary network, as `Tracker` does.
 
     Raises:
-        ValueError: recover, and the preset does not say what score is a loss.
+        ValueError: recover=True, but the preset has no `lost_below`.
 
     Example:
         >>> import numpy as np
@@ -62,25 +62,25 @@ class MultiTracker:
 
     @torch.inference_mode()
     def add(self, frame: Image, box_xywh: Sequence[float]) -> int:
-        """Take the target inside box_xywh as one more to follow; its number is returned.
+        """Add the target inside box_xywh, and return its number.
 
         Raises:
-            TypeError: frame is no uint8 array.
-            ValueError: frame is not (H, W, 3) or has another shape than the ones before, or the
-                box has no size or lies outside of it.
+            TypeError: frame is not a uint8 array.
+            ValueError: frame is not (H, W, 3) or has another shape than the earlier frames, or the
+                box has no size or lies outside the frame.
         """
         self._check(frame)
-        one = start(self.runner, frame, box_xywh, self.recover)
+        state = start(self.runner, frame, box_xywh, self.recover)
         number, self._next = self._next, self._next + 1
-        self._followed[number] = one
+        self._followed[number] = state
         return number
 
     @torch.inference_mode()
     def renew(self, number: int, frame: Image, box_xywh: Sequence[float]) -> None:
-        """Go on with a target from another box, as if it had been added there.
+        """Restart a target from another box, as if it had been added there.
 
         Raises:
-            KeyError: it is not followed.
+            KeyError: no such target.
             TypeError, ValueError: as `add`.
         """
         if number not in self._followed:
@@ -90,57 +90,57 @@ class MultiTracker:
         self._stacked.clear()
 
     def remove(self, number: int) -> None:
-        """Follow that target no more. With the last one goes the frames' shape.
+        """Remove a target. After the last one is removed, frames may have another shape.
 
         Raises:
-            KeyError: it is not followed.
+            KeyError: no such target.
         """
         del self._followed[number]
         self._stacked.clear()
 
     @torch.inference_mode()
     def update(self, frame: Image, *, response: bool = False) -> dict[int, TrackResult]:
-        """Find all targets in the next frame; results by number, none if nothing is followed.
+        """Find all targets in the next frame; return results by number, empty without targets.
 
         Raises:
-            TypeError: frame is no uint8 array.
-            ValueError: frame has not the shape of the ones before.
+            TypeError: frame is not a uint8 array.
+            ValueError: frame has another shape than the earlier frames.
         """
         self._check(frame)
         config = self.recipe.config
-        observations = self._look(frame)
+        observations = self._follow_all(frame)
         for number, observation in observations.items():
             self._followed[number] = step(self._followed[number], observation.step, frame, config)
-        lost = {number: one for number, one in self._followed.items() if one.searching}
+        lost = {number: state for number, state in self._followed.items() if state.searching}
         if lost:
             after, found = search(lost, self.runner, frame, place_budget(len(self._followed)))
             self._followed |= after
             observations |= found
         results = {
-            number: make_result(one, observations[number], config, response)
-            for number, one in self._followed.items()
+            number: make_result(state, observations[number], config, response)
+            for number, state in self._followed.items()
         }
-        self._renew(frame)
+        self._update_templates(frame)
         return results
 
-    def _look(self, frame: Image) -> dict[int, Observation]:
-        """Look for each in its place."""
+    def _follow_all(self, frame: Image) -> dict[int, Observation]:
+        """Track each target around its last place."""
         crops = {
-            number: self.recipe.search_crops(frame, one.target, one.fill)
-            for number, one in self._followed.items()
+            number: self.recipe.search_crops(frame, state.target, state.fill)
+            for number, state in self._followed.items()
         }
-        groups = defaultdict(list)  # one forward for each size of crop; mostly there is one
+        groups = defaultdict(list)  # one forward per crop size; mostly there is only one
         for number, cut in crops.items():
             groups[len(cut[0].image)].append(number)
         observations: dict[int, Observation] = {}
         for numbers in groups.values():
-            observations |= self._look_together(numbers, crops)
+            observations |= self._follow_batch(numbers, crops)
         return observations
 
-    def _look_together(
+    def _follow_batch(
         self, numbers: list[int], crops: dict[int, list[Crop]]
     ) -> dict[int, Observation]:
-        count = len(crops[numbers[0]])  # of each target, more than one for a pyramid
+        count = len(crops[numbers[0]])  # per target, more than one for a pyramid
         images = [crop for number in numbers for crop in crops[number]]
         logits, boxes = self.runner.predict(images, self._templates(tuple(numbers), count))
         observations = {}
@@ -152,19 +152,19 @@ class MultiTracker:
         return observations
 
     def _templates(self, numbers: tuple[int, ...], count: int) -> Template:
-        """The templates of these targets as one batch, each as often as it has crops."""
+        """The templates of these targets as one batch, each repeated once per crop."""
         if numbers not in self._stacked:
             self._stacked.clear()
             templates = (self._followed[number].template for number in numbers)
             self._stacked[numbers] = stack(templates, count)
         return self._stacked[numbers]
 
-    def _renew(self, frame: Image) -> None:
+    def _update_templates(self, frame: Image) -> None:
         if self.recipe.config.update_rate:
-            for number, one in self._followed.items():
-                self._followed[number] = update_template(one, self.runner, frame)
+            for number, state in self._followed.items():
+                self._followed[number] = update_template(state, self.runner, frame)
             self._stacked.clear()
 
     def _check(self, frame: Image) -> None:
-        others = (one.target.frame_size for one in self._followed.values())
+        others = (state.target.frame_size for state in self._followed.values())
         check_frame(frame, next(others, None))

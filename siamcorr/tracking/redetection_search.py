@@ -1,4 +1,4 @@
-"""Search the frame for lost targets. They share the places that one frame looks at."""
+"""Search the frame for lost targets. All of them share one budget of places per frame."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -18,71 +18,74 @@ from siamcorr.tracking.redetection import Observation, RedetectionState, decide,
 from siamcorr.tracking.state import TargetState
 from siamcorr.tracking.target import Target
 
-# Places of one frame, for all lost targets together: for one as fast as can be borne, for many
-# about half of what it takes to follow them, so that a frame takes less than twice its time.
-FEWEST, SHARE = 6, 0.5
+# Places per frame, for all lost targets together. With many targets, the search costs about half
+# of what tracking them costs, so a frame takes less than twice its usual time.
+MIN_PLACES, PLACES_PER_TARGET = 6, 0.5
 SCALES = (1.0, 1.4, 0.7)  # of the target's last size
-STRIDE = 0.6  # from one tile to the next, as a share of its side
+STRIDE = 0.6  # distance of neighbouring tiles, as a share of a tile's side
 
 
 def place_budget(followed: int) -> int:
-    """How many places a frame may look at, by the number of targets that are followed."""
-    return max(FEWEST, int(SHARE * followed))
+    """How many places a frame may search, from the number of tracked targets."""
+    return max(MIN_PLACES, int(PLACES_PER_TARGET * followed))
 
 
 def search(
     lost: Mapping[int, TargetState], runner: NetworkRunner, frame: Image, places: int
 ) -> tuple[dict[int, TargetState], dict[int, Observation]]:
-    """Look for lost targets at some places of the frame, all in one forward.
+    """Search for lost targets at some places of the frame, in one batch.
 
     Args:
-        lost: targets by number, each with a memory.
-        runner: the network, and the recipe by which places are cut and maps are read.
+        lost: target states by number, each with a memory.
+        runner: the network and its recipe.
         frame: (H, W, 3) uint8.
-        places: that may be looked at.
+        places: how many places may be searched.
 
     Returns:
-        The targets after the frame, and the sights of those that were found.
+        The states after the frame, and the observations of the targets that were found.
     """
-    memories = {number: one.memory for number, one in lost.items() if one.memory is not None}
+    memories = {number: state.memory for number, state in lost.items() if state.memory is not None}
     shares = share_places(memories, places, runner.recipe.crop)
-    observations = _look(lost, shares, runner, frame)
+    observations = _follow_places(lost, shares, runner, frame)
     after, found = dict(lost), {}
-    for number, seen in observations.items():
-        one = lost[number]
+    for number, observed in observations.items():
+        state = lost[number]
         memory = advance_tiles(memories[number], shares[number], runner.recipe.crop)
-        steps = [sight.step for sight in seen]
-        alike = [
-            similarity(appearance_of(frame, step.target, one.fill), memory.views) for step in steps
+        steps = [observation.step for observation in observed]
+        similarities = [
+            similarity(appearance_of(frame, step.target, state.fill), memory.views)
+            for step in steps
         ]
         above = found_above(runner.recipe.config)
-        memory, best = decide(memory, one.target, steps, alike, above)
-        after[number] = replace(one, memory=memory)
+        memory, best = decide(memory, state.target, steps, similarities, above)
+        after[number] = replace(state, memory=memory)
         if best is not None:
-            after[number] = replace(one, target=memory.sure, memory=memory)
-            found[number] = seen[best]
+            after[number] = replace(state, target=memory.last_confirmed, memory=memory)
+            found[number] = observed[best]
     return after, found
 
 
 def share_places(
     memories: Mapping[int, RedetectionState], places: int, crop: CropConfig
 ) -> dict[int, list[Target]]:
-    """The places that each lost target may look at in this frame; some may get none.
+    """Share the places of this frame among the lost targets; some may get none.
 
-    First what may be a target is looked at again; of the tiles those get the first that have
-    seen the fewest.
+    Candidates come first. The remaining places are tiles; targets that have searched the fewest
+    tiles come first.
 
     Args:
-        memories: of the lost targets, by number.
-        places: in all.
-        crop: how large a tile is around a target.
+        memories: states of the lost targets, by number.
+        places: total number of places.
+        crop: the preset's crop sizes and context.
     """
     shares: dict[int, list[Target]] = {}
     for number in sorted(memories, key=lambda number: -memories[number].confirmations):
         candidates = memories[number].candidates
         if candidates and len(candidates) <= places:
             shares[number], places = [*candidates], places - len(candidates)
-    tiles = {number: search_grid(memory.sure, crop) for number, memory in memories.items()}
+    tiles = {
+        number: search_grid(memory.last_confirmed, crop) for number, memory in memories.items()
+    }
     order = sorted(memories, key=lambda number: memories[number].tile)
     longest = max(len(own) for own in tiles.values())
     turns = ((turn, number) for turn in range(longest) for number in order)
@@ -95,13 +98,13 @@ def share_places(
 
 @lru_cache(maxsize=64)
 def search_grid(target: Target, crop: CropConfig) -> tuple[Target, ...]:
-    """Places that together cover the frame: at the target's size, then larger and smaller.
+    """Places that together cover the frame: at the target's size, then larger, then smaller.
 
-    Each time from the nearest to the farthest.
+    At each scale the places are sorted from the nearest to the farthest.
 
     Args:
-        target: where it was last.
-        crop: how large a tile is around it.
+        target: its last confirmed place.
+        crop: the preset's crop sizes and context.
     """
     height, width = target.frame_size
     places = []
@@ -123,22 +126,22 @@ def search_grid(target: Target, crop: CropConfig) -> tuple[Target, ...]:
 def advance_tiles(
     memory: RedetectionState, places: list[Target], crop: CropConfig
 ) -> RedetectionState:
-    """The memory once the places were looked at: the sweep goes on behind them."""
+    """Advance the sweep past the tiles among the searched places."""
     candidates = sum(place in memory.candidates for place in places)
     return replace(memory, tile=memory.tile + len(places) - candidates)
 
 
-def _look(
+def _follow_places(
     lost: Mapping[int, TargetState],
     shares: Mapping[int, list[Target]],
     runner: NetworkRunner,
     frame: Image,
 ) -> dict[int, list[Observation]]:
-    """Where the maps of each place move its target, without a preference for the middle."""
+    """Decode the step of each place, without the cosine window's preference for the centre."""
     recipe = runner.recipe
     places = [(number, place) for number, part in shares.items() for place in part]
     cuts = [recipe.search_crops(frame, place, lost[number].fill) for number, place in places]
-    each = len(cuts[0])  # crops of one place, more than one for a pyramid
+    each = len(cuts[0])  # crops per place, more than one for a pyramid
     templates = (lost[number].template for number, _ in places)
     logits, boxes = runner.predict([crop for cut in cuts for crop in cut], stack(templates, each))
     observations: dict[int, list[Observation]] = {number: [] for number in shares}
@@ -150,6 +153,6 @@ def _look(
 
 
 def stack(templates: Iterable[Template], each: int) -> Template:
-    """Templates of a batch of 1 as one batch, each as often as it has crops."""
+    """Stack templates of batch 1 into one batch, each repeated `each` times."""
     parts = zip(*templates, strict=True)
     return tuple(torch.cat(part).repeat_interleave(each, dim=0) for part in parts)

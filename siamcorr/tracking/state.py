@@ -1,6 +1,6 @@
-"""A target that is followed: what is known of it, and what each frame makes of that.
+"""State of one tracked target, and the functions that update it from frame to frame.
 
-What `Tracker` does for one target and `MultiTracker` for many. Nothing here is changed in place.
+`Tracker` and `MultiTracker` share them. States are immutable.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from siamcorr.tracking.target import Target
 
 @dataclass(frozen=True)
 class TrackResult:
-    """What a tracker says about a frame.
+    """Result of tracking one target in one frame.
 
     box_xywh: in frame pixels.
     score: the network's confidence in the box, 0..1.
-    lost: the score is below what the preset takes for a target in sight; with `recover`, or what
-        is followed does not look like the target.
-    response: (S, S) scores over the search crop, if asked for.
-    region: box_xywh of what the response covers, in frame pixels.
+    lost: the score is below the preset's `lost_below`; with `recover`, also if the box does not
+        look like the target.
+    response: (S, S) scores over the search crop, if requested.
+    region: the area that the response covers, as box_xywh in frame pixels.
     """
 
     box_xywh: Box
@@ -38,12 +38,12 @@ class TrackResult:
 
 @dataclass(frozen=True)
 class TargetState:
-    """A target after a frame.
+    """State of a target after a frame.
 
-    target: where it is.
-    template: what the network looks for, with a batch of 1.
-    fill: the colour beyond the frame, from its first one.
-    memory: only where lost targets are searched for.
+    target: its place.
+    template: the network's template, with a batch of 1.
+    fill: colour outside the frame: the mean colour of the first frame.
+    memory: state of re-detection; None without `recover`.
     """
 
     target: Target
@@ -53,17 +53,17 @@ class TargetState:
 
     @property
     def searching(self) -> bool:
-        """Whether it is lost, so that frames are searched for it."""
+        """Whether re-detection searches the frame for this target."""
         return self.memory is not None and self.memory.searching
 
 
 def start(
     runner: NetworkRunner, frame: Image, box_xywh: Sequence[float], recover: bool
 ) -> TargetState:
-    """The target inside a box of its first frame.
+    """Start to track the target inside a box of its first frame.
 
     Raises:
-        ValueError: the box has no size or lies outside of the frame.
+        ValueError: the box has no size or lies outside the frame.
     """
     size = frame.shape[:2]
     target = Target.from_box(check_box(box_xywh, size), size)
@@ -72,28 +72,28 @@ def start(
     return TargetState(target, runner.template(frame, target, fill), fill, memory)
 
 
-def step(one: TargetState, found: Step, frame: Image, config: RecipeConfig) -> TargetState:
-    """It was looked for in its place, and this is where the maps move it."""
-    memory = one.memory and observe(one.memory, found, frame, one.fill, config)
-    return replace(one, target=found.target, memory=memory)
+def step(state: TargetState, found: Step, frame: Image, config: RecipeConfig) -> TargetState:
+    """Move the target by the step that the maps of this frame decode to."""
+    memory = state.memory and observe(state.memory, found, frame, state.fill, config)
+    return replace(state, target=found.target, memory=memory)
 
 
-def update_template(one: TargetState, runner: NetworkRunner, frame: Image) -> TargetState:
-    """Its template takes over a share of how it looks now, if the recipe says so."""
+def update_template(state: TargetState, runner: NetworkRunner, frame: Image) -> TargetState:
+    """Mix a share of the current frame's template into the template, if the recipe says so."""
     rate = runner.recipe.config.update_rate
-    if not rate or (one.memory is not None and one.memory.lost):
-        return one
-    fresh = runner.template(frame, one.target, one.fill)
-    pairs = zip(one.template, fresh, strict=True)
-    return replace(one, template=tuple(old + rate * (new - old) for old, new in pairs))
+    if not rate or (state.memory is not None and state.memory.lost):
+        return state
+    fresh = runner.template(frame, state.target, state.fill)
+    pairs = zip(state.template, fresh, strict=True)
+    return replace(state, template=tuple(old + rate * (new - old) for old, new in pairs))
 
 
 def make_result(
-    one: TargetState, observation: Observation, config: RecipeConfig, response: bool
+    state: TargetState, observation: Observation, config: RecipeConfig, response: bool
 ) -> TrackResult:
-    """What is told of it; with `response`, the map that it was found in."""
+    """Build the result of a frame; with `response`, include the score map."""
     (_, score, cells), crops = observation
-    lost = score < config.lost_below if one.memory is None else one.memory.lost
-    # A map's cells lie around the middle of its crop; of a pyramid's, the middle one has its size.
+    lost = score < config.lost_below if state.memory is None else state.memory.lost
+    # The response is centred in its crop. In a pyramid, the middle crop has the last scale.
     region = crops[len(crops) // 2].middle(len(cells) * config.stride)
-    return TrackResult(one.target.box_xywh, score, lost, cells if response else None, region)
+    return TrackResult(state.target.box_xywh, score, lost, cells if response else None, region)

@@ -1,4 +1,4 @@
-"""A target: where it is believed to be, in frame pixels."""
+"""A target: its estimated place in frame pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ Pair = tuple[float, float]
 
 @dataclass(frozen=True)
 class Target:
-    """One target after a frame; the next frame makes a new one of it.
+    """Place and size of one target after a frame; immutable.
 
-    center: x, y. size: width, height. first_size: that of the first frame.
+    center: x, y. size: width, height. first_size: size in the first frame.
     frame_size: height, width.
-    lost: the recipe looks for it in a larger crop.
+    lost: the recipe searches a larger crop.
     """
 
     center: Pair
@@ -38,13 +38,13 @@ class Target:
         (x, y), (w, h) = self.center, self.size
         return x - w / 2, y - h / 2, w, h
 
-    def moved(self, center: Pair, size: Pair, smallest: float) -> Self:
-        """The target elsewhere: its centre in the frame, its sides at most the frame's.
+    def move_to(self, center: Pair, size: Pair, smallest: float) -> Self:
+        """Move the target; clip its centre to the frame and its sides to the frame's sides.
 
         Args:
             center: x, y.
             size: width, height.
-            smallest: pixels that either has at least.
+            smallest: minimum width and height, in pixels.
         """
         height, width = self.frame_size
         x, y = np.clip(center[0], 0, width), np.clip(center[1], 0, height)

@@ -1,4 +1,4 @@
-"""One target, followed from frame to frame."""
+"""Track one target from frame to frame."""
 
 from collections.abc import Sequence
 
@@ -20,23 +20,23 @@ from siamcorr.tracking.state import (
 
 
 class Tracker:
-    """Follow one target with a Siamese network.
+    """Track one target with a Siamese network.
 
-    Frames are (H, W, 3) uint8 RGB, boxes (x, y, w, h) in float pixels, 0-based. How the network's
-    maps are read is the recipe's, by its preset. Many trackers may share one from
-    `for_inference`; of an ordinary one each makes a copy. From the first tracker on the process
+    Frames are (H, W, 3) uint8 RGB, boxes (x, y, w, h) in float pixels, 0-based. The preset's
+    recipe decodes the network's maps. Many trackers can share one network from `for_inference`;
+    each tracker makes its own copy of an ordinary network. From the first tracker on, the process
     keeps the memory that it frees, see `siamcorr.models.keep_freed_memory`.
 
     Args:
-        model: see `siamcorr.models.build_model`; it runs on the device where its weights are.
-        recover: search the frame for a target that is lost, see `siamcorr.tracking.redetection`;
-            else it is looked for where the last box is, as benchmarks of short-term trackers ask.
+        model: see `siamcorr.models.build_model`; it runs on the device of its weights.
+        recover: search the frame for a lost target, see `siamcorr.tracking.redetection`. False
+            searches only around the last box, as benchmarks of short-term trackers require.
         optimize: run a fused copy of an ordinary network, see `siamcorr.models.for_inference`.
-            The network itself stays as it is: no gradient comes from the copy, and weights that
-            are changed later do not reach it. False runs the network itself, in eval mode.
+            The network itself does not change. The copy has no gradients, and does not follow
+            later changes of the weights. False runs the network itself, in eval mode.
 
     Raises:
-        ValueError: recover, and the preset does not say what score is a loss.
+        ValueError: recover=True, but the preset has no `lost_below`.
 
     Example:
         >>> import numpy as np
@@ -54,18 +54,18 @@ class Tracker:
         self.recover = recover
         if recover:
             check_recoverable(self.recipe, model.preset.name)
-        self._one: TargetState | None = None
+        self._state: TargetState | None = None
 
     @torch.inference_mode()
     def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
-        """Take the target inside box_xywh as the one to follow.
+        """Start to track the target inside box_xywh.
 
         Raises:
-            TypeError: frame is no uint8 array.
-            ValueError: frame is not (H, W, 3), or the box has no size or lies outside of it.
+            TypeError: frame is not a uint8 array.
+            ValueError: frame is not (H, W, 3), or the box has no size or lies outside the frame.
         """
         check_frame(frame)
-        self._one = start(self.runner, frame, box_xywh, self.recover)
+        self._state = start(self.runner, frame, box_xywh, self.recover)
 
     @torch.inference_mode()
     def update(self, frame: Image, *, response: bool = False) -> TrackResult:
@@ -73,20 +73,20 @@ class Tracker:
 
         Raises:
             RuntimeError: `init` was not called.
-            TypeError: frame is no uint8 array.
-            ValueError: frame has not the shape of the first one.
+            TypeError: frame is not a uint8 array.
+            ValueError: frame has another shape than the first frame.
         """
-        one = self._begun()
-        check_frame(frame, one.target.frame_size)
-        crops = self.recipe.search_crops(frame, one.target, one.fill)
-        maps = self.runner.predict(crops, one.template)
-        observation = Observation(self.recipe.follow(*maps, crops, one.target), crops)
-        one = step(one, observation.step, frame, self.recipe.config)
-        if one.searching:
-            after, found = search({0: one}, self.runner, frame, place_budget(1))
-            one, observation = after[0], found.get(0, observation)
-        self._one = update_template(one, self.runner, frame)
-        return make_result(one, observation, self.recipe.config, response)
+        state = self._require_state()
+        check_frame(frame, state.target.frame_size)
+        crops = self.recipe.search_crops(frame, state.target, state.fill)
+        maps = self.runner.predict(crops, state.template)
+        observation = Observation(self.recipe.follow(*maps, crops, state.target), crops)
+        state = step(state, observation.step, frame, self.recipe.config)
+        if state.searching:
+            after, found = search({0: state}, self.runner, frame, place_budget(1))
+            state, observation = after[0], found.get(0, observation)
+        self._state = update_template(state, self.runner, frame)
+        return make_result(state, observation, self.recipe.config, response)
 
     @property
     def box_xywh(self) -> Box:
@@ -95,9 +95,9 @@ class Tracker:
         Raises:
             RuntimeError: `init` was not called.
         """
-        return self._begun().target.box_xywh
+        return self._require_state().target.box_xywh
 
-    def _begun(self) -> TargetState:
-        if self._one is None:
+    def _require_state(self) -> TargetState:
+        if self._state is None:
             raise RuntimeError("Tracker: call init with a frame and a box first")
-        return self._one
+        return self._state

@@ -87,7 +87,7 @@ def test_malicious_pickle_is_refused(tmp_path, capsys):
     torch.save({"state_dict": {"a": torch.zeros(1)}, "extra": Malicious(proof)}, source)
     assert convert(source, tmp_path / "out.safetensors") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"siamcorr: {source}: refused, it wants to call ")
+    assert line.startswith(f"siamcorr: {source}: refused, reading it would call ")
     assert line.endswith("mkdir")
     assert list(tmp_path.iterdir()) == [source]
     torch.load(source, weights_only=False)  # the file is a real danger, where nobody looks

@@ -68,10 +68,13 @@ def test_unknown_sum_is_told(own, capsys):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"sha256": "0" * 64}, f"came from there, but is not what was published (SHA-256 {SHA256}"),
+        ({"sha256": "0" * 64}, f"was downloaded, but is not the published file (SHA-256 {SHA256}"),
         ({"file": "gone.bin"}, "gone.bin: "),
         ("nanotrack-v5", "no preset is called nanotrack-v5: did you mean nanotrack-v"),
-        ("siamfc-alexnet", "siamfc-alexnet: fetch siamfc_alexnet_e50.pth by hand, from https://"),
+        (
+            "siamfc-alexnet",
+            "siamfc-alexnet: download siamfc_alexnet_e50.pth by hand, from https://",
+        ),
     ],
 )
 def test_errors_are_one_line_and_code_2(options, text, own, tmp_path, capsys):
@@ -88,7 +91,7 @@ def test_errors_are_one_line_and_code_2(options, text, own, tmp_path, capsys):
 def test_other_file_in_its_place(own, tmp_path, capsys):
     (tmp_path / "nanotrackv2.pth").write_bytes(b"my own")
     assert main(["download", own(), "--folder", str(tmp_path)]) == 2
-    assert "lies there, but is not what was published" in capsys.readouterr().err
+    assert "exists, but is not the published file" in capsys.readouterr().err
     assert (tmp_path / "nanotrackv2.pth").read_bytes() == b"my own"
 
 

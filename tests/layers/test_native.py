@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from siamcorr.layers import DepthwiseConv2d, NativeDepthwiseConv2d, SepConv, fuse, use_native
-from siamcorr.layers.native import IMAGES
+from siamcorr.layers.native import MAX_IMAGES
 from siamcorr.ops import kernels
 
 needs_kernels = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
@@ -77,7 +77,7 @@ def test_steps_back(used):
     """Large batches, gradients, autocast, graphs: F.conv2d, and the same numbers."""
     conv = convolution(padding=1)
     layer = NativeDepthwiseConv2d.of(conv, nn.ReLU())
-    large = torch.randn(IMAGES + 1, 24, 8, 8)
+    large = torch.randn(MAX_IMAGES + 1, 24, 8, 8)
     torch.testing.assert_close(layer(large), conv(large).relu())
     features = torch.randn(1, 24, 8, 8, requires_grad=True)
     (grad,) = torch.autograd.grad(layer(features).sum(), features)

@@ -42,7 +42,7 @@ def test_center_crop(height, width, size, top, left):
 
 @pytest.mark.parametrize(("height", "width", "size"), [(6, 9, 7), (9, 6, 7), (9, 9, 0), (9, 9, -1)])
 def test_center_crop_errors(height, width, size):
-    text = rf"^center_crop: no {size} x {size} in features \(1, 3, {height}, {width}\)$"
+    text = rf"^center_crop: no {size} x {size} cells in features \(1, 3, {height}, {width}\)$"
     with pytest.raises(ValueError, match=text):
         center_crop(torch.rand(1, 3, height, width), size)
 

@@ -1,4 +1,4 @@
-"""Parameters: computed, counted, and both alike."""
+"""Parameters: computed and counted, with equal results."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""1x1 convolutions as matrix products: equal to the convolution that they stand for."""
+"""1x1 convolutions as matrix products: equal to the convolution that they replace."""
 
 import pytest
 import torch

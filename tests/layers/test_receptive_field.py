@@ -1,4 +1,4 @@
-"""Receptive fields: by hand, and against what the gradient says a cell sees."""
+"""Receptive fields: by hand, and against the reach of a cell's gradient."""
 
 import pytest
 import torch
@@ -189,7 +189,7 @@ def test_gradient_reaches_the_field(stack):
 @pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
 @pytest.mark.parametrize("prepared", [False, True])
 def test_a_correlation_sees_what_its_template_covers(op, method, prepared):
-    """Whatever computes it."""
+    """By every method."""
     template, options = torch.rand(1, 2, 5, 3), {"dilation": 2, "method": method}
     ready = prepare(template, (62, 62), op=op.__name__.removeprefix("xcorr_"), **options)
 

@@ -74,7 +74,7 @@ def test_keys():
 )
 @pytest.mark.parametrize("rest", [{}, {"depth_multiplier": 3, "bias": False}])
 def test_two_convolutions_by_hand(kernel, stride, dilation, padding, rest):
-    """No bias, norm or activation stands between the two."""
+    """No bias, norm or activation between the two."""
     options = {"stride": stride, "padding": padding, "dilation": dilation} | rest
     module, x = build(SeparableConv2d, 3, 5, kernel, dtype=torch.float64, **options), features()
     laid, border = x, 0 if padding == "valid" else padding
@@ -90,7 +90,7 @@ def test_two_convolutions_by_hand(kernel, stride, dilation, padding, rest):
 
 
 def test_impulse():
-    """Around an impulse stands the kernel turned by half: nothing is flipped on the way."""
+    """An impulse returns the kernel rotated by 180 degrees: the kernel is not flipped."""
     module = DepthwiseConv2d(1, 3, bias=False)
     module.load_state_dict({"weight": torch.arange(1.0, 10).reshape(1, 1, 3, 3)})
     x = torch.zeros(1, 1, 5, 5)

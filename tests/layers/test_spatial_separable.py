@@ -1,4 +1,4 @@
-"""A column, then a row: what it equals, and that each step sees its own side alone."""
+"""A column, then a row: reference values, and each step pads only its own axis."""
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ def test_two_convolutions_by_hand(padding, kernel, stride):
 @kernels
 @strides
 def test_rank_one_kernel(padding, kernel, stride):
-    """What an outer product of a column and a row does at once, the two do one by one."""
+    """Column, then row equal one convolution with their outer product."""
     module, x = build(1, 1, kernel, stride, padding, bias=False), features(1)
     full = torch.outer(module.vertical.weight.flatten(), module.horizontal.weight.flatten())
     expected = F.conv2d(laid(x, padding, kernel, stride), full[None, None], stride=stride)

@@ -1,4 +1,4 @@
-"""Winograd's filtering: equal to the convolution that it stands for."""
+"""Winograd's filtering: equal to the convolution that it replaces."""
 
 import copy
 
@@ -69,7 +69,7 @@ def test_compile():
     )
 
 
-def test_use_winograd_takes_what_gains():
+def test_use_winograd_replaces_wide_convolutions():
     network = nn.Sequential(
         nn.Conv2d(8, 8, 3),
         nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, dilation=1), nn.ReLU()),

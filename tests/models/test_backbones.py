@@ -1,4 +1,4 @@
-"""Backbones: shapes, strides and what each cell sees, as the published networks have them."""
+"""Backbones: shapes, strides and receptive fields, as in the published networks."""
 
 import pytest
 import torch

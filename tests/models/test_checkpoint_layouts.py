@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from siamcorr.models import build_model, read_checkpoint
 from siamcorr.models.checkpoint_layouts import unwrap
-from siamcorr.models.pickle_placeholders import ALLOWED, Array, Dtype, StandIn, encode
+from siamcorr.models.pickle_placeholders import ALLOWED, Array, Dtype, Placeholder, encode
 
 
 @pytest.fixture(scope="module")
@@ -120,21 +120,21 @@ def test_nothing_runs(place, zipped, weights, tmp_path):
     if place != "args":
         content = {"state_dict": dict(weights), place: [evil]}
     torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match=r"w\.pth: refused, it wants to call \w+\.mkdir"):
+    with pytest.raises(ValueError, match=r"w\.pth: refused, reading it would call \w+\.mkdir"):
         read_checkpoint(tmp_path / "w.pth")
     assert not (tmp_path / "ran").exists()
 
 
 def test_no_name_leads_to_numpy_or_any_other_code():
-    """Whatever a pickle calls by an allowed name is one of these, all of them ours."""
-    assert {target for target, _ in ALLOWED} == {Array, Dtype, StandIn, encode}
+    """Allowed names lead only to our own classes and functions."""
+    assert {target for target, _ in ALLOWED} == {Array, Dtype, Placeholder, encode}
 
 
 def test_object_arrays_stay_closed(tmp_path):
-    """numpy would unpickle what lies in an array of objects."""
+    """numpy would unpickle the contents of an object array."""
     array = np.array([Runs(tmp_path / "ran")], object)
     torch.save({"state_dict": {"a": array}}, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="refused, it wants to call"):
+    with pytest.raises(ValueError, match="refused, reading it would call"):
         read_checkpoint(tmp_path / "w.pth")
     assert not (tmp_path / "ran").exists()
 

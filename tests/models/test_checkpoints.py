@@ -1,4 +1,4 @@
-"""Checkpoints: every form that is published loads, and none of them runs."""
+"""Checkpoints: every published form loads, and none runs code."""
 
 import os
 import pickle
@@ -95,7 +95,7 @@ class Malicious:
 def test_malicious_checkpoint_does_not_run(tmp_path):
     path = tmp_path / "evil.pth"
     torch.save({"state_dict": {"a": torch.zeros(1), "b": Malicious(tmp_path / "ran")}}, path)
-    with pytest.raises(ValueError, match=r"evil\.pth: refused, it wants to call \w+\.mkdir"):
+    with pytest.raises(ValueError, match=r"evil\.pth: refused, reading it would call \w+\.mkdir"):
         read_checkpoint(path)
     assert not (tmp_path / "ran").exists()
 

@@ -1,4 +1,4 @@
-"""DCFNet: the filter solved by hand in numpy, and what its response knows."""
+"""DCFNet: the filter solved in numpy, and properties of its response."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Downloads: whole, cut off and gone on with; never a wrong file under the final name."""
+"""Downloads: complete, interrupted and resumed; never a wrong file under the final name."""
 
 import errno
 import hashlib
@@ -21,7 +21,7 @@ FILE = "nanotrackv2.pth"
 
 
 class Server(ThreadingHTTPServer):
-    """Sends CONTENT[:cut] in some manner, and remembers what was asked of it."""
+    """Sends CONTENT[:cut] in some manner, and records the requests."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -88,7 +88,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("manner", ["", "no ranges", "no length", "moved"])
-def test_whole(manner, preset, server, tmp_path):
+def test_complete(manner, preset, server, tmp_path):
     server.manner = manner
     seen = []
     path = download(preset, tmp_path / "new" / "folder", lambda *numbers: seen.append(numbers))
@@ -108,8 +108,8 @@ def test_into_the_cache(preset, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("manner", ["", "no ranges", "moved"])
-def test_cut_off_and_gone_on_with(manner, preset, server, tmp_path):
-    """Where the server ignores the range it begins anew; both ways the bytes are right."""
+def test_interrupted_and_resumed(manner, preset, server, tmp_path):
+    """If the server ignores the range, the download restarts; the bytes are right both ways."""
     server.manner, server.cut = manner, 100_000
     partial = tmp_path / f"{FILE}.part"
     text = f"cut off after 100000 of {len(CONTENT)} bytes; run it again to go on"
@@ -127,7 +127,7 @@ def test_cut_off_and_gone_on_with(manner, preset, server, tmp_path):
     assert seen[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_cut_off_twice(preset, server, tmp_path):
+def test_interrupted_twice(preset, server, tmp_path):
     for server.cut in (100_000, 170_000):
         with pytest.raises(OSError, match=f"after {server.cut} of {len(CONTENT)} bytes"):
             download(preset, tmp_path)
@@ -136,7 +136,7 @@ def test_cut_off_twice(preset, server, tmp_path):
     assert server.ranges == [None, "bytes=100000-", "bytes=170000-"]
 
 
-def test_part_that_is_whole_already(preset, server, tmp_path):
+def test_part_that_is_already_complete(preset, server, tmp_path):
     (tmp_path / f"{FILE}.part").write_bytes(CONTENT)
     assert download(preset, tmp_path).read_bytes() == CONTENT
     assert server.ranges == [f"bytes={len(CONTENT)}-"]
@@ -145,21 +145,21 @@ def test_part_that_is_whole_already(preset, server, tmp_path):
 
 @pytest.mark.parametrize("part", [b"", b"another file", b"x" * len(CONTENT)])
 def test_wrong_bytes_leave_nothing(part, preset, tmp_path):
-    """They came from there, or lay there from before: going on with them would never end well."""
+    """Downloaded now or before: resuming a wrong file can never succeed."""
     (tmp_path / f"{FILE}.part").write_bytes(part)
     wanted = SHA256 if part else "0" * 64
-    with pytest.raises(ValueError, match=rf"not what was published .* not {wanted}\)"):
+    with pytest.raises(ValueError, match=rf"not the published file .* not {wanted}\)"):
         download(other(preset, sha256=wanted), tmp_path)
     assert names(tmp_path) == []
 
 
-def test_file_that_is_there(preset, server, tmp_path):
+def test_existing_file(preset, server, tmp_path):
     path = tmp_path / FILE
     path.write_bytes(CONTENT)
     assert download(preset, tmp_path) == path
     path.write_bytes(b"my own")
     assert download(other(preset, sha256=""), tmp_path) == path
-    with pytest.raises(ValueError, match=r"lies there, but is not what was published"):
+    with pytest.raises(ValueError, match=r"exists, but is not the published file"):
         download(preset, tmp_path)
     assert path.read_bytes() == b"my own"
     assert server.ranges == []
@@ -167,7 +167,7 @@ def test_file_that_is_there(preset, server, tmp_path):
 
 @pytest.mark.parametrize("status", [403, 404, 416, 500])
 def test_answers_that_are_errors(status, preset, server, tmp_path):
-    """416 too: without a range, nothing can be whole already."""
+    """416 too: without a range, the file cannot be complete already."""
     server.status = status
     with pytest.raises(OSError, match=rf"^{preset.weights.url}: {status} \w+"):
         download(preset, tmp_path)
@@ -184,12 +184,12 @@ def test_error_keeps_what_has_arrived(preset, server, tmp_path):
 
 def test_web_page(preset, server, tmp_path):
     server.manner = "page"
-    with pytest.raises(ValueError, match="gave a web page, not a file; fetch it by hand"):
+    with pytest.raises(ValueError, match="sent a web page, not a file; download it by hand"):
         download(other(preset, sha256=""), tmp_path)
     assert names(tmp_path) == []
 
 
-def test_nobody_listens(preset, server, tmp_path):
+def test_no_server(preset, server, tmp_path):
     with Server() as closed:
         url = f"http://127.0.0.1:{closed.server_port}/file"
     with pytest.raises(OSError, match=rf"^{url}: .*refused$") as caught:
@@ -197,7 +197,7 @@ def test_nobody_listens(preset, server, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_silence(preset, server, tmp_path, monkeypatch):
+def test_timeout(preset, server, tmp_path, monkeypatch):
     monkeypatch.setattr(MODULE, "TIMEOUT", 0.2)
     server.manner, server.cut = "silent", 2 * CHUNK
     with pytest.raises(OSError, match=r"the connection was cut off \(timed out\); run it again"):
@@ -205,16 +205,16 @@ def test_silence(preset, server, tmp_path, monkeypatch):
     assert (tmp_path / f"{FILE}.part").read_bytes() == CONTENT[: 2 * CHUNK]
 
 
-def test_nothing_to_fetch_by_itself(tmp_path, monkeypatch):
+def test_preset_without_a_url(tmp_path, monkeypatch):
     for name in ("SIAMCORR_SHARED", "SIAMCORR_WEIGHTS", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     preset = load_preset("siamfc-alexnet")
-    text = f"siamfc-alexnet: fetch {preset.weights.file} by hand, from {preset.weights.page}"
+    text = f"siamfc-alexnet: download {preset.weights.file} by hand, from {preset.weights.page}"
     with pytest.raises(ValueError, match=re.escape(text)):
         download(preset, tmp_path)
 
 
-def test_what_is_shipped_is_found(tmp_path, monkeypatch):
+def test_shipped_weights_are_found(tmp_path, monkeypatch):
     monkeypatch.setenv("SIAMCORR_WEIGHTS", str(tmp_path))
     preset = load_preset("siamcorr-lite")
     assert preset.weights.url == ""

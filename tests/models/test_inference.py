@@ -1,4 +1,4 @@
-"""for_inference: the same maps from a copy that is faster and no longer learns."""
+"""for_inference: the same maps from a faster copy without gradients."""
 
 import copy
 import shutil
@@ -26,7 +26,7 @@ def images(network, count=2):
 
 
 def calibrated(name):
-    """Random weights, and norms that know their features: all four numbers differ from 0 and 1."""
+    """Random weights, and norms whose four parameters all differ from 0 and 1."""
     torch.manual_seed(0)
     network = build_model(name).train()
     for norm in network.modules():
@@ -60,7 +60,7 @@ def network(request):
 
 
 def test_same_maps(network):
-    """In float64 to rounding; in float32 not much further from that than the network itself."""
+    """In float64 up to rounding; in float32 with about the error of the network itself."""
     single = maps(network), maps(for_inference(network))
     double = copy.deepcopy(network).double()
     exact = maps(double)
@@ -84,7 +84,7 @@ def test_norms_gradients_and_layout(network):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_original_is_left_alone(training):
-    """Even one that is being trained goes on as it was; its copy is that of eval mode."""
+    """Also a network in training mode does not change; its copy is in eval mode."""
     network = calibrated("nanotrack-v2").double()
     expected = maps(network)
     before = copy.deepcopy(network.state_dict())
@@ -123,7 +123,7 @@ def test_compiled():
 @pytest.mark.parametrize("name", ["nanotrack-v2", "siamcorr-lite"])
 @torch.no_grad()
 def test_early_layers_take_a_batch_in_parts(name):
-    """Each image comes out where it went in; the layers behind them take all at once."""
+    """Images keep their order; the later layers take the whole batch."""
     network = calibrated(name).double()
     fast, (_, search) = for_inference(network), images(network, 11)
     early, late = fast.backbone.features

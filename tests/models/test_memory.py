@@ -1,4 +1,4 @@
-"""Keeping freed memory: said to the C library, where it knows how."""
+"""Keeping freed memory, if the C library supports it."""
 
 import ctypes
 import platform
@@ -13,7 +13,7 @@ GLIBC = platform.libc_ver()[0] == "glibc"
 
 
 @pytest.mark.skipif(not GLIBC, reason="another C library")
-def test_glibc_takes_it_and_goes_on():
+def test_glibc_supports_it():
     assert keep_freed_memory()
     assert keep_freed_memory()  # as often as one likes
     for _ in range(3):  # large blocks come and go as before
@@ -32,7 +32,7 @@ class Library:
 
 
 @pytest.mark.parametrize(("takes", "kept"), [(0, False), (1, False), (2, True)])
-def test_what_the_library_says_is_believed(takes, kept, monkeypatch):
+def test_the_library_result_is_returned(takes, kept, monkeypatch):
     library = Library(takes)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
@@ -41,7 +41,7 @@ def test_what_the_library_says_is_believed(takes, kept, monkeypatch):
 
 
 @pytest.mark.parametrize("system", ["win32", "darwin", "linux"])
-def test_other_libraries_are_left_alone(system, monkeypatch):
+def test_other_libraries_are_not_called(system, monkeypatch):
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()

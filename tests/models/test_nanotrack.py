@@ -48,7 +48,7 @@ def test_backbone_shapes(network, size, cells):
 
 @torch.no_grad()
 def test_stateless(network):
-    """Searching for one target leaves no trace that another search could see."""
+    """A search leaves no state that another search could read."""
     one, other = (torch.rand(1, 3, 127, 127) * 255 for _ in range(2))
     search = torch.rand(1, 3, 255, 255) * 255
     template = network.template(one)

@@ -1,4 +1,4 @@
-"""Half precision and autocast: what goes in comes out, and sums are taken in float32."""
+"""Half precision and autocast: the dtype is kept, and sums are computed in float32."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def autocast(dtype: torch.dtype = torch.bfloat16) -> torch.autocast:
 @all_methods
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_autocast_does_not_reach_inside(op, method, dtype):
-    """Exactly what comes without autocast, forward and backward."""
+    """Exactly equal to the result without autocast, forward and backward."""
     results = []
     for enabled in (False, True):
         inputs = [tensor.requires_grad_() for tensor in pair(op, outputs=2, dtype=dtype)]

@@ -72,7 +72,7 @@ def test_methods_equal_conv(method, computed, geometry):
 @pytest.mark.parametrize("method", ["gemm", "fft"])
 @all_geometries
 def test_methods_equal_conv_in_tiles(monkeypatch, budget, method, geometry):
-    """However little memory there is, which cuts along each axis in turn."""
+    """With small budgets, which split each axis in turn."""
     monkeypatch.setattr(tiling, "BUDGET", budget)
     monkeypatch.setattr(gemm, "tiles", tiling.tiles.__wrapped__)  # no memory of other budgets
     monkeypatch.setattr(fft, "PART", budget)
@@ -152,7 +152,7 @@ def test_conv_sums_channels_within_its_budget(monkeypatch, budget, shared):
 
 @pytest.mark.parametrize("budget", [1, 2000, 9000, tiling.BUDGET])
 def test_tiles_keep_the_budget(monkeypatch, budget):
-    """The product of a tile fits, or is the least: one template row, one response row."""
+    """The product of a tile fits, or the tile is minimal: one template row, one response row."""
     monkeypatch.setattr(tiling, "BUDGET", budget)
     for geometry in BATCHED if budget < 10_000 else BATCHED + large_geometries():
         least = geometry.template[3] * geometry.search[3]

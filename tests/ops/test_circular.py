@@ -1,4 +1,4 @@
-"""Circular correlation, under the same names in the same order."""
+"""Circular correlation."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_reference_numpy(size):
 
 
 def test_known_values():
-    """An impulse at (2, 1) is met by template cell (2 - i, 1 - j), counted round the border."""
+    """Template cell (2 - i, 1 - j), modulo the size, meets an impulse at (2, 1)."""
     x = torch.zeros(1, 1, 3, 3)
     x[0, 0, 2, 1] = 1
     z = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
@@ -120,9 +120,13 @@ def test_layout():
 @pytest.mark.parametrize(
     ("search", "template", "text"),
     [
-        ((2, 3, 8, 8), (2, 3, 8, 7), r"of one size \(search \(2, 3, 8, 8\), template \(2, 3, 8, 7"),
-        ((2, 3, 0, 8), (2, 3, 0, 8), "of one size"),
-        ((2, 3, 8, 8), (2, 4, 8, 8), "as many channels, got 3 and 4"),
+        (
+            (2, 3, 8, 8),
+            (2, 3, 8, 7),
+            r"the same size, at least 1x1 \(search \(2, 3, 8, 8\), template \(2, 3, 8, 7",
+        ),
+        ((2, 3, 0, 8), (2, 3, 0, 8), "the same size"),
+        ((2, 3, 8, 8), (2, 4, 8, 8), "equally many channels, got 3 and 4"),
         ((4, 3, 8, 8), (2, 3, 8, 8), "batch must be 1 or that of search, got 2 for 4"),
         ((2, 3, 8, 8), (3, 8, 8), "template must have 4 dimensions, got 3"),
     ],

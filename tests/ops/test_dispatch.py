@@ -1,4 +1,4 @@
-"""Calls are checked once: a call like one before is the same, and a wrong one stays wrong."""
+"""Calls are checked once per signature; wrong calls fail every time."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_a_second_call_is_not_checked_again_and_gives_the_same(op, monkeypatch):
 
 
 @all_ops
-def test_what_was_wrong_is_not_remembered_as_right(op):
+def test_wrong_calls_are_not_cached(op):
     x, z = torch.rand(2, 3, 9, 8), torch.rand(2, 3, 3, 2)
     op(x, z)
     for wrong in ({"padding": 1.0}, {"padding": [1, 1]}, {"dilation": 1.0}, {"method": "fftt"}):
@@ -47,7 +47,7 @@ def test_what_was_wrong_is_not_remembered_as_right(op):
 
 
 @all_ops
-def test_gradients_and_autocast_are_told_apart_from_a_known_call(op):
+def test_gradients_and_autocast_with_a_cached_call(op):
     x, z = torch.rand(2, 3, 9, 8), torch.rand(2, 3, 3, 2)
     plain = op(x, z)
     assert not plain.requires_grad
@@ -59,7 +59,7 @@ def test_gradients_and_autocast_are_told_apart_from_a_known_call(op):
 
 
 @all_ops
-def test_memory_is_bounded(op, monkeypatch):
+def test_the_cache_is_bounded(op, monkeypatch):
     monkeypatch.setattr(checks, "SIGNATURES", 3)
     for size in range(4, 12):
         op(torch.rand(1, 1, size, 5), torch.rand(1, 1, 2, 2))

@@ -132,7 +132,7 @@ def test_forward_mode_in_a_graph(op, method):
 @all_methods
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 @pytest.mark.parametrize("name", ["batched", "depthwise"])
-def test_operator_that_graphs_hold(name, method):
+def test_opaque_operator(name, method):
     """Torch's own checks of such operators, and gradients of first and second order."""
     op = {"batched": xcorr_batched, "depthwise": xcorr_depthwise}[name]
     x, z = pair(op, size=(4, 3), z=(2, 2))
@@ -168,7 +168,7 @@ def test_export(op, method, dilation):
 
 
 def test_export_for_any_batch():
-    """In the form of conv, which needs no numbers."""
+    """By conv, which needs no integer sizes."""
 
     class Net(nn.Module):
         def forward(self, x: Tensor, z: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ def test_export_for_any_batch():
 @all_methods
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_trace(op, method):
-    """Right for the sizes that were traced, and nothing of the trace is kept."""
+    """Right for the traced sizes, and the trace leaves nothing in the cache."""
     checks._signatures.clear()
     net, example = lambda x, z: op(x, z, padding=1, method=method), pair(op, outputs=2)
     traced = torch.jit.trace(net, example, check_trace=False)

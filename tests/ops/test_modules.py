@@ -1,4 +1,4 @@
-"""Each module is its function with options kept."""
+"""Each module equals its function with stored options."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Several templates of one target: against as many single correlations."""
+"""Several templates of one target, against single correlations."""
 
 import pytest
 import torch
@@ -117,7 +117,7 @@ def test_errors(templates, options, text):
 
 @all_reductions
 def test_errors_of_the_correlation(reduction):
-    """All that xcorr_batched refuses; channels must be C for each template, not in sum."""
+    """All that xcorr_batched refuses; each template must have C channels."""
     x = torch.rand(2, 3, 8, 8)
     for shape in [(2, 5, 4, 4, 4), (2, 3, 2, 4, 4), (2, 2, 6, 4, 4)]:
         with pytest.raises(ValueError, match=f"^xcorr_multi: .*channels, got 3 and {shape[2]}"):

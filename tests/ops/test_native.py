@@ -35,7 +35,7 @@ def variant(request):
 
 
 def random_geometry(dice: random.Random, largest: int) -> Geometry:
-    """Any of what is allowed, small sizes and those about a vector's width above all."""
+    """A random valid geometry, mostly with small sizes or sizes near a vector's width."""
     op = dice.choice(["batched", "depthwise"])
     batch, channels = dice.choice([1, 1, 2, 3]), dice.choice([1, 2, 3, 8, 9, 17, 33])
     outputs = dice.choice([1, 1, 2, 3]) if op == "batched" else 1
@@ -49,7 +49,7 @@ def random_geometry(dice: random.Random, largest: int) -> Geometry:
 
 
 def lay_out(dice: random.Random, tensor: Tensor) -> Tensor:
-    """The same numbers with other strides and another offset; NaN lies between them."""
+    """The same numbers with other strides and another offset, with NaN between them."""
     kind = dice.randrange(6)
     if kind == 0:
         return tensor.contiguous(memory_format=torch.channels_last)
@@ -124,7 +124,7 @@ def test_reference_expanded():
 @pytest.mark.parametrize("padding", [1, 3, "same"])
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_reference_padding(op, padding, dilation):
-    """Padding that the kernels do, which makes no copy of search, and that F.pad does."""
+    """Padding by the kernels, which do not copy search, and by F.pad."""
     x, z = pair(op, size=(9, 8))
     options = {"padding": padding, "dilation": dilation}
     expected = gradients(op, x, z, method="conv", **options)
@@ -148,7 +148,7 @@ def test_padding_is_not_copied(monkeypatch):
 
 @all_ops
 def test_known_values_impulse(variant, op):
-    """An impulse brings the template out turned by 180 degrees: a flipped one would not be."""
+    """An impulse returns the template rotated by 180 degrees; a flipped kernel would not."""
     x = torch.zeros(1, 1, 5, 5)
     x[0, 0, 2, 2] = 1
     z = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
@@ -177,7 +177,7 @@ def test_known_values_no_search(op):
 
 
 def test_nan_stays_where_it_belongs(variant):
-    """What a response does not touch does not reach it, whatever a vector reads beside it."""
+    """Cells outside a response's window do not affect it, whatever the vectors read."""
     for channels_last in (False, True):
         x, g = torch.randn(1, 9, 13, 13), torch.randn(1, 9, 9, 9)
         x[..., -1] = torch.nan
@@ -194,7 +194,7 @@ def test_nan_stays_where_it_belongs(variant):
 
 @pytest.mark.parametrize("op", ["depthwise", "batched"])
 def test_same_for_every_number_of_threads(op):
-    """To the last bit: how work is cut depends on the sizes alone."""
+    """Bitwise equal: the split of the work depends only on the sizes."""
     before, dice = torch.get_num_threads(), random.Random(7)
     geometries = [Geometry(op, (1, 256, 22, 22), (1, 256, 6, 6))]
     geometries += [replace(random_geometry(dice, 9), op=op) for _ in range(20)]
@@ -213,7 +213,7 @@ def test_same_for_every_number_of_threads(op):
 
 
 def test_threads_at_once():
-    """Many Python threads, each with work of its own."""
+    """Many Python threads, each with its own work."""
     x, z = torch.randn(8, 32, 29, 29), torch.randn(8, 32, 5, 5)
     expected = xcorr_depthwise(x, z, method="native")
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Method "native" keeps every method's promises, and steps back where the kernels cannot see."""
+"""Method "native" behaves like every method, and falls back for tensors that it cannot read."""
 
 import os
 import subprocess
@@ -103,7 +103,7 @@ def test_autocast(op):
 
 
 def test_errors_wrong_sizes():
-    """Tensors that are not what the geometry says are refused, not read."""
+    """Tensors that do not fit the geometry are refused, not read."""
     geometry = Geometry("depthwise", (2, 3, 8, 8), (2, 3, 3, 3))
     x, z = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 3, 3)
     for first, second in ((x[:1], z), (x[..., :-1], z), (x, z[:, :2]), (x, z.double())):
@@ -117,7 +117,7 @@ def test_errors_wrong_sizes():
 
 @all_ops
 def test_errors_without_kernels(monkeypatch, op):
-    """As SIAMCORR_NATIVE=0 leaves it: the planner knows of no such method."""
+    """As with SIAMCORR_NATIVE=0: the planner does not offer the method."""
     monkeypatch.setattr(kernels, "module", None)
     x, z = pair(op)
     assert "native" not in usable("cpu")
@@ -127,7 +127,7 @@ def test_errors_without_kernels(monkeypatch, op):
         op(x, z, method="native")
 
 
-def test_left_out():
+def test_disabled():
     """SIAMCORR_NATIVE=0: everything works in Python."""
     script = (
         "import torch, siamcorr; from siamcorr.ops import kernels\n"
@@ -141,10 +141,10 @@ def test_left_out():
     assert "162" in done.stdout
 
 
-def test_offered_where_the_kernels_see():
+def test_offered_if_the_kernels_can_read():
     geometry = Geometry("depthwise", (8, 256, 29, 29), (8, 256, 5, 5))
     assert choose("response", geometry, torch.float32, "cpu") == "native"
-    assert choose("response", geometry, torch.float32, "cpu", seen=False) != "native"
+    assert choose("response", geometry, torch.float32, "cpu", readable=False) != "native"
     assert "native" in usable("cpu")
     assert "native" not in usable("cuda")
 

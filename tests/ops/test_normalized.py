@@ -83,7 +83,7 @@ def test_known_values_a_copy_is_found(method):
 @all_methods
 @pytest.mark.parametrize("value", [0.0, 0.1, 128.0, 255.0])
 def test_known_values_flat(method, value):
-    """Where there is no pattern the response is zero, not noise and not NaN."""
+    """Without a pattern the response is zero, not noise or NaN."""
     x, z = images()
     flat_template = xcorr_normalized(x, torch.full_like(z, value), method=method)
     assert torch.equal(flat_template, torch.zeros_like(flat_template))
@@ -154,7 +154,7 @@ def test_gradcheck(method):
 @all_methods
 @pytest.mark.parametrize("flat", ["search", "template", "windows"])
 def test_gradcheck_flat(method, flat):
-    """Where there is no pattern there is no gradient, and no NaN."""
+    """Without a pattern there is no gradient, and no NaN."""
     x, z = images()
     if flat == "search":
         x = torch.full_like(x, 7)
@@ -207,7 +207,7 @@ def test_layout():
     ("search", "template", "text"),
     [
         ((2, 3, 8, 8), (2, 3, 9, 4), "must lie inside the padded search, got 9x4 in 8x8"),
-        ((2, 3, 8, 8), (2, 4, 4, 4), "as many channels, got 3 and 4"),
+        ((2, 3, 8, 8), (2, 4, 4, 4), "equally many channels, got 3 and 4"),
         ((4, 3, 8, 8), (2, 3, 4, 4), "batch must be 1 or that of search, got 2 for 4"),
         ((3, 8, 8), (2, 3, 4, 4), "search must have 4 dimensions, got 3"),
     ],
@@ -252,7 +252,7 @@ def test_export(method):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("factor", "offset"), [(1, 6e4), (1e20, 0), (1e-25, 0), (-3, 7)])
-def test_neither_offset_nor_scale_sways(dtype, factor, offset):
+def test_invariant_to_offset_and_scale(dtype, factor, offset):
     """A match is a match also where the pattern is one in sixty thousand, or far from 1."""
     steps = torch.rand(1, 2, 40, 40, generator=torch.Generator().manual_seed(0)) < 0.2
     image = steps.to(dtype) * factor + offset

@@ -1,4 +1,4 @@
-"""Export: conv as Conv with static groups, all else as what every runtime knows."""
+"""Export: conv as Conv with static groups, others as operators that every runtime supports."""
 
 from collections import Counter
 
@@ -46,7 +46,7 @@ class Net(torch.nn.Module):
 
 
 def exported(op, options, shape):
-    """The graph, after onnxruntime has computed with it what we compute."""
+    """The graph, after a check that onnxruntime computes the same numbers."""
     generator = torch.Generator().manual_seed(0)
     search = torch.randn(2, 4, 9, 8, generator=generator)
     template = torch.randn(shape, generator=generator)
@@ -77,7 +77,7 @@ def test_onnx(op, options, shape, nodes, groups):
 
 @pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
 def test_auto(op):
-    """No Conv, whose weight would be no constant, unless it is asked for."""
+    """No Conv, whose weight would not be a constant, unless requested."""
     shape = (2, 4, 3, 2)
     assert {node.op_type for node in exported(op, {}, shape).node} <= GEMM_NODES
     with use_export_form("conv"):
@@ -100,7 +100,7 @@ def test_auto(op):
     ],
 )
 def test_values_as_without_export(op, channels, options, correlation):
-    """Also for one template for all, and in half precision, which is summed in float32."""
+    """Also for a shared template, and in half precision, which is summed in float32."""
     generator = torch.Generator().manual_seed(0)
     search = torch.randn(3, 4, 9, 8, generator=generator)
     for batch in (1, 3):

@@ -1,4 +1,4 @@
-"""Pixel-wise correlation, under the same names in the same order."""
+"""Pixel-wise correlation."""
 
 import pytest
 import reference
@@ -35,7 +35,7 @@ def test_known_values():
 @settings(max_examples=20, deadline=None)
 @given(channels=st.integers(1, 4), h=st.integers(1, 3), w=st.integers(1, 3))
 def test_properties(channels, h, w):
-    """Linear, blind to the order of the batch, and shifted as search is."""
+    """Linear, independent of the batch order, and equivariant to shifts of search."""
     x, z = pair(3, channels, z=(h, w))
     response = xcorr_pixelwise(x, z)
     torch.testing.assert_close(xcorr_pixelwise(2 * x, z), 2 * response)

@@ -46,7 +46,7 @@ def test_known_choices(method, geometry):
 
 
 def test_deterministic():
-    """The remembered answer is the computed one, time and again."""
+    """The cached answer equals the computed one."""
     for geometry, computed in itertools.product(GEOMETRIES, WANTS):
         answers = {choose(computed, geometry, torch.float32, "cpu") for _ in range(3)}
         answers.add(choose.__wrapped__(computed, geometry, torch.float32, "cpu"))
@@ -123,7 +123,7 @@ def test_compile_same_choice():
 
 @pytest.mark.parametrize(("device", "dtype"), [(d, t) for d, table in COSTS.items() for t in table])
 def test_costs_are_complete(device, dtype):
-    """A price for each count of work of each method's contractions, none below zero."""
+    """A cost for each count of work of each method's contractions, none negative."""
     table = COSTS[device][dtype]
     assert set(table) >= {"conv", "gemm", "fft"}
     for method, prices in table.items():
@@ -148,7 +148,7 @@ def test_costs_grow_with_the_batch():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.complex64])
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps", "meta", "unheard-of"])
 def test_costs_fall_back(dtype, device):
-    """What nobody measured is judged by what somebody did."""
+    """Unmeasured devices and dtypes use measured costs."""
     for computed in WANTS:
         method = choose(computed, square("batched", 8, 256, 6, 22), dtype, device)
         assert method in compute.METHODS
@@ -188,7 +188,7 @@ def test_explain_options(capsys):
     [
         ((2, 3, 8, 8), (2, 3, 9, 9), {}, "xcorr_depthwise: the template must lie inside"),
         ((2, 3, 8), (2, 3, 4, 4), {}, "search must have 4 dimensions, got 3"),
-        ((2, 3, 8, 8), (2, 4, 4, 4), {}, "as many channels, got 3 and 4"),
+        ((2, 3, 8, 8), (2, 4, 4, 4), {}, "equally many channels, got 3 and 4"),
         ((4, 3, 8, 8), (2, 3, 4, 4), {"op": "batched"}, "xcorr_batched: the template batch"),
         ((2, 3, 8, 8), (2, 3, 4, 4), {"op": "pixelwise"}, "op must be one of naive.*'pixelwise'"),
         ((2, 3, 8, 8), (2, 3, 4, 4), {"dilation": 0}, "dilation must be an int >= 1, got 0"),

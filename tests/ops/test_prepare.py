@@ -1,4 +1,4 @@
-"""A prepared template gives what the plain one gives, and refuses what it was not made for."""
+"""A prepared template gives the same response, and refuses searches that it does not fit."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_reference(op, method, padding, dilation, outputs):
 @all_ops
 @all_methods
 def test_reference_many_searches(op, method):
-    """Templates that are shared serve batches of any size, again and again."""
+    """Shared templates serve batches of any size, repeatedly."""
     _, z = pair(op, outputs=2, shared=True)
     ready = prepare(z, (7, 6), channels=3, op=name_of(op), method=method)
     for batch in (1, 4, 0, 2):
@@ -42,7 +42,7 @@ def test_reference_many_searches(op, method):
 
 
 def test_reference_method():
-    """The method is settled, and for fft alone there is a spectrum."""
+    """The method is fixed, and only fft has a spectrum."""
     z = torch.rand(1, 4, 3, 3)
     for method in ("conv", "gemm", "fft", "native"):
         ready = prepare(z, (8, 8), method=method)
@@ -198,7 +198,7 @@ def test_errors_dtype_and_options(op):
     with pytest.raises(TypeError, match=r"got torch\.float64 and torch\.float32"):
         op(x.double(), ready)
     for option in ({"padding": "same"}, {"dilation": 2}, {"scale": 0.5}, {"method": "conv"}):
-        with pytest.raises(ValueError, match="has its options with it"):
+        with pytest.raises(ValueError, match="includes its options"):
             op(x, ready, **option)
 
 

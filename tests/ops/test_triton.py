@@ -90,7 +90,7 @@ def test_reference_in_tiles(device, monkeypatch):
 
 @pytest.mark.parametrize("op", [xcorr_naive, xcorr_batched, xcorr_depthwise])
 def test_known_values_impulse(device, op):
-    """An impulse brings the template out turned by 180 degrees: a flipped one would not be."""
+    """An impulse returns the template rotated by 180 degrees; a flipped kernel would not."""
     x = torch.zeros(1, 1, 5, 5, device=device)
     x[0, 0, 2, 2] = 1
     z = torch.arange(1.0, 10, device=device).reshape(1, 1, 3, 3)
@@ -259,7 +259,7 @@ def test_compile_for_a_gpu_that_is_not_there(tmp_path):
 
 
 def test_export():
-    """Other runtimes have no kernels of ours: what is exported is the convolution."""
+    """Other runtimes do not have our kernels: the export is the convolution."""
 
     class Net(torch.nn.Module):
         def forward(self, x: Tensor, z: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_a_scale_that_is_no_number(op, scale):
 
 @all_ops
 def test_scales_of_other_types(op):
-    """Python's, NumPy's and a parameter's are numbers; lists of them and giants are none."""
+    """Python and NumPy numbers and parameters are accepted; lists and huge numbers are not."""
     x, z = pair(op)
     expected = 2 * op(x, z)
     for scale in (
@@ -111,7 +111,7 @@ def test_scales_of_other_types(op):
 
 @all_ops
 def test_padding_of_a_size_that_nothing_holds(op):
-    """At once, where the planner once counted its way through it for ever."""
+    """At once; the planner once took forever to count its work."""
     for padding in (10**30, 2**31, 40_000):
         with pytest.raises(ValueError, match=rf"^{op.__name__}: padding must leave at most"):
             op(*pair(op), padding=padding)
@@ -123,7 +123,7 @@ def test_padding_of_a_size_that_nothing_holds(op):
 @all_ops
 @all_methods
 def test_known_values_impulse(op, method):
-    """An impulse brings the template out turned by 180 degrees: a flipped one would not be."""
+    """An impulse returns the template rotated by 180 degrees; a flipped kernel would not."""
     x = torch.zeros(1, 1, 5, 5)
     x[0, 0, 2, 2] = 1
     z = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
@@ -144,7 +144,7 @@ def test_known_values_impulse(op, method):
     ],
 )
 def test_known_values_shapes(op, search, template, response):
-    """The walk-through of the field, with few channels, and the shapes of known trackers."""
+    """The usual worked example, with few channels, and the shapes of known trackers."""
     assert op(torch.rand(search), torch.rand(template)).shape == response
     meta = op(torch.rand(search, device="meta"), torch.rand(template, device="meta"))
     assert meta.shape == response
@@ -170,7 +170,7 @@ sizes = st.integers(1, 4)
 @settings(max_examples=15, deadline=None)
 @given(h=sizes, w=sizes, more=sizes, channels=sizes, batch=sizes, seed=st.integers(0, 999))
 def test_properties(op, method, h, w, more, channels, batch, seed):
-    """Linear in both, equivariant to shifts of search, blind to the order of the batch."""
+    """Linear in both, equivariant to shifts of search, independent of the batch order."""
     make = {"channels": channels, "z": (h, w), "size": (h + more, w + more)}
     x, z = pair(op, batch, seed=seed, **make)
     other, _ = pair(op, batch, seed=seed + 1, **make)

@@ -30,7 +30,7 @@ def test_gradcheck(op, method, shared, dilation):
 @all_methods
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_gradcheck_one_input(op, method, padding):
-    """Where only one of both wants a gradient, it is the same one, and the other has none."""
+    """If only one argument needs a gradient, it is the same, and the other gets none."""
     x, z = pair(op, outputs=2)
     _, both_x, both_z = gradients(op, x, z, padding=padding, method=method)
     grad = torch.randn(
@@ -91,7 +91,7 @@ def test_layout(op, method):
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_many_gradients_at_once(op, method, dilation):
-    """As autograd's vectorised Jacobians ask for them."""
+    """As autograd's vectorised Jacobians compute them."""
     x, z = (value.requires_grad_() for value in pair(op, outputs=2))
     response = op(x, z, dilation=dilation, method=method)
     grads = torch.randn(3, *response.shape, dtype=torch.float64)

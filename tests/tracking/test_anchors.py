@@ -1,4 +1,4 @@
-"""Anchors: their sizes, the order of a head's channels, and what a wild head can do."""
+"""Anchors: their sizes, the order of a head's channels, and extreme offsets."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def exact() -> BoxRecipe:
 
 
 def maps(cells: int = 25, background: float = 0.0, target: float = -10.0):
-    """Logits (1, 10, S, S) that see no target, and no offsets (1, 20, S, S)."""
+    """Logits (1, 10, S, S) of background, and zero offsets (1, 20, S, S)."""
     logits = np.zeros((1, 10, cells, cells), np.float32)
     logits[:, :5], logits[:, 5:] = background, target
     return logits, np.zeros((1, 20, cells, cells), np.float32)
@@ -43,7 +43,7 @@ def test_sizes():
 
 @pytest.mark.parametrize(("cells", "size"), [(25, 255), (21, 287), (97, 831)])
 def test_points(cells, size):
-    """Around the crop's middle, eight pixels apart."""
+    """Centred on the crop, eight pixels apart."""
     x, y = point_grid(cells, 8, size)
     line = [size / 2 + 8 * (i - (cells - 1) / 2) for i in range(cells)]
     assert x.tolist() == [line] * cells
@@ -106,8 +106,8 @@ def test_size_is_smoothed_by_score_and_penalty():
 
 
 @pytest.mark.parametrize("value", [80.0, 1e4, -1e4, np.float32(3e38)])
-def test_wild_offsets_are_harmless(value):
-    """No overflow, no warning, and a box that stays about the frame."""
+def test_extreme_offsets_are_harmless(value):
+    """No overflow, no warning, and a box near the frame."""
     logits, boxes = maps(target=2.0)
     boxes[:, 10:] = value
     step = BoxRecipe(PRESET).follow(logits, boxes, [CROP], TARGET)

@@ -1,4 +1,4 @@
-"""Marks in any frames: what lies before, between and behind them."""
+"""Tracking between marks: before, between and after them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from siamcorr import MultiTracker, TrackResult, build_model, follow_marks
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.models import find_weights, load_preset
 from siamcorr.tracking import box_iou
-from siamcorr.tracking.bidirectional import blended, joined
+from siamcorr.tracking.bidirectional import blend, join
 
 CLIP = [*render_clip(ClipConfig(frames=16, width=240, height=180, target=50))]
 FRAMES, TRUTH = zip(*CLIP, strict=True)
@@ -19,14 +19,14 @@ def network():
 
 
 def plain(network, order, start):
-    """What an ordinary tracker says, frame by frame in an order."""
+    """Results of an ordinary tracker, frame by frame in the given order."""
     tracker = MultiTracker(network)
     number = tracker.add(FRAMES[start], TRUTH[start])
     return {at: tracker.update(FRAMES[at])[number].box_xywh for at in order}
 
 
 def test_one_mark(network):
-    """From the middle on and back: what trackers say that go that way."""
+    """A mark in the middle: equal to one tracker forwards and one backwards."""
     found = follow_marks(network, FRAMES, {"it": {6: TRUTH[6]}})["it"]
     boxes = [result.box_xywh for result in found]
     assert boxes[6] == TRUTH[6]
@@ -56,7 +56,7 @@ def test_several_targets_and_marks(network):
 
 
 def test_a_mark_wins(network):
-    """Also one that is somewhere else: from there on that is the target."""
+    """Also a mark elsewhere: from there on it is the target."""
     elsewhere = (5.0, 5.0, 40.0, 40.0)
     found = follow_marks(network, FRAMES, {0: {0: TRUTH[0], 8: elsewhere}})[0]
     assert found[8].box_xywh == elsewhere
@@ -64,8 +64,8 @@ def test_a_mark_wins(network):
     assert box_iou(found[1].box_xywh, TRUTH[1]) > 0.4
 
 
-def test_frames_may_be_read_when_they_are_wanted(network):
-    """Anything with [] will do; no frame before the first mark is read twice."""
+def test_frames_are_read_lazily(network):
+    """Any object with [] works; no frame before the first mark is read twice."""
     read, seen = [], []
 
     class Reader:
@@ -83,8 +83,8 @@ def test_frames_may_be_read_when_they_are_wanted(network):
 @pytest.mark.parametrize(
     ("marks", "text"),
     [
-        ({"a": {}}, "target a: needs marks in frames counted from 0"),
-        ({"a": {-1: TRUTH[0]}}, "target a: needs marks in frames counted from 0"),
+        ({"a": {}}, "target a: needs at least one mark; frames count from 0"),
+        ({"a": {-1: TRUTH[0]}}, "target a: needs at least one mark; frames count from 0"),
         ({"a": {16: TRUTH[0]}}, "a mark in frame 16: there are 16 frames"),
         ({"a": {3: (500, 0, 9, 9)}}, "target a, frame 3: box 500,0,9,9 lies outside"),
         ({"a": {0: TRUTH[0], 3: (0, 0, 0, 9)}}, "target a, frame 3: box must have a size"),
@@ -103,24 +103,24 @@ def result(x, score, lost=False):
     return TrackResult((x, 0.0, 10.0, 10.0), score, lost)
 
 
-def test_blended():
-    """Near boxes are weighed by score and place; of others the better one is taken."""
-    assert blended(result(0, 0.8), result(2, 0.8), 0.25).box_xywh == pytest.approx((0.5, 0, 10, 10))
-    both = blended(result(0, 0.9), result(2, 0.3), 0.5)
+def test_blend():
+    """Overlapping boxes are averaged by score and place; otherwise the better one wins."""
+    assert blend(result(0, 0.8), result(2, 0.8), 0.25).box_xywh == pytest.approx((0.5, 0, 10, 10))
+    both = blend(result(0, 0.9), result(2, 0.3), 0.5)
     assert both.box_xywh[0] == pytest.approx(0.5)
     assert both.score == pytest.approx(0.75)
     far = result(50, 0.9)
-    assert blended(result(0, 0.8), far, 0.4) == result(0, 0.8)
-    assert blended(result(0, 0.8), far, 0.6) == far
-    assert blended(result(0, 0.1, lost=True), far, 0.1) == far
-    assert blended(far, result(0, 0.9, lost=True), 0.9) == far
-    assert blended(result(0, 0.0), result(1, 0.0), 0.5) == result(0, 0.0)
+    assert blend(result(0, 0.8), far, 0.4) == result(0, 0.8)
+    assert blend(result(0, 0.8), far, 0.6) == far
+    assert blend(result(0, 0.1, lost=True), far, 0.1) == far
+    assert blend(far, result(0, 0.9, lost=True), 0.9) == far
+    assert blend(result(0, 0.0), result(1, 0.0), 0.5) == result(0, 0.0)
 
 
-def test_joined():
-    """Before the first mark what came backwards, behind the last what came forwards."""
+def test_join():
+    """Backwards results before the first mark, forwards results after the last."""
     forwards = {at: result(at, 0.5) for at in range(2, 8)}
     backwards = {at: result(at + 1, 0.5) for at in range(6)}
-    rows = joined(forwards, backwards, {2: (), 5: ()}, 8)
+    rows = join(forwards, backwards, {2: (), 5: ()}, 8)
     xs = [row.box_xywh[0] for row in rows]
     assert xs == pytest.approx([1, 2, 2, 3 + 1 / 3, 4 + 2 / 3, 5, 6, 7])

@@ -1,4 +1,4 @@
-"""Boxes: overlap, bounds, and what no tracker can start on."""
+"""Boxes: overlap, bounds, and boxes that no tracker can start on."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Crops: the plain reference at every border, and the way back to the frame."""
+"""Crops: a plain reference at every border, and mapping back to the frame."""
 
 import cv2
 import numpy as np
@@ -26,8 +26,8 @@ def test_equal_to_the_reference_inside_across_and_outside_the_border(x, y, side)
 
 @given(x=st.floats(5, 27), y=st.floats(5, 19), side=st.floats(3, 20), size=st.integers(8, 64))
 @settings(deadline=None)
-def test_the_way_back(x, y, side, size):
-    """The middle of the crop is the centre asked for, to the pixel that rounding costs."""
+def test_mapping_back(x, y, side, size):
+    """The middle of the crop is the requested centre, up to one pixel of rounding."""
     crop = crop_box(FRAME, (x, y), (side, side), size, (0, 0, 0))
     assert crop.image.shape == (size, size, 3)
     assert crop.to_frame(size / 2, size / 2) == pytest.approx((x, y), abs=0.51)
@@ -37,7 +37,7 @@ def test_the_way_back(x, y, side, size):
 
 
 def test_resizing_keeps_positions():
-    """A bright square is where `to_frame` says, after the crop was enlarged three times."""
+    """`to_frame` finds a bright square in a crop that was enlarged three times."""
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[20:30, 25:40] = 255
     crop = crop_box(frame, (30, 30), (40, 40), 120, (0, 0, 0))
@@ -76,7 +76,7 @@ def test_context_box(size, context, keep_ratio, sides):
 
 @settings(deadline=None)
 @given(x=st.floats(-40, 70), y=st.floats(-40, 60), w=st.floats(1, 60), h=st.floats(1, 60))
-def test_two_sides_the_way_back(x, y, w, h):
+def test_two_sides_mapping_back(x, y, w, h):
     """Each axis has its own scale; the middle is kept on both."""
     crop = crop_box(FRAME, (x, y), (w, h), 16, (0, 0, 0))
     assert crop.image.shape == (16, 16, 3)
@@ -88,7 +88,7 @@ def test_two_sides_the_way_back(x, y, w, h):
 
 @pytest.mark.parametrize("sides", [(40, 20), (20, 40), (80, 40), (40, 80)])
 def test_two_sides_keep_positions(sides):
-    """A bright box is where `to_frame` says on both axes, though it is stretched."""
+    """`to_frame` finds a bright box on both axes in a stretched crop."""
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[24:30, 27:39] = 255
     crop = crop_box(frame, (31, 28), sides, 160, (0, 0, 0))
@@ -104,7 +104,7 @@ def test_mean_color():
 
 
 def test_a_square_many_times_the_frame_is_sampled_alike():
-    """Both ways to cut, at the side where one takes over from the other."""
+    """Both ways to cut agree at the side where the code switches between them."""
     smooth = cv2.resize(FRAME, (64, 48), interpolation=cv2.INTER_CUBIC)
     padded = crop_box(smooth, (30, 20), (128, 128), 64, (9, 9, 9)).image.astype(int)
     sampled = crops._sample(smooth, (30 - 64, 20 - 64), (2.0, 2.0), 64, (9, 9, 9)).astype(int)
@@ -116,7 +116,7 @@ def test_a_square_many_times_the_frame_is_sampled_alike():
 
 @pytest.mark.parametrize("sides", [(128, 64), (64, 128), (96, 32)])
 def test_sampling_with_two_steps(sides):
-    """As the padded way on both axes, for a box that is wider or higher."""
+    """Equal to the padded way on both axes, for a box that is wider or higher."""
     smooth = cv2.resize(FRAME, (64, 48), interpolation=cv2.INTER_CUBIC)
     padded = crop_box(smooth, (30, 20), sides, 32, (9, 9, 9))
     assert max(sides) <= 2 * max(smooth.shape[:2])

@@ -33,7 +33,7 @@ def test_target_score():
 
 
 def test_target_score_of_one_channel():
-    """The sigmoid: nothing stands against it."""
+    """One channel: sigmoid."""
     logits = np.array([[[-1.0, 0], [2, 30]]])
     score = target_score(logits)
     assert score.shape == (1, 2, 2)

@@ -1,4 +1,4 @@
-"""A target that is lost: it stays, the crop grows, the window goes, until it is found again.
+"""A lost target: the box stays, the crop grows, the window is off, until it is found again.
 
 First by the recipe of a preset for long videos, then with `recover` by our own weights.
 """
@@ -26,7 +26,7 @@ LOST = replace(SEEN, lost=True)
 
 
 def look(target: Target, score: float, down: int = 2, right: int = 3):
-    """A step of the recipe, where one square anchor has a score and all others have none."""
+    """A step of the recipe in which only one square anchor has a score."""
     recipe = BoxRecipe(PRESET)
     crops = recipe.search_crops(FRAME, target, (0, 0, 0))
     logits, boxes = maps(len(crops[0].image), {(down, right): score})
@@ -34,7 +34,7 @@ def look(target: Target, score: float, down: int = 2, right: int = 3):
 
 
 def maps(size: int, scores: dict[tuple[int, int], float]) -> tuple[Tensor, Tensor]:
-    """What a network says of a crop: scores of the square anchor at cells from the middle."""
+    """Maps of a crop: scores of the square anchor at cells relative to the middle."""
     cells = (size - 127) // 8 + 9
     logits = torch.zeros(1, 10, cells, cells)
     logits[:, 5:] = -20
@@ -78,7 +78,7 @@ def test_states(before, score, after, moves):
 
 
 def choice(target: Target) -> tuple[int, int]:
-    """The winner of a sure cell in the middle and a slightly surer one far off, in cells."""
+    """The winner of a high score in the middle and a slightly higher one far away, in cells."""
     recipe = BoxRecipe(PRESET)
     crops = recipe.search_crops(FRAME, target, (0, 0, 0))
     logits, boxes = maps(len(crops[0].image), {(0, 0): 0.99, (-9, 10): 0.9995})
@@ -87,7 +87,7 @@ def choice(target: Target) -> tuple[int, int]:
     return y, x
 
 
-def test_window_only_while_seen():
+def test_window_only_while_not_lost():
     assert choice(SEEN) == (0, 0)
     assert choice(LOST) == (-9, 10)
 
@@ -104,7 +104,7 @@ def test_without_long_term_nothing_is_lost():
 
 
 class Script(nn.Module):
-    """A head that sees the middle with the next score of a list, in crops of any size."""
+    """A head that scores the middle with the next score of a list, in crops of any size."""
 
     def __init__(self, scores: list[float]) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ def test_a_tracker_loses_and_finds():
 
 @pytest.mark.parametrize(("lost_below", "lost"), [(0.0, False), (0.59, False), (0.61, True)])
 def test_lost_follows_lost_below(lost_below, lost):
-    """Without the long-term table it is a word to the caller and nothing else."""
+    """Without the long-term table, `lost` is only reported."""
     preset = load_preset("siamrpnpp-resnet50")
     preset = replace(preset, recipe=replace(preset.recipe, lost_below=lost_below))
     tracker = Tracker(SiameseNetwork(preset, nn.Identity(), Script([0.6, 0.6])))
@@ -164,7 +164,7 @@ GONE, BACK, FRAMES = 4, 11, 18
 
 
 def clip(later):
-    """A thing that goes, another that stays, and what comes later far from the first place."""
+    """An object that leaves, one that stays, and one that appears later far away."""
     rng = np.random.default_rng(1)
     ground = texture(rng, 256, 192, 5)
     for index in range(FRAMES):

@@ -1,4 +1,4 @@
-"""Many targets at once: the boxes of as many single trackers, whatever comes and goes."""
+"""Many targets at once: equal to single trackers, also when targets are added and removed."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 
 from siamcorr import MultiTracker, Tracker, build_model
 from siamcorr.data import ClipConfig, render_clip
-from siamcorr.tracking.batching import AT_ONCE
+from siamcorr.tracking.batching import MAX_BATCH
 
 FRAMES = [image for image, _ in render_clip(ClipConfig(frames=6, width=320, height=240, target=60))]
 BOXES = [(100.0, 80.0, 60.0, 40.0), (20.5, 150.0, 33.0, 70.0), (200.0, 30.0, 90.0, 50.0)]
@@ -34,7 +34,7 @@ def alone(model, boxes, frames):
 
 @pytest.mark.parametrize("name", ["nanotrack-v2", "siamfc-alexnet", "dcfnet"])
 def test_equal_to_single_trackers(name):
-    """One crop a target, a pyramid of three, and a template that is renewed."""
+    """One crop per target, a pyramid of three, and a template that is updated."""
     model = network(name)
     tracker = MultiTracker(model)
     numbers = [tracker.add(FRAMES[0], box) for box in BOXES]
@@ -61,7 +61,7 @@ def test_targets_come_and_go(model):
     np.testing.assert_allclose(results[second].box_xywh, expected, atol=0.1)
 
 
-def test_one_forward_a_frame(model, monkeypatch):
+def test_one_forward_per_frame(model, monkeypatch):
     calls = []
     search = model.search
     monkeypatch.setattr(model, "search", lambda x, z: calls.append(len(x)) or search(x, z))
@@ -75,13 +75,13 @@ def test_one_forward_a_frame(model, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "count", "batches"),
     [
-        ("siamcorr-lite", AT_ONCE, [33]),
+        ("siamcorr-lite", MAX_BATCH, [33]),
         ("siamcorr-lite", 35, [33, 2]),
         ("dcfnet", 12, [33, 3]),
     ],
 )
 def test_many_go_in_parts(name, count, batches, monkeypatch):
-    """On the CPU; where a pyramid or a template is parted, each crop still meets its own."""
+    """On the CPU; each crop keeps its own template, also in a pyramid that is split."""
     model, boxes = build_model(name, pretrained=name == "siamcorr-lite"), (BOXES * 12)[:count]
     tracker, calls = MultiTracker(model, optimize=False), []
     numbers = [tracker.add(FRAMES[0], box) for box in boxes]
@@ -111,7 +111,7 @@ def test_lost_targets_search_wider(model, monkeypatch):
     assert results[numbers[1]].response.shape[0] > results[numbers[0]].response.shape[0]
 
 
-def test_nothing_followed(model):
+def test_no_targets(model):
     tracker = MultiTracker(model)
     assert tracker.update(FRAMES[0]) == {}
 
@@ -129,7 +129,7 @@ def test_errors(model):
     tracker.add(FRAMES[0][:100], (10, 10, 30, 30))  # another source, once nothing is followed
 
 
-def test_frames_of_any_size_pass_while_nothing_is_followed(model):
+def test_frames_of_any_size_pass_without_targets(model):
     tracker = MultiTracker(model)
     large, small = (np.zeros((side, side, 3), np.uint8) for side in (200, 120))
     assert tracker.update(large) == {}

@@ -1,4 +1,4 @@
-"""Trackers are fast without asking: a fused copy, the same boxes, and a network left alone."""
+"""Trackers optimise by default: a fused copy, the same boxes, and an unchanged network."""
 
 import copy
 
@@ -83,7 +83,7 @@ def test_never_twice(name):
     assert fast_copy(build_model(name).requires_grad_(False)) is not fast
 
 
-def test_what_is_no_network_of_torch_is_left_alone(network):
+def test_other_networks_are_not_changed(network):
     class Other:
         preset, device = network.preset, torch.device("cpu")
 

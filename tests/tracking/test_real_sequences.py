@@ -30,7 +30,7 @@ def test_mean_overlap(name, shared, monkeypatch):
 @pytest.mark.video
 @pytest.mark.parametrize("name", ["nanotrack-v1", "nanotrack-v2", "nanotrack-v3"])
 def test_a_target_that_is_gone_is_lost(name, shared, monkeypatch):
-    """Never lost where it is followed; lost on nearly all frames of another place."""
+    """Never lost in its own sequence; lost in nearly all frames of another one."""
     monkeypatch.setenv("SIAMCORR_SHARED", str(shared))
     network = for_inference(build_model(name, pretrained=True))
     bag, skater = find_sequences(shared / "sequences")

@@ -1,4 +1,4 @@
-"""Recipes under a network that knows the truth: the box stays, in every kind of map."""
+"""Recipes with a network that knows the ground truth: the box stays, for every kind of map."""
 
 import math
 from functools import partial
@@ -20,7 +20,7 @@ BOXES = [(100, 80, 60, 40), (100.3, 80.6, 61.2, 40.7), (5, 150, 33, 70)]
 
 
 class Oracle(nn.Module):
-    """A head that answers with the maps it was given, and keeps of a template its mean colour."""
+    """A head that returns given maps; its template is the mean colour."""
 
     maps: Prediction
 
@@ -32,7 +32,7 @@ class Oracle(nn.Module):
 
 
 class PerfectTracker(Tracker):
-    """A tracker whose network answers with the truth: the box that `truth` names."""
+    """A tracker whose network returns the ground truth: the box `truth`."""
 
     truth: tuple[float, float, float, float]
 
@@ -51,7 +51,7 @@ class PerfectTracker(Tracker):
 
 
 def grid(tracker: PerfectTracker, crop: Crop) -> np.ndarray:
-    """Where the cells of one row look."""
+    """The points of the cells in one row."""
     stride = tracker.recipe.config.stride
     return len(crop.image) / 2 + stride * (np.arange(tracker.cells) - tracker.cells // 2)
 
@@ -64,7 +64,7 @@ def in_crop(crop: Crop, box) -> tuple[float, float, float, float]:
 
 
 def distances(tracker: PerfectTracker, crops: list[Crop]) -> tuple[np.ndarray, np.ndarray]:
-    """Left, top, right, bottom; only the cell beside the target's middle says that it is one."""
+    """Left, top, right, bottom; only the cell next to the target's centre has a high score."""
     line, (x, y, w, h) = grid(tracker, crops[0]), in_crop(crops[0], tracker.truth)
     px, py = np.meshgrid(line, line)
     sides = np.stack([px - (x - w / 2), py - (y - h / 2), x + w / 2 - px, y + h / 2 - py])
@@ -89,7 +89,7 @@ def offsets(tracker: PerfectTracker, crops: list[Crop]) -> tuple[np.ndarray, np.
 
 
 def peaks(tracker: PerfectTracker, crops: list[Crop]) -> tuple[np.ndarray, np.ndarray]:
-    """A response a crop, highest where the target is, and highest of all in the middle crop."""
+    """A response per crop, highest at the target, and highest of all in the middle crop."""
     maps = []
     for index, crop in enumerate(crops):
         x, y, _, _ = in_crop(crop, tracker.truth)
@@ -129,7 +129,7 @@ def test_a_perfect_peak_gives_back_the_same_box(name, cells, box):
     for _ in range(10):
         x, y, w, h = tracker.update(FRAME).box_xywh
         half = config.stride / config.scales.upsample / 2 * 1.02
-        crop = tracker.recipe.search_crops(FRAME, tracker._one.target, (0, 0, 0))[1]
+        crop = tracker.recipe.search_crops(FRAME, tracker._state.target, (0, 0, 0))[1]
         assert x == pytest.approx(box[0], abs=half * crop.width / len(crop.image))
         assert y == pytest.approx(box[1], abs=half * crop.height / len(crop.image))
         assert (w, h) == pytest.approx(box[2:], abs=1e-9)
@@ -144,7 +144,7 @@ def test_a_perfect_peak_gives_back_the_same_box(name, cells, box):
         ("dcfnet", 125),
     ],
 )
-def test_a_target_that_moves_is_followed(name, cells):
+def test_a_moving_target_is_tracked(name, cells):
     tracker = PerfectTracker(name, cells)
     tracker.init(FRAME, (100, 80, 60, 40))
     for step in range(1, 6):
@@ -176,31 +176,31 @@ def flat(color) -> np.ndarray:
 def test_colour_as_the_network_knows_it(name, color):
     tracker = PerfectTracker(name, 17)
     tracker.init(flat((200, 100, 50)), BOXES[0])
-    assert tracker._one.template[0][0].tolist() == pytest.approx(color, abs=1e-3)
+    assert tracker._state.template[0][0].tolist() == pytest.approx(color, abs=1e-3)
 
 
-def test_filter_renews_its_template():
-    """By a hundredth of the new one a frame; other recipes keep the first."""
+def test_filter_updates_its_template():
+    """By a hundredth of the new template per frame; other recipes keep the first."""
     tracker, fixed = PerfectTracker("dcfnet", 125), PerfectTracker("siamfc-alexnet", 17)
     for each in (tracker, fixed):
         each.init(flat(150), BOXES[0])
         each.truth = BOXES[0]
-    first = tracker._one.template[0][0]
+    first = tracker._state.template[0][0]
     for expected in (1, 1.99, 2.9701):
         tracker.update(flat(250))
         fixed.update(flat(250))
-        update_template = tracker._one.template[0][0] - first
+        update_template = tracker._state.template[0][0] - first
         assert update_template.tolist() == pytest.approx([expected] * 3, abs=1e-3)
-    assert fixed._one.template[0][0].tolist() == [150] * 3
+    assert fixed._state.template[0][0].tolist() == [150] * 3
 
 
-def test_filter_renews_its_template_where_the_target_went():
+def test_filter_updates_its_template_at_the_new_place():
     """The frame brightens by one from column to column, and the target moves by 20."""
     ramp = np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (240, 1, 3))
     tracker = PerfectTracker("dcfnet", 125)
     tracker.init(ramp, (90, 90, 30, 30))
-    first = tracker._one.template[0][0]
+    first = tracker._state.template[0][0]
     tracker.truth = (110, 90, 30, 30)
     tracker.update(ramp)
-    update_template = 100 * (tracker._one.template[0][0] - first)
+    update_template = 100 * (tracker._state.template[0][0] - first)
     assert update_template.tolist() == pytest.approx([20] * 3, abs=0.6)

@@ -1,4 +1,4 @@
-"""Lost and found: when the search begins, and what it takes for the target."""
+"""Re-detection: when the search starts, and which candidate it accepts."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from siamcorr.models import load_preset
 from siamcorr.tracking.appearance import appearance_of, similarity
 from siamcorr.tracking.recipes import Step, recipe_of
 from siamcorr.tracking.redetection import (
-    AGREEING,
+    CONFIRMATIONS_NEEDED,
     PATIENCE,
     check_recoverable,
     decide,
@@ -40,7 +40,7 @@ def picture(seed, side=SIDE):
 
 
 def frame_with(*things):
-    """A frame (360, 640) with pictures at corners (x, y) before a ground."""
+    """A frame (360, 640) with pictures at corners (x, y) on a background."""
     image = texture(np.random.default_rng(99), 640, 360, 5)
     for patch, (x, y) in things:
         image[y : y + len(patch), x : x + len(patch)] = patch
@@ -68,26 +68,26 @@ def step(target, score=SURE):
         (SURE, frame_with((picture(2), (20, 30))), 1),  # high, but what is there looks different
     ],
 )
-def test_what_puts_a_target_in_doubt(score, image, uncertain_frames):
-    memory = replace(start_redetection(MINE, HERE, FILL), sure=at(16, 30))
+def test_uncertain_frames(score, image, uncertain_frames):
+    memory = replace(start_redetection(MINE, HERE, FILL), last_confirmed=at(16, 30))
     after = observe(memory, step(HERE, score), image, FILL, CONFIG)
     assert after.uncertain_frames == uncertain_frames
     assert after.lost is bool(uncertain_frames)
-    assert after.sure == (at(16, 30) if uncertain_frames else HERE)
+    assert after.last_confirmed == (at(16, 30) if uncertain_frames else HERE)
     share = similarity(appearance_of(image, HERE, FILL), memory.views)
-    assert after.held == pytest.approx(score * share)
+    assert after.followed_rank == pytest.approx(score * share)
 
 
-def test_doubts_in_a_row_begin_the_search_where_it_was_last_seen():
+def test_uncertain_frames_in_a_row_start_the_search_at_the_last_confirmed_place():
     memory = start_redetection(MINE, HERE, FILL)
     for count in range(1, PATIENCE + 1):
         assert not memory.searching
         memory = observe(memory, step(at(20 + 9 * count, 30), UNSURE), MINE, FILL, CONFIG)
-        assert memory.sure == HERE
+        assert memory.last_confirmed == HERE
     assert memory.searching
 
 
-def test_one_sure_frame_ends_the_doubts_and_the_search():
+def test_one_certain_frame_ends_the_search():
     memory = start_redetection(MINE, HERE, FILL)
     for score in (*[UNSURE] * PATIENCE, 0.9):
         memory = replace(memory, tile=7, candidates=(THERE,), confirmations=2)
@@ -99,8 +99,8 @@ def test_one_sure_frame_ends_the_doubts_and_the_search():
 
 
 @pytest.mark.parametrize(("score", "taken"), [(0.92, False), (0.93, True)])
-def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
-    """Half of the target turned into another picture: still alike, not the same."""
+def test_the_last_clear_view_is_kept_with_the_first(score, taken):
+    """Half of the target replaced by another picture: still similar, not equal."""
     changed = picture(1)
     changed[: SIDE // 4] = picture(2)[: SIDE // 4]
     image = frame_with((changed, (20, 30)))
@@ -128,31 +128,31 @@ def test_the_view_of_a_clear_sight_is_kept_beside_the_first(score, taken):
         ([step(at(25, 30), 0.99)], [1], (), 0),
     ],
 )
-def test_what_a_frame_of_the_search_says(steps, alike, candidates, confirmations):
-    memory = lost_memory(confirmations=2, held=0.2)
+def test_one_frame_of_the_search(steps, alike, candidates, confirmations):
+    memory = lost_memory(confirmations=2, followed_rank=0.2)
     after, index = decide(memory, HERE, steps, alike, found_above(CONFIG))
     assert (index, after.candidates, after.confirmations) == (None, candidates, confirmations)
-    assert after.sure == HERE
+    assert after.last_confirmed == HERE
     assert after.lost
 
 
-def test_found_after_frames_that_agree():
-    memory = lost_memory(tile=8, held=0.2)
-    for count in range(1, AGREEING + 1):
+def test_found_after_enough_confirmations():
+    memory = lost_memory(tile=8, followed_rank=0.2)
+    for count in range(1, CONFIRMATIONS_NEEDED + 1):
         assert memory.lost
         moved = replace(at(200 + 10 * count, 100), lost=True)
         memory, index = decide(memory, HERE, [step(FAR, 0.5), step(moved)], [0.9] * 2, 0.9)
-        assert index == (1 if count == AGREEING else None)
+        assert index == (1 if count == CONFIRMATIONS_NEEDED else None)
     assert not memory.lost
-    assert memory.sure == replace(moved, lost=False)
+    assert memory.last_confirmed == replace(moved, lost=False)
     assert (memory.candidates, memory.tile) == ((), 0)
 
 
-@pytest.mark.parametrize(("held", "taken"), [(0.84, True), (0.86, False)])
-def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
-    """That has 0.95 x 0.9 here; to be doubted it must be unlike or score low."""
-    memory = lost_memory(held=held)
-    for _ in range(AGREEING):
+@pytest.mark.parametrize(("followed_rank", "taken"), [(0.84, True), (0.86, False)])
+def test_a_candidate_must_outrank_the_tracked_target(followed_rank, taken):
+    """The tracked target has rank 0.95 x 0.9 here."""
+    memory = lost_memory(followed_rank=followed_rank)
+    for _ in range(CONFIRMATIONS_NEEDED):
         memory, index = decide(memory, HERE, [step(THERE)], [0.9], 0.9)
     assert (index == 0) is taken
     assert memory.lost is not taken
@@ -163,15 +163,15 @@ def test_it_takes_over_only_with_more_than_what_is_followed(held, taken):
     [[step(HERE, UNSURE)], [step(FAR)], [step(THERE), step(FAR)]],
     ids=["gone", "elsewhere", "rival"],
 )
-def test_frames_that_disagree_begin_anew(between):
-    memory = lost_memory(held=0.2)
+def test_frames_that_disagree_reset_the_confirmations(between):
+    memory = lost_memory(followed_rank=0.2)
     for steps in [[step(THERE)], [step(THERE)], between, [step(THERE)], [step(THERE)]]:
         memory, index = decide(memory, HERE, steps, [0.9] * len(steps), 0.9)
         assert index is None
         assert memory.lost
 
 
-def test_likeness():
+def test_similarity():
     mine = appearance_of(MINE, HERE, FILL)
     turned = frame_with((np.rot90(picture(1)), (20, 30)))
     other = frame_with((picture(2), (20, 30)))
@@ -183,7 +183,7 @@ def test_likeness():
     assert similarity(mine, (appearance_of(other, HERE, FILL), mine)) == pytest.approx(1)
 
 
-def test_likeness_of_plain_targets_is_that_of_their_colours():
+def test_similarity_of_plain_targets_compares_only_colours():
     red, green = (np.full((360, 640, 3), color, np.uint8) for color in ((200, 0, 0), (0, 200, 0)))
     plain = appearance_of(red, HERE, FILL)
     assert similarity(plain, (plain,)) == pytest.approx(1)
@@ -203,7 +203,7 @@ def test_found_above_is_at_least_lost_below():
 
 
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_a_preset_must_say_what_a_loss_is(kind):
+def test_a_preset_needs_lost_below(kind):
     with pytest.raises(ValueError, match=r"lost_below > 0, siamfc-alexnet has none"):
         kind(build_model("siamfc-alexnet"), recover=True)
     assert check_recoverable(recipe_of(PRESET), "nanotrack-v2") is None

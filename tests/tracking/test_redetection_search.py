@@ -1,4 +1,4 @@
-"""The search over the frame: where it looks, how targets share it, and what trackers do with it."""
+"""The search over the frame: its places, how targets share them, and how trackers use it."""
 
 import math
 from dataclasses import replace
@@ -11,9 +11,9 @@ from siamcorr import MultiTracker, Tracker
 from siamcorr.data.synthetic.clips import texture
 from siamcorr.layers import Prediction
 from siamcorr.models import load_preset
-from siamcorr.tracking.redetection import AGREEING, PATIENCE, start_redetection
+from siamcorr.tracking.redetection import CONFIRMATIONS_NEEDED, PATIENCE, start_redetection
 from siamcorr.tracking.redetection_search import (
-    FEWEST,
+    MIN_PLACES,
     SCALES,
     STRIDE,
     advance_tiles,
@@ -57,33 +57,33 @@ def lost_memory(**changes):
     return replace(start_redetection(MINE, HERE, FILL), uncertain_frames=PATIENCE, **changes)
 
 
-@pytest.mark.parametrize(("followed", "places"), [(1, FEWEST), (8, FEWEST), (32, 16)])
-def test_places_of_a_frame_do_not_grow_with_the_lost(followed, places):
+@pytest.mark.parametrize(("followed", "places"), [(1, MIN_PLACES), (8, MIN_PLACES), (32, 16)])
+def test_place_budget(followed, places):
     assert place_budget(followed) == places
 
 
-def test_a_sweep_looks_at_every_tile_once_and_begins_again():
-    assert len(TILES) > 3 * FEWEST
+def test_a_sweep_searches_every_tile_once_and_restarts():
+    assert len(TILES) > 3 * MIN_PLACES
     memory, seen = lost_memory(), []
     while len(seen) < len(TILES):
-        places = share_places({0: memory}, FEWEST, PRESET.crop)[0]
-        assert len(places) == FEWEST
+        places = share_places({0: memory}, MIN_PLACES, PRESET.crop)[0]
+        assert len(places) == MIN_PLACES
         seen += places
         memory = advance_tiles(memory, places, PRESET.crop)
     assert seen[: len(TILES)] == list(TILES)
     assert seen[len(TILES) :] == list(TILES[: len(seen) - len(TILES)])
 
 
-def test_what_may_be_it_is_looked_at_again_and_does_not_move_the_sweep():
+def test_candidates_are_searched_again_and_do_not_advance_the_sweep():
     spot = replace(HERE, center=(500.0, 90.0))
     memory = lost_memory(candidates=(spot,), tile=4)
-    places = share_places({3: memory}, FEWEST, PRESET.crop)[3]
-    assert places == [spot, *TILES[4 : 4 + FEWEST - 1]]
-    assert advance_tiles(memory, places, PRESET.crop).tile == 4 + FEWEST - 1
+    places = share_places({3: memory}, MIN_PLACES, PRESET.crop)[3]
+    assert places == [spot, *TILES[4 : 4 + MIN_PLACES - 1]]
+    assert advance_tiles(memory, places, PRESET.crop).tile == 4 + MIN_PLACES - 1
 
 
 def test_lost_targets_share_a_frame():
-    """None is looked for at more places than another, and all of them get their turn."""
+    """After five frames every target has had equally many places."""
     memories = {number: lost_memory() for number in range(5)}
     for _ in range(5):
         shares = share_places(memories, 3, PRESET.crop)
@@ -93,7 +93,7 @@ def test_lost_targets_share_a_frame():
     assert [memory.tile for memory in memories.values()] == [3] * 5
 
 
-def test_spots_of_many_do_not_exceed_the_places():
+def test_candidates_do_not_exceed_the_budget():
     candidates = HERE, replace(HERE, center=(500.0, 90.0))
     memories = {number: lost_memory(candidates=candidates) for number in range(4)}
     shares = share_places(memories, 5, PRESET.crop)
@@ -101,7 +101,7 @@ def test_spots_of_many_do_not_exceed_the_places():
 
 
 class Scripted:
-    """Sees the middle of a frame's first crop with the next score of a list.
+    """Scores the middle of a frame's first crop with the next score of a list.
 
     In the search, whose forward has more crops, with one more list's.
     """
@@ -121,13 +121,13 @@ class Scripted:
         assert len(template[0]) in (1, len(image))
         self.batches.append(len(image))
         logits = torch.full((len(image), 1, 16, 16), -9.0)
-        score = next(self.found, 1e-4) if len(image) == FEWEST else next(self.scores)
+        score = next(self.found, 1e-4) if len(image) == MIN_PLACES else next(self.scores)
         logits[-1, 0, 8, 8] = math.log(score / (1 - score))
         return Prediction(logits, torch.full((len(image), 4, 16, 16), 32.0))
 
 
 SCRIPT = [SURE, *[UNSURE] * (PATIENCE + 3), 0.9, SURE]
-SEARCHED = [1] * (PATIENCE + 1) + [FEWEST, *([1, FEWEST] * 3), 1, 1]
+SEARCHED = [1] * (PATIENCE + 1) + [MIN_PLACES, *([1, MIN_PLACES] * 3), 1, 1]
 
 
 def start(kind, network, **options):
@@ -140,8 +140,8 @@ def start(kind, network, **options):
 
 
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_the_search_goes_beside_what_is_followed(kind):
-    """Boxes and scores are those without it, for nothing was found."""
+def test_tracking_continues_during_the_search(kind):
+    """Boxes and scores equal those without the search, because nothing was found."""
     results = []
     for recover in (True, False):
         network = Scripted(SCRIPT)
@@ -153,15 +153,15 @@ def test_the_search_goes_beside_what_is_followed(kind):
 
 
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_what_the_search_finds_takes_over(kind, monkeypatch):
-    """Its place is the last of the frame's, later the spot that is looked at again."""
+def test_a_found_target_replaces_the_tracked_one(kind, monkeypatch):
+    """Its place is the last of the frame, later the candidate that is searched again."""
     monkeypatch.setattr("siamcorr.tracking.redetection_search.similarity", lambda view, known: 0.9)
     monkeypatch.setattr("siamcorr.tracking.redetection.similarity", lambda view, known: 0.9)
     monkeypatch.setattr("siamcorr.tracking.redetection_search.share_places", always_there)
-    network = Scripted([SURE, *[UNSURE] * 30], found=[UNSURE, *[SURE] * AGREEING])
+    network = Scripted([SURE, *[UNSURE] * 30], found=[UNSURE, *[SURE] * CONFIRMATIONS_NEEDED])
     _, update = start(kind, network, recover=True)
-    results = [update() for _ in range(PATIENCE + AGREEING + 2)]
-    found = results[PATIENCE + AGREEING]
+    results = [update() for _ in range(PATIENCE + CONFIRMATIONS_NEEDED + 2)]
+    found = results[PATIENCE + CONFIRMATIONS_NEEDED]
     assert [result.lost for result in results] == [False, *[True] * (len(results) - 3), False, True]
     assert found.score == pytest.approx(SURE, abs=1e-3)
     x, y, w, h = found.box_xywh
@@ -182,12 +182,12 @@ def test_init_forgets_the_loss():
         assert update().lost
     tracker.init(MINE, HERE.box_xywh)
     update()
-    assert tracker.model.batches[-2:] == [FEWEST, 1]
+    assert tracker.model.batches[-2:] == [MIN_PLACES, 1]
 
 
 @pytest.mark.parametrize(("recover", "templates"), [(False, 11), (True, 3)])
 @pytest.mark.parametrize("kind", [Tracker, MultiTracker])
-def test_no_template_is_renewed_while_lost(recover, templates, kind):
+def test_no_template_update_while_lost(recover, templates, kind):
     network = Scripted(SCRIPT, update_rate=0.1)
     _, update = start(kind, network, recover=recover)
     for _ in SCRIPT:

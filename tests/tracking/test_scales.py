@@ -1,4 +1,4 @@
-"""The pyramids of SiamFC and DCFNet: which crops, which peak, and how the size follows."""
+"""The pyramids of SiamFC and DCFNet: crops, peaks and sizes."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ FILTER_CROPS = [
 
 
 def scales(**changes) -> ScaleRecipe:
-    """SiamFC's recipe, with some of its pyramid's numbers changed."""
+    """SiamFC's recipe with changed settings of its pyramid."""
     table = replace(SIAMFC.recipe.scales, **changes)
     return ScaleRecipe(replace(SIAMFC, recipe=replace(SIAMFC.recipe, scales=table)))
 
@@ -32,7 +32,7 @@ def crops_of(recipe: ScaleRecipe, target: Target) -> list[Crop]:
 
 
 def bump(row: int = 8, column: int = 8, heights=(0.9, 1.0, 0.9), level: float = 0.0) -> np.ndarray:
-    """(3, 1, 17, 17): a response with one peak for each crop, round and five cells wide."""
+    """(3, 1, 17, 17): a response with one round peak per crop, five cells wide."""
     lines = [np.exp(-((np.arange(17) - place) ** 2) / 4) for place in (row, column)]
     return (np.stack([np.outer(*lines) * h for h in heights])[:, None] + level).astype(np.float32)
 
@@ -42,7 +42,7 @@ def follow(recipe: ScaleRecipe, logits: np.ndarray, target: Target = TARGET):
 
 
 def test_crops():
-    """One for each scale, around the same place; all as large for the network."""
+    """One per scale, around the same place, resized to the same size."""
     crops = crops_of(scales(), TARGET)
     assert [crop.image.shape for crop in crops] == [(255, 255, 3)] * 3
     assert [crop.width for crop in crops] == [round(255 / STEP), 255, round(255 * STEP)]
@@ -63,7 +63,7 @@ def test_crops_of_the_filter_keep_no_ratio():
 
 
 def test_a_peak_in_the_middle_gives_back_the_same_box():
-    """For good where a cell is in the middle; else to half of the fine cells between two."""
+    """Exactly with a cell in the middle; otherwise up to half an upsampled cell."""
     target = TARGET
     for _ in range(5):
         target = follow(scales(upsample=1), bump(), target).target
@@ -76,7 +76,7 @@ def test_a_peak_in_the_middle_gives_back_the_same_box():
 @pytest.mark.parametrize(("down", "right"), [(0, 1), (-2, 0), (3, -4), (-6, 6)])
 @pytest.mark.parametrize("factor", [1.0, 2.5])
 def test_a_peak_moved_by_cells_moves_the_box(down, right, factor):
-    """By eight crop pixels a cell, which are fewer in the frame where the crop is enlarged."""
+    """By eight crop pixels per cell, which are fewer frame pixels if the crop is enlarged."""
     size = (63.5 * factor, 63.5 * factor)
     target = replace(TARGET, size=size, first_size=size)
     logits = bump(8 + down, 8 + right)
@@ -101,7 +101,7 @@ def test_a_peak_moved_by_cells_moves_the_box(down, right, factor):
     ],
 )
 @pytest.mark.parametrize("upsample", [1, 16])
-def test_the_best_scale_is_taken_over_in_part(heights, best, upsample):
+def test_the_size_moves_a_share_towards_the_best_scale(heights, best, upsample):
     target = replace(TARGET, size=(80.0, 50.0), first_size=(80.0, 50.0))
     recipe = scales(upsample=upsample)
     moved = follow(recipe, bump(3, 12, heights), target).target

@@ -35,35 +35,35 @@ def test_box_and_back(x, y, w, h):
         ((160, 120), (-3, 1e9), (155, 0, 10, 240)),
     ],
 )
-def test_moved_stays_in_the_frame(center, size, box):
+def test_move_to_stays_in_the_frame(center, size, box):
     """The centre does, and no side is longer than the frame's or shorter than 10 pixels."""
-    assert TARGET.moved(center, size, 10).box_xywh == box
+    assert TARGET.move_to(center, size, 10).box_xywh == box
 
 
 @given(x=number, y=number, w=number, h=number)
-def test_moved_properties(x, y, w, h):
-    moved = replace(TARGET, lost=True).moved((x, y), (w, h), 10)
+def test_move_to_properties(x, y, w, h):
+    moved = replace(TARGET, lost=True).move_to((x, y), (w, h), 10)
     assert 0 <= moved.center[0] <= 320
     assert 0 <= moved.center[1] <= 240
     assert 10 <= moved.size[0] <= 320
     assert 10 <= moved.size[1] <= 240
     assert (moved.first_size, moved.frame_size, moved.lost) == ((60, 40), FRAME, True)
     assert {type(value) for value in (*moved.center, *moved.size)} == {float}
-    assert moved.moved(moved.center, moved.size, 10) == moved
+    assert moved.move_to(moved.center, moved.size, 10) == moved
 
 
 def test_a_frame_smaller_than_any_target():
-    moved = Target.from_box((0, 0, 3, 4), (6, 5)).moved((2, 2), (3, 4), 10)
+    moved = Target.from_box((0, 0, 3, 4), (6, 5)).move_to((2, 2), (3, 4), 10)
     assert moved.size == (10, 10)
 
 
 def test_smallest():
-    """A side that is shorter than the preset allows is made so long, and no longer."""
-    assert TARGET.moved((50, 60), (2, 7), 4).size == (4, 7)
+    """A side below the preset's minimum becomes the minimum."""
+    assert TARGET.move_to((50, 60), (2, 7), 4).size == (4, 7)
 
 
 def test_a_step_makes_a_new_target():
-    TARGET.moved((0, 0), (11, 11), 10)
+    TARGET.move_to((0, 0), (11, 11), 10)
     assert TARGET.box_xywh == (100, 80, 60, 40)
     with pytest.raises(FrozenInstanceError):
         TARGET.lost = True

@@ -16,7 +16,7 @@ CLIP = [*render_clip(ClipConfig(frames=12, width=320, height=240, target=60))]
 
 
 class PerfectTracker(Tracker):
-    """A tracker whose network answers with the truth: the box that `truth` names."""
+    """A tracker whose network returns the ground truth: the box `truth`."""
 
     truth: tuple[float, float, float, float]
 
@@ -59,7 +59,7 @@ def test_a_perfect_response_gives_back_the_same_box(model, box, monkeypatch):
         assert tracker.update(frame).box_xywh == pytest.approx(box, abs=1e-3)
 
 
-def test_a_perfect_network_follows_the_target(model, monkeypatch):
+def test_a_perfect_network_tracks_the_target(model, monkeypatch):
     tracker = PerfectTracker(model)
     tracker.init(*CLIP[0])
     monkeypatch.setattr(model, "search", tracker.answer)
@@ -101,8 +101,8 @@ def test_box_stays_in_bounds(model):
         assert 10 <= h <= 240
 
 
-def test_a_box_is_held_while_the_score_says_lost(nanotrack):
-    """Over black frames it neither wanders nor grows."""
+def test_the_box_stays_while_the_score_is_below_lost_below(nanotrack):
+    """On black frames it neither moves nor grows."""
     tracker = Tracker(nanotrack)
     tracker.init(*CLIP[0])
     before = tracker.update(CLIP[1][0]).box_xywh

@@ -1,7 +1,7 @@
-"""Heads: from the features of both sides to scores and boxes on the response map.
+"""Heads: from the features of both branches to scores and boxes on the response map.
 
-Every head has two steps: `template(features)` is run once a target and returns a tuple of tensors
-whose first dimension is the batch; `forward(features, template)` is run for every search.
+Every head has two steps: `template(features)` runs once per target and returns a tuple of tensors
+whose first dimension is the batch; `forward(features, template)` runs for every search.
 """
 
 from siamcorr.layers.heads.anchors import DepthwiseAnchorHead, UpChannelHead

@@ -1,4 +1,4 @@
-"""Heads with anchors: k boxes of known shape at every cell, each with a score and a correction."""
+"""Anchor-based heads: k anchor boxes at every cell, each with a score and a correction."""
 
 from torch import Tensor, nn
 
@@ -8,10 +8,10 @@ from siamcorr.ops import xcorr_batched
 
 
 class UpChannelHead(nn.Module):
-    """The template's convolution widens C channels to 2*k*C and 4*k*C: as many kernels.
+    """Up-channel correlation: the template has 2*k*C channels for scores and 4*k*C for boxes.
 
     Args:
-        in_channels: C of both sides.
+        in_channels: C of both branches.
         anchors: k.
 
     Shapes: (B, C, 24, 24) and template (B, C, 6, 6) -> logits (B, 2*k, 19, 19),
@@ -50,7 +50,7 @@ class UpChannelHead(nn.Module):
 
 
 class DepthwiseHead(nn.Module):
-    """Two depthwise correlations, one for the score, one for the box; maps come out as they are.
+    """Two depthwise correlations, one for the score, one for the box; it returns the raw maps.
 
     Keys: {cls, loc}, see `DepthwiseCorrelation`.
     """
@@ -73,7 +73,7 @@ class DepthwiseAnchorHead(DepthwiseHead):
     """Score and box of k anchors by depthwise correlation.
 
     Args:
-        in_channels: C of both sides.
+        in_channels: C of both branches.
         hidden: channels of the correlation.
         anchors: k.
 

@@ -1,4 +1,4 @@
-"""Anchor-free heads: every cell says how far the box's four sides are from where it looks."""
+"""Anchor-free heads: every cell predicts the distances from its point to the box's four sides."""
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class DepthwiseBoxHead(DepthwiseHead):
 
 
 class AsymmetricHead(nn.Module):
-    """Score and distances by asymmetric convolution, which also looks at the target's size.
+    """Score and distances by asymmetric convolution, which also takes the target's size.
 
     Args:
         in_channels: C of both sides.
@@ -60,13 +60,13 @@ class AsymmetricHead(nn.Module):
         return self.cls.kernel(features, size), self.loc.kernel(features, size)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features (B, C, H, W), with what `template` gave."""
+        """Search features (B, C, H, W), with the kernels from `template`."""
         score, box = self.cls(features, template[0]), self.loc(features, template[1])
         return Prediction(score, box.exp())
 
 
 class MatrixHead(nn.Module):
-    """Score and distances by matrix correlation, a tower of 3x3 convolutions behind each.
+    """Score and distances by matrix correlation, each followed by a tower of 3x3 convolutions.
 
     Args:
         in_channels: C of both sides.
@@ -101,7 +101,7 @@ class MatrixHead(nn.Module):
         return (*self.cls_encode.kernel(features), *self.reg_encode.kernel(features))
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features (B, C, H, W), with the encodings that `template` gave."""
+        """Search features (B, C, H, W), with the encodings from `template`."""
         score = self.cls_tower(self.cls_dw(self.cls_encode(features), template[:3]))
         box = self.bbox_tower(self.reg_dw(self.reg_encode(features), template[3:]))
         distances = (self.adjust * self.bbox_pred(box) + self.bias).exp()

@@ -7,10 +7,10 @@ from siamcorr.ops import xcorr_batched
 
 
 class CrossCorrelationHead(nn.Module):
-    """Correlate the features of both sides, all channels summed; no parameters.
+    """Correlate the features of both branches, summed over channels; no parameters.
 
     Args:
-        scale: brings sums over C*h*w products, about a thousand, to the range of logits.
+        scale: scales sums over C*h*w products, about a thousand, to the range of logits.
 
     Shapes: (B, C, 22, 22) and (B or 1, C, 6, 6) -> logits (B, 1, 17, 17), boxes (B, 0, 17, 17).
 
@@ -29,7 +29,7 @@ class CrossCorrelationHead(nn.Module):
         self.scale = scale
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Template features as they are."""
+        """Template features, unchanged."""
         return (features,)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:

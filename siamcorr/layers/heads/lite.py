@@ -1,4 +1,4 @@
-"""The head of our own model: depthwise correlation, separable towers, and a quality beside them."""
+"""Head of siamcorr-lite: depthwise correlation, separable towers, and a quality branch."""
 
 import math
 from typing import NamedTuple
@@ -12,15 +12,15 @@ from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
 from siamcorr.ops import xcorr_depthwise
 
-TYPICAL = 32.0  # pixels from the middle of a target to its sides, in a search crop
+TYPICAL = 32.0  # typical distance from a target's centre to its sides, in search crop pixels
 
 
 class LiteMaps(NamedTuple):
-    """What the head says before score and quality are put together, for training.
+    """The head's maps before score and quality are combined, for training.
 
-    logits: (B, 1, S, S), target or not, before sigmoid.
+    logits: (B, 1, S, S), target or background, before sigmoid.
     boxes: (B, 4, S, S), distances in pixels, > 0.
-    quality: (B, 1, S, S), how well the box will overlap (IoU), before sigmoid.
+    quality: (B, 1, S, S), expected IoU of the box, before sigmoid.
     """
 
     logits: Tensor
@@ -29,20 +29,20 @@ class LiteMaps(NamedTuple):
 
 
 class LiteHead(nn.Module):
-    """Anchor-free head whose score is the chance of a target times the quality of its box.
+    """Anchor-free head; its score is the geometric mean of target probability and box quality.
 
-    Both branches have a separable neck of their own for each side, as they look for different
-    things: the score for what tells the target apart, the box for where it ends.
+    Score and box have their own separable necks for search and template, because they need
+    different features: the score distinguishes the target, the box finds its edges.
 
     Args:
         in_channels: of the features.
         channels: of the correlations and towers.
         depth: SepConv blocks in a tower.
-        crop: cells a side of the template that are correlated, even; 6 of 8 hold a target twice
-            as high as wide, with 4 its ends are out of sight.
+        crop: cells per side of the template to correlate, even. 6 of 8 contain a target that is
+            twice as high as wide; 4 cut off its ends.
 
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (17, 17), whose
-        middle cell looks at the middle of the crop; logits (B, 1, 17, 17).
+        middle cell is at the centre of the crop; logits (B, 1, 17, 17).
 
     Keys: {cls, box}_{kernel, search}.op (the necks), {cls, box}_norm, {cls, box}_tower.N.op,
     {cls, box, quality}_pred.
@@ -62,7 +62,7 @@ class LiteHead(nn.Module):
         self.cls_pred = nn.Conv2d(channels, 1, 1)
         self.box_pred = nn.Conv2d(channels, 4, 1)
         self.quality_pred = nn.Conv2d(channels, 1, 1)
-        nn.init.constant_(_bias(self.cls_pred), -math.log(99))  # one cell in a hundred
+        nn.init.constant_(_bias(self.cls_pred), -math.log(99))  # initial probability 1 %
         nn.init.constant_(_bias(self.box_pred), math.log(TYPICAL))
         nn.init.normal_(self.box_pred.weight, std=0.01)
 
@@ -74,14 +74,14 @@ class LiteHead(nn.Module):
         )
 
     def maps(self, features: Tensor, template: tuple[Tensor, ...]) -> LiteMaps:
-        """All three maps, as the losses want them."""
+        """All three maps, for the losses."""
         score = self._compare("cls", features, template[0])
         box = self._compare("box", features, template[1])
         distances = self.box_pred(box).clamp(max=math.log(1000)).exp()
         return LiteMaps(self.cls_pred(score), distances, self.quality_pred(box))
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features (B, C, 16, 16), with the kernels that `template` gave."""
+        """Search features (B, C, 16, 16), with the kernels from `template`."""
         logits, boxes, quality = self.maps(features, template)
         return Prediction(score_times_quality(logits, quality), boxes)
 
@@ -95,9 +95,9 @@ class LiteHead(nn.Module):
 
 
 def score_times_quality(logits: Tensor, quality: Tensor) -> Tensor:
-    """sqrt(p q) as a logit, of the logits of p and q.
+    """The logit of sqrt(p q), from the logits of p and q.
 
-    By logarithms, so that nothing is rounded to 0 or 1 before.
+    Computed with logarithms, so that p and q are not rounded to 0 or 1.
     """
     both = (F.logsigmoid(logits) + F.logsigmoid(quality)) / 2
     return both - torch.log(-torch.expm1(both.clamp(max=-1e-6)))

@@ -1,6 +1,7 @@
-"""The second head of our own: two correlations side by side, for score and box at once.
+"""Head with pixel-wise and depthwise correlation side by side, for score and box at once.
 
-Cell by cell, it is seen which part of the template lies where; depthwise, how much of it there is.
+The pixel-wise response shows which part of the template is where; the depthwise response shows how
+well the whole template matches.
 """
 
 import math
@@ -16,21 +17,21 @@ from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
 
 
 class LiteTwofoldHead(nn.Module):
-    """Anchor-free head whose score is the chance of a target times the quality of its box.
+    """Anchor-free head; its score is the geometric mean of target probability and box quality.
 
-    Score and box have channels of their own all the way, side by side in one tensor: the first
-    half and the second. So each layer runs once, not once for each.
+    Score and box have separate channels throughout, the first and the second half of one tensor.
+    So each layer runs once, not once per branch.
 
     Args:
         in_channels: of the features.
         channels: of each half.
         depth: blocks in the tower.
-        crop: cells a side of the template that are correlated depthwise, even.
+        crop: cells per side of the template for the depthwise correlation, even.
         cells: h*w of the template's features.
-        groups: of the convolution behind the correlations; with two each half sees its own alone.
+        groups: of the convolution after the correlations; 2 keeps the halves separate.
 
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (15, 15), whose
-        middle cell looks at the middle of the crop; logits (B, 1, 15, 15).
+        middle cell is at the centre of the crop; logits (B, 1, 15, 15).
 
     Keys: {kernel, search}.{0 depthwise, 1 pointwise, 2 BN}, attention.{fc1, fc2},
     reduce.{0, 1 BN}, merge.{0, 1 BN}, tower.N.{0 depthwise, 1 BN, 3 pointwise, 4 BN},
@@ -50,7 +51,7 @@ class LiteTwofoldHead(nn.Module):
         self.crop, both = crop, 2 * channels
         self.kernel, self.search = (_neck(in_channels, both) for _ in range(2))
         self.attention = ChannelAttention(2 * cells)
-        self.reduce = nn.Sequential(  # from 16 cells a side to 15
+        self.reduce = nn.Sequential(  # from 16 to 15 cells per side
             nn.Conv2d(2 * cells, 2 * cells, 2, groups=2 * cells, bias=False),
             nn.BatchNorm2d(2 * cells),
             nn.ReLU(),
@@ -61,11 +62,11 @@ class LiteTwofoldHead(nn.Module):
         self.tower = nn.Sequential(*(_block(both) for _ in range(depth)))
         self.pred = nn.Conv2d(both, 6, 1)
         nn.init.normal_(self.pred.weight, std=0.01)
-        rare = [-math.log(99)]  # one cell in a hundred
+        rare = [-math.log(99)]  # initial probability 1 %
         self.pred.bias = nn.Parameter(torch.tensor(rare + 4 * [math.log(TYPICAL)] + [0.0]))
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Template features (B, C, 8, 8) to the kernels: cell by cell for score and box, depthwise.
+        """Template features (B, C, 8, 8) to three kernels: pixel-wise score and box, depthwise.
 
         They are scaled here, once for all searches, so that the correlations are means.
         """
@@ -74,27 +75,27 @@ class LiteTwofoldHead(nn.Module):
         return score, box, center_crop(kernel, self.crop) / self.crop**2
 
     def maps(self, features: Tensor, template: tuple[Tensor, ...]) -> LiteMaps:
-        """All three maps, as the losses want them."""
+        """All three maps, for the losses."""
         search = self.search(features)
         halves = zip(search.chunk(2, dim=1), template[:2], strict=True)
         cells = torch.cat([xcorr_pixelwise(half, kernel) for half, kernel in halves], dim=1)
         whole = xcorr_depthwise(search, template[2], padding=self.crop // 2 - 1)
-        (score, box), (of_score, of_box) = (
+        (cells_score, cells_box), (whole_score, whole_box) = (
             part.chunk(2, dim=1) for part in (self.reduce(self.attention(cells)), whole)
         )
-        merged = self.merge(torch.cat([score, of_score, box, of_box], dim=1))
-        seen = self.pred(self.tower(merged))
-        logits, sides, quality = seen.split([1, 4, 1], dim=1)
+        merged = self.merge(torch.cat([cells_score, whole_score, cells_box, whole_box], dim=1))
+        predicted = self.pred(self.tower(merged))
+        logits, sides, quality = predicted.split([1, 4, 1], dim=1)
         return LiteMaps(logits, sides.clamp(max=math.log(1000)).exp(), quality)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features (B, C, 16, 16), with the kernels that `template` gave."""
+        """Search features (B, C, 16, 16), with the kernels from `template`."""
         maps = self.maps(features, template)
         return Prediction(score_times_quality(maps.logits, maps.quality), maps.boxes)
 
 
 def _neck(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Depthwise, pointwise, norm: without a ReLU before it, for features end in a norm."""
+    """Depthwise, pointwise, norm; no ReLU in front, because the features end in a norm."""
     return nn.Sequential(
         nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
         nn.Conv2d(in_channels, out_channels, 1, bias=False),
@@ -103,7 +104,7 @@ def _neck(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 def _block(channels: int) -> nn.Sequential:
-    """Depthwise 5x5, norm, ReLU, then across the channels of each half, norm."""
+    """Depthwise 5x5, norm, ReLU, 1x1 within each half, norm."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False),
         nn.BatchNorm2d(channels),

@@ -1,4 +1,4 @@
-"""Heads over several levels of a backbone: one of its own for each, and their maps fused."""
+"""Heads over several levels of a backbone: one head per level, and fusion of their maps."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ Levels = Sequence[Tensor]
 
 
 class _MultiLevelHead(nn.Module):
-    """Heads under the keys {prefix}2, {prefix}3, …, and the weights of their maps."""
+    """Heads under the keys {prefix}2, {prefix}3, …, and the fusion weights of their maps."""
 
     def __init__(self, prefix: str, heads: Sequence[nn.Module], weighted: bool) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class _MultiLevelHead(nn.Module):
         self.loc_weight = nn.Parameter(ones.clone()) if weighted else None
 
     def template(self, features: Levels) -> tuple[Tensor, ...]:
-        """Template features of every level to two kernels each, one level after the other."""
+        """Template features of every level to two kernels each, level by level."""
         heads = (self.get_submodule(name) for name in self.names)
         kernels = (
             head.template(level)  # type: ignore[operator]
@@ -34,7 +34,7 @@ class _MultiLevelHead(nn.Module):
         return tuple(kernel for level in kernels for kernel in level)
 
     def forward(self, features: Levels, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features of every level, with the kernels that `template` gave."""
+        """Search features of every level, with the kernels from `template`."""
         heads = [self.get_submodule(name) for name in self.names]
         each = len(template) // len(heads)
         predictions = [
@@ -53,7 +53,7 @@ class MultiLevelAnchorHead(_MultiLevelHead):
     """A `DepthwiseAnchorHead` for every level.
 
     Args:
-        in_channels: of each level; its correlation is as wide.
+        in_channels: of each level, also of its correlation.
         anchors: k.
         weighted: fuse by learned weights, or take the mean.
 
@@ -74,10 +74,10 @@ class MultiLevelAnchorHead(_MultiLevelHead):
 
 
 class MultiLevelBoxHead(_MultiLevelHead):
-    """A depthwise anchor-free head for every level, each with a learned scale of its distances.
+    """A depthwise anchor-free head for every level, with a learned scale of its distances.
 
     Args:
-        in_channels: of each level; its correlation is as wide.
+        in_channels: of each level, also of its correlation.
         weighted: fuse by learned weights, or take the mean.
 
     Shapes: a list of (B, C, 31, 31) and one of (B, C, 7, 7) -> logits (B, 2, 25, 25),
@@ -95,5 +95,5 @@ class MultiLevelBoxHead(_MultiLevelHead):
         self.loc_scale = nn.Parameter(torch.ones(len(in_channels)))
 
     def _boxes(self, index: int, boxes: Tensor) -> Tensor:
-        """Distances are made positive before they are fused."""
+        """Scale the distances and make them positive before fusion."""
         return (boxes * self.loc_scale[index]).exp()

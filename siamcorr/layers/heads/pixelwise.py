@@ -10,7 +10,7 @@ from siamcorr.ops import xcorr_pixelwise
 
 
 class PixelwiseHead(nn.Module):
-    """Two pixel-wise correlations, one for the score, one for the box, a light tower behind each.
+    """Two pixel-wise correlations, one for the score, one for the box, each with a light tower.
 
     Args:
         in_channels: channels of the backbone's features.
@@ -51,7 +51,7 @@ class PixelwiseHead(nn.Module):
 
 
 class SharedPixelwiseHead(nn.Module):
-    """One pixel-wise correlation of the features as they are, shared by score and box.
+    """One pixel-wise correlation of the backbone's features, shared by score and box.
 
     Args:
         channels: of the features; no parameter depends on it.
@@ -75,11 +75,11 @@ class SharedPixelwiseHead(nn.Module):
         self.bbox_pred = nn.Sequential(nn.Conv2d(96, 4, 1))
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Template features (B, C, h, w) as they are."""
+        """Template features (B, C, h, w), unchanged."""
         return (features,)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features (B, C, H, W), with the template's."""
+        """Search features (B, C, H, W), with the template features."""
         response = self.corr_pw["CA_layer"](xcorr_pixelwise(features, template[0]))
         score = self.cls_logits(self.cls_tower(response))
         return Prediction(score, self.bbox_pred(self.bbox_tower(response)).exp())

@@ -10,12 +10,12 @@ from siamcorr.ops import xcorr_depthwise
 
 
 class PixelwiseDepthwiseHead(nn.Module):
-    """Score and box each from a pixel-wise and a depthwise correlation, put side by side.
+    """Score and box, each from a pixel-wise and a depthwise correlation, concatenated.
 
-    The pixel-wise one takes the whole template, the depthwise one its middle.
+    The pixel-wise correlation takes the whole template, the depthwise one its middle 4 x 4 cells.
 
     Args:
-        channels: C of both sides, also the width of the towers.
+        channels: C of both branches, also of the towers.
         cells: h*w of the template's features.
         depth: blocks in a tower.
 
@@ -45,7 +45,7 @@ class PixelwiseDepthwiseHead(nn.Module):
         return (*self._kernels("cls", features), *self._kernels("reg", features))
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
-        """Search features (B, C, 16, 16), with the kernels that `template` gave."""
+        """Search features (B, C, 16, 16), with the kernels from `template`."""
         score = self.cls_tower(self._compare("cls", features, template[:2]))
         box = self.bbox_tower(self._compare("reg", features, template[2:]))
         return Prediction(self.cls_logits(score), self.bbox_pred(box).exp())
@@ -63,7 +63,7 @@ class PixelwiseDepthwiseHead(nn.Module):
 
 
 class _ReducedPixelwise(PixelwiseCorrelation):
-    """A pixel-wise correlation whose map a 2x2 convolution makes one cell smaller.
+    """A pixel-wise correlation; a 2x2 convolution makes its map one cell smaller.
 
     Keys: those of `PixelwiseCorrelation`, conv.{0 depthwise 2x2, 1 BN, 3 pointwise, 4 BN}.
     """
@@ -85,7 +85,7 @@ class _ReducedPixelwise(PixelwiseCorrelation):
 
 
 class _PaddedDepthwise(nn.Module):
-    """Both sides through 1x1 and BN, then a depthwise correlation with a border of zeros."""
+    """1x1 convolution and BN of both branches, then depthwise correlation with zero padding."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class _PaddedDepthwise(nn.Module):
 
 
 def _tower(channels: int, depth: int) -> nn.Sequential:
-    """Depth times depthwise 3x3, BN, ReLU6, pointwise, BN."""
+    """`depth` times: depthwise 3x3, BN, ReLU6, pointwise, BN."""
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [

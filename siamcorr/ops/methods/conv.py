@@ -1,28 +1,28 @@
-"""Correlation by F.conv2d with groups: the form that public trackers use, and the reference.
+"""Correlation by F.conv2d with groups, as public trackers do it; the reference method.
 
 conv2d takes one set of kernels for the whole batch. To give each search its own template, the
-batch is folded into the channels, and `groups` keeps the pairs apart.
+batch is folded into the channels, and `groups` separates the pairs.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.methods.depthwise_gradients import own_cells, template_gradient
+from siamcorr.ops.methods.depthwise_gradients import template_cells, template_gradient
 from siamcorr.ops.shapes import Geometry
 from siamcorr.ops.torch_versions import exporting
 
-BUDGET = 64 << 20  # bytes of a response whose channels are still to be summed
+BUDGET = 64 << 20  # bytes of a response before its channels are summed
 
 
 def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
     """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W').
 
-    With one output the sum over the channels is taken behind a depthwise correlation: on a CPU
-    that is many times faster than a convolution that sums them itself.
+    With one output, it is a depthwise correlation and a sum over channels: on a CPU that is many
+    times faster than a convolution that sums the channels itself.
     """
     if geometry.outputs == 1 and not exporting():
-        return _summed_depthwise(search, template, geometry)
+        return _depthwise_sum(search, template, geometry)
     batch, channels, height, width = search.shape
     kernels = _kernels(template, geometry)
     if template.shape[0] == 1:
@@ -32,8 +32,8 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
     return response.reshape(geometry.response)
 
 
-def _summed_depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
-    """As many searches at once as keep the response of every channel within the budget."""
+def _depthwise_sum(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+    """Depthwise correlation and channel sum, for parts of the batch that fit the budget."""
     batch, channels = geometry.search[:2]
     _, _, rows, columns = geometry.response
     step = max(1, BUDGET // max(1, channels * rows * columns * search.element_size()))
@@ -44,7 +44,7 @@ def _summed_depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> T
     for start in range(0, batch, step):
         few = search[start : start + step]
         own = template if len(template) == 1 else template[start : start + step]
-        part = depthwise.resized(few.shape, own.shape)
+        part = depthwise.with_sizes(few.shape, own.shape)
         parts.append(depthwise_response(few, own, part).sum(1, keepdim=True))
     return torch.cat(parts)
 
@@ -52,8 +52,8 @@ def _summed_depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> T
 def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """(B or 1, O*C, h, w) with (B, O, H', W'), the full correlation -> (B, C, H, W).
 
-    With one output it is depthwise, grad being the same for every channel: many times faster
-    than F.conv_transpose2d with groups.
+    With one output it is depthwise, with the same grad for every channel: many times faster than
+    F.conv_transpose2d with groups.
     """
     if geometry.outputs == 1:
         each = grad.expand(-1, geometry.search[1], -1, -1)
@@ -76,7 +76,7 @@ def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     kernels = kernels.reshape(batch * channels * outputs, 1, rows, columns)
     every = F.conv2d(folded, kernels, groups=batch * channels)
     every = every.reshape(batch, channels, outputs, *every.shape[2:]).transpose(1, 2)
-    return own_cells(every, geometry)
+    return template_cells(every, geometry)
 
 
 def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
@@ -94,8 +94,8 @@ def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> 
 def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """(B or 1, C, h, w) with (B, C, H', W'), the full correlation -> (B, C, H, W).
 
-    A correlation of grad, padded, with the template turned by 180 degrees: twice as fast as
-    F.conv_transpose2d, and faster where conv2d does the padding than with F.pad before it.
+    The correlation of the padded grad with the template rotated by 180 degrees: twice as fast as
+    F.conv_transpose2d. Padding inside conv2d is faster than F.pad before it.
     """
     batch, channels, rows, columns = grad.shape
     kernels = template.flip(2, 3).reshape(-1, 1, *template.shape[2:])
@@ -121,8 +121,8 @@ def _kernels(template: Tensor, geometry: Geometry) -> Tensor:
 def work(geometry: Geometry) -> list[float]:
     """Calls, multiplications and elements, for the planner.
 
-    Batched with one output it is a depthwise correlation and a sum; with more of them a
-    convolution, slower in groups.
+    Batched with one output is a depthwise correlation and a sum; with several outputs it is a
+    convolution, which is slower with groups.
     """
     flops, elements = float(geometry.flops), geometry.elements
     if geometry.op == "depthwise":

@@ -1,7 +1,8 @@
-"""The gradients of a depthwise correlation are depthwise correlations themselves.
+"""The gradients of a depthwise correlation, computed as depthwise correlations.
 
-So a method that has the response has both gradients: the search's is the response of grad,
-padded, to the template turned by 180 degrees; the template's is the response of search to grad.
+The gradient of search is the response of the padded grad to the template rotated by 180 degrees.
+The gradient of the template is the response of search to grad. So a method needs only a function
+for the response.
 """
 
 from collections.abc import Callable
@@ -21,8 +22,8 @@ def search_gradient(
     rows, columns = geometry.extent[0] - 1, geometry.extent[1] - 1
     padded = F.pad(grad, (columns, columns, rows, rows))
     batch, channels, height, width = padded.shape
-    turned = geometry.resized((batch, channels, height, width))
-    return response(padded, template.flip(2, 3), turned)
+    padded_sizes = geometry.with_sizes((batch, channels, height, width))
+    return response(padded, template.flip(2, 3), padded_sizes)
 
 
 def template_gradient(
@@ -30,13 +31,13 @@ def template_gradient(
 ) -> Tensor:
     """(B, C, H, W) with (B, C, H', W') -> (B or 1, C, h, w)."""
     every = response(search, grad, Geometry("depthwise", geometry.search, geometry.response))
-    return own_cells(every, geometry)
+    return template_cells(every, geometry)
 
 
-def own_cells(every: Tensor, geometry: Geometry) -> Tensor:
-    """Of (B, ..., extent) the cells of a dilated template, summed over a batch that shared it."""
+def template_cells(every: Tensor, geometry: Geometry) -> Tensor:
+    """Take the cells of a dilated template from (B, ..., extent); sum over a shared batch."""
     d = geometry.dilation
-    cells = every if d == 1 else every[..., ::d, ::d]  # a whole slice has no rule for batches
+    cells = every if d == 1 else every[..., ::d, ::d]  # a full slice has no batching rule
     if geometry.shared:
         cells = cells.sum(0, keepdim=True)
     return cells.reshape(geometry.template)

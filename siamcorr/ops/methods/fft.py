@@ -1,11 +1,11 @@
-"""Correlation by the Fourier transform: the way for large templates.
+"""Correlation by the Fourier transform, for large templates.
 
 A product of spectra is a convolution, and a correlation is the convolution with the template
-turned by 180 degrees. With transforms at least as large as search nothing that is kept wraps
-around; the response stands behind the first h - 1 rows and w - 1 columns of the plane.
+rotated by 180 degrees. With FFTs at least as large as search, the kept cells do not wrap around;
+the response starts after the first h - 1 rows and w - 1 columns of the plane.
 
-The channel sum of the batched form is taken on the spectra, so that there is one inverse
-transform a response.
+The batched form sums the channels of the spectra, so that each response needs only one inverse
+FFT.
 """
 
 import math
@@ -15,14 +15,14 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from siamcorr.ops.methods.depthwise_gradients import own_cells
+from siamcorr.ops.methods.depthwise_gradients import template_cells
 from siamcorr.ops.shapes import Geometry
 
-PART = 4 << 20  # bytes of spectra at a time: what a processor's cache holds
+PART = 4 << 20  # bytes of spectra at a time, so that they fit a processor's cache
 
 
 def fast_size(size: int) -> int:
-    """The least number >= size with no prime factor above 5: transforms are fast there.
+    """The smallest number >= size without a prime factor above 5, for which FFTs are fast.
 
     Example:
         >>> fast_size(255), fast_size(127), fast_size(22)
@@ -44,7 +44,7 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
     total = None
     for part in _parts(geometry, geometry.search[0] * (1 + 2 * geometry.outputs)):
         x = _spectrum(search[:, None, part], geometry)  # (B, 1, c, fH, fW)
-        z = _turned(kernels[:, :, part], geometry)  # (B or 1, O, c, fH, fW)
+        z = _rotated_spectrum(kernels[:, :, part], geometry)  # (B or 1, O, c, fH, fW)
         products = (x * z).sum(2)
         total = products if total is None else total.add_(products)
     assert total is not None
@@ -52,7 +52,7 @@ def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Te
 
 
 def batched_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
-    """The same with the template's spectrum (B or 1, O, C, fH, fW) at hand."""
+    """`batched_response` with the template's spectrum (B or 1, O, C, fH, fW)."""
     parts = _parts(geometry, geometry.search[0] * (1 + geometry.outputs))
     totals = [
         (_spectrum(search[:, None, part], geometry) * spectrum[:, :, part]).sum(2) for part in parts
@@ -66,7 +66,7 @@ def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     result = grad.new_empty(geometry.search)
     g = _spectrum(grad[:, :, None], geometry)  # (B, O, 1, fH, fW)
     for part in _parts(geometry, geometry.search[0] * 2 * geometry.outputs):
-        z = _spectrum(_stuffed(kernels[:, :, part], geometry), geometry)
+        z = _spectrum(_dilate(kernels[:, :, part], geometry), geometry)
         result[:, part] = _plane((z * g).sum(1), geometry, (1, 1), geometry.search)
     return result
 
@@ -79,7 +79,7 @@ def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
     for part in _parts(geometry, batch * (1 + geometry.outputs)):
         x = _spectrum(search[:, None, part], geometry)
         every[:, :, part] = _plane(x * g, geometry, geometry.response[2:], every.shape)
-    return own_cells(every, geometry)
+    return template_cells(every, geometry)
 
 
 def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
@@ -87,13 +87,13 @@ def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> 
     result = search.new_empty(geometry.response)
     for part in _parts(geometry, 2 * geometry.search[0]):
         x = _spectrum(search[:, part], geometry)
-        x *= _turned(template[:, part], geometry)
+        x *= _rotated_spectrum(template[:, part], geometry)
         result[:, part] = _plane(x, geometry, geometry.extent, geometry.response)
     return result
 
 
 def depthwise_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
-    """The same with the template's spectrum (B or 1, C, fH, fW) at hand."""
+    """`depthwise_response` with the template's spectrum (B or 1, C, fH, fW)."""
     result = search.new_empty(geometry.response)
     for part in _parts(geometry, geometry.search[0]):
         products = _spectrum(search[:, part], geometry) * spectrum[:, part]
@@ -102,18 +102,18 @@ def depthwise_response_to(search: Tensor, spectrum: Tensor, geometry: Geometry) 
 
 
 def template_spectrum(template: Tensor, geometry: Geometry) -> Tensor:
-    """What `batched_response_to` and `depthwise_response_to` take for a template."""
+    """The spectrum of a template for `batched_response_to` and `depthwise_response_to`."""
     if geometry.op == "batched":
         count, _, h, w = geometry.template
         template = template.reshape(count, geometry.outputs, geometry.search[1], h, w)
-    return _turned(template, geometry)
+    return _rotated_spectrum(template, geometry)
 
 
 def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """(B or 1, C, h, w) with (B, C, H', W'), the full correlation -> (B, C, H, W)."""
     result = grad.new_empty(geometry.search)
     for part in _parts(geometry, 2 * geometry.search[0]):
-        z = _spectrum(_stuffed(template[:, part], geometry), geometry)
+        z = _spectrum(_dilate(template[:, part], geometry), geometry)
         g = _spectrum(grad[:, part], geometry)
         result[:, part] = _plane(g.mul_(z), geometry, (1, 1), geometry.search)
     return result
@@ -126,11 +126,11 @@ def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tens
         x = _spectrum(search[:, part], geometry)
         x *= _spectrum(grad[:, part].flip(2, 3), geometry)
         every[:, part] = _plane(x, geometry, geometry.response[2:], every.shape)
-    return own_cells(every, geometry)
+    return template_cells(every, geometry)
 
 
 def transform_size(geometry: Geometry) -> tuple[int, int]:
-    """Rows and columns of the transforms."""
+    """Rows and columns of the FFTs."""
     return fast_size(geometry.search[2]), fast_size(geometry.search[3])
 
 
@@ -139,17 +139,17 @@ def _spectrum(planes: Tensor, geometry: Geometry) -> Tensor:
     return spectrum
 
 
-def _turned(template: Tensor, geometry: Geometry) -> Tensor:
-    """The spectrum of a template turned by 180 degrees."""
-    return _spectrum(_stuffed(template, geometry).flip(-2, -1), geometry)
+def _rotated_spectrum(template: Tensor, geometry: Geometry) -> Tensor:
+    """The spectrum of a template rotated by 180 degrees."""
+    return _spectrum(_dilate(template, geometry).flip(-2, -1), geometry)
 
 
 def _plane(
     spectrum: Tensor, geometry: Geometry, kernel: tuple[int, ...], size: tuple[int, ...]
 ) -> Tensor:
-    """The inverse transform: size (its last two) behind what a kernel of that size spoils.
+    """Inverse FFT; keep `size` (its last two) after the first kernel - 1 rows and columns.
 
-    Columns first, so that the rows which are not kept need no transform of their own.
+    Columns are transformed first, so that dropped rows need no transform.
     """
     top, left = kernel[0] - 1, kernel[1] - 1
     kept = torch.fft.ifft(spectrum, dim=-2)[..., top : top + size[-2], :]
@@ -157,20 +157,20 @@ def _plane(
     return plane[..., left : left + size[-1]]
 
 
-def _stuffed(template: Tensor, geometry: Geometry) -> Tensor:
-    """The template with the zeros between its cells that dilation means."""
+def _dilate(template: Tensor, geometry: Geometry) -> Tensor:
+    """Insert the zeros of a dilation between the template's cells."""
     d = geometry.dilation
     if d == 1:
         return template
-    stuffed = template.new_zeros(*template.shape[:-2], *geometry.extent)
-    stuffed[..., ::d, ::d] = template
-    return stuffed
+    dilated = template.new_zeros(*template.shape[:-2], *geometry.extent)
+    dilated[..., ::d, ::d] = template
+    return dilated
 
 
 def _parts(geometry: Geometry, planes: int) -> Iterator[slice]:
-    """Runs of channels, as many at a time as their planes a channel leave room for.
+    """Ranges of channels whose spectra, `planes` per channel, fit PART bytes.
 
-    In a graph all are one run: counting would make its batch a constant.
+    In a graph there is one range: computing ranges would make the batch a constant.
     """
     if torch.compiler.is_compiling():
         return iter([slice(0, geometry.search[1])])
@@ -181,7 +181,7 @@ def _parts(geometry: Geometry, planes: int) -> Iterator[slice]:
 
 
 def work(geometry: Geometry, prepared: bool = False) -> list[float]:
-    """Calls, transforms and products, for the planner; prepared leaves the templates' out."""
+    """Calls, FFTs and products, for the planner; prepared omits the templates' FFTs."""
     rows, columns = transform_size(geometry)
     batch, channels = geometry.search[:2]
     templates = 0 if prepared else geometry.template[0] * geometry.template[1]

@@ -1,11 +1,11 @@
-"""Correlation by matrix products: first every template cell by itself, then shifted sums.
+"""Correlation by matrix products: a product per template cell, then shifted sums.
 
     y[u, v, I, J] = sum over c of z[c, u, v] * x[c, I, J]       one batched product
     response[i, j] = sum over u, v of y[u, v, i + u, j + v]     over u, then over v
 
-The product runs at the speed of the machine's matrix multiplication, which no grouped
-convolution comes near. It makes more products than needed, since y is also taken where a
-template cell leaves the response; a few template rows at a time keep that, and y, small.
+The product runs at the machine's matrix multiplication speed, which grouped convolutions do not
+reach. It computes more products than needed, because y also covers cells outside the response;
+tiling by template rows keeps that, and y, small.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def batched_response(
 ) -> Tensor:
     """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W').
 
-    Another method may bring its own cell_sum, which does what `both_sums` does.
+    Another method may pass its own cell_sum with the same result as `both_sums`.
     """
     cell_sum = cell_sum or both_sums
     cells, d = _cells(template, geometry), geometry.dilation
@@ -37,7 +37,7 @@ def batched_response(
     response = search.new_zeros(geometry.response)
     for tile in parts:
         band = search[tile.batch, :, tile.search_rows(d)]
-        mine = _own(tile, cells)
+        mine = _tile_cells(tile, cells)
         rows = tile.rows.stop - tile.rows.start
         y = _products(band, mine)
         response[tile.batch, tile.outputs, tile.rows] += cell_sum(y, d, rows, columns)
@@ -52,7 +52,7 @@ def batched_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
         return _search(cells, _spread(grad, cells.shape[3:], d))
     result = grad.new_zeros(geometry.search)
     for tile in parts:
-        mine = _own(tile, cells)
+        mine = _tile_cells(tile, cells)
         spread = _spread(grad[tile.batch, tile.outputs, tile.rows], mine.shape[3:], d)
         result[tile.batch, :, tile.search_rows(d)] += _search(mine, spread)
     return result
@@ -70,15 +70,15 @@ def batched_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor
         cells = product_.view(*spread.shape[:4], -1).flip(2, 3).permute(0, 1, 4, 2, 3)
         if geometry.shared:
             cells = cells.sum(0, keepdim=True)
-        result[_own_batch(tile, count), tile.outputs, :, tile.cells] += cells
+        result[_tile_batch(tile, count), tile.outputs, :, tile.cells] += cells
     return result.view(geometry.template)
 
 
 def depthwise_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
     """(B, C, H, W) with (B or 1, C, h, w), channel by channel -> (B, C, H', W').
 
-    The window's columns are laid out side by side, so that the product is over v, and the
-    shifted sum over u alone.
+    Unfold the columns of the windows, so that the product sums over v and the shifted sum only
+    over u.
     """
     (_, _, h, _), (extent, reach) = geometry.template, geometry.extent
     d, result = geometry.dilation, search.new_empty(geometry.response)
@@ -103,9 +103,9 @@ def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tens
 
 
 def shifted_sum(stack: Tensor, shift: int, axis: int, step: int, size: int) -> Tensor:
-    """Sum over k of stack[k on shift, k*step : k*step + size on axis]; shift goes away.
+    """Sum over k of stack[k on shift, k*step : k*step + size on axis]; removes dimension shift.
 
-    One strided view whose last dimension walks along the diagonal.
+    It uses one strided view whose last dimension runs along the diagonal.
     """
     sizes, strides = list(stack.shape), list(stack.stride())
     sizes[axis] = size
@@ -136,7 +136,7 @@ def _search(cells: Tensor, spread: Tensor) -> Tensor:
 
 
 def _spread(grad: Tensor, size: torch.Size, step: int) -> Tensor:
-    """The adjoint of both sums: grad (b, o, r, W') moved to where each template cell takes it.
+    """The adjoint of `both_sums`: grad (b, o, r, W') shifted for each template cell.
 
     Returns:
         (b, o, n, w, R, W), a view, with the n x w template cells in reverse order.
@@ -153,19 +153,19 @@ def _cells(template: Tensor, geometry: Geometry) -> Tensor:
     return template.reshape(count, geometry.outputs, geometry.search[1], h, w)
 
 
-def _own(tile: Tile, cells: Tensor) -> Tensor:
+def _tile_cells(tile: Tile, cells: Tensor) -> Tensor:
     """The template cells of a tile, (b or 1, o, C, n, w)."""
-    return cells[_own_batch(tile, len(cells)), tile.outputs, :, tile.cells]
+    return cells[_tile_batch(tile, len(cells)), tile.outputs, :, tile.cells]
 
 
-def _own_batch(tile: Tile, count: int) -> slice:
+def _tile_batch(tile: Tile, count: int) -> slice:
     return slice(None) if count == 1 else tile.batch
 
 
 def work(geometry: Geometry) -> list[float]:
     """Calls, tiles, multiplications and elements, for the planner.
 
-    Batched, the product reads search for every tile, and its y is written and summed.
+    In the batched form, every tile reads search, and writes and sums its y.
     """
     if geometry.op == "depthwise":
         return [1.0, float(geometry.flops), geometry.elements * geometry.template[3]]

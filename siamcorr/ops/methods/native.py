@@ -1,25 +1,25 @@
-"""Correlation by C++ kernels of our own, for the CPU, where the package was built with them.
+"""Correlation by our own C++ kernels, for the CPU, if the package was built with them.
 
-A block of the response stays in registers while all template cells pass by: nothing is padded,
-copied or folded, and no product is made that does not count. All six contractions are one job,
+A block of the response stays in registers during the loop over all template cells: no padding,
+copy or fold, and no unneeded product. All six contractions are the same job,
 
     out[n0, n1, n2] = sum over k of the correlation of a plane of x with a plane of z
 
-with other planes and steps. What the kernels cannot see, such as a trace or a fake tensor, goes to
-`conv`.
+with different planes and steps. `conv` computes what the kernels cannot read, such as tracing or
+fake tensors.
 """
 
 import torch
 from torch import Tensor
 
 from siamcorr.ops import kernels
-from siamcorr.ops.kernels import DTYPES, Form, Planes, Ready, Sides, pack, run, sees
+from siamcorr.ops.kernels import DTYPES, Form, PackedJob, Planes, Sides, can_read, pack, run
 from siamcorr.ops.methods import conv
 from siamcorr.ops.shapes import Geometry
 
-KEPT = 4096  # jobs that are remembered
+MAX_JOBS = 4096  # size of the cache
 
-_jobs: dict[tuple[object, ...], Ready] = {}
+_jobs: dict[tuple[object, ...], PackedJob] = {}
 
 
 def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
@@ -55,8 +55,8 @@ def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tens
 def padded_response(
     search: Tensor, template: Tensor, geometry: Geometry, sides: list[int]
 ) -> Tensor:
-    """The response to a search that is yet to be padded; the geometry knows of the padding."""
-    if not (sees(search, template) and search.numel()):  # nothing to read is no plane to pad
+    """Compute the response to an unpadded search; the geometry includes the padding."""
+    if not (can_read(search, template) and search.numel()):  # the kernels need a plane to pad
         search, sides = torch.nn.functional.pad(search, sides), []
     return _contract("response", search, template, geometry, tuple(sides))
 
@@ -69,25 +69,25 @@ def _contract(
             f'method "native" needs the C++ kernels and a CPU, got {x.device}'
             + ("" if kernels.module is not None else " without kernels")
         )
-    if not sees(x, z):
+    if not can_read(x, z):
         first, second = (z, x) if computed == "search" else (x, z)
         function = getattr(conv, f"{geometry.op}_{computed}")
         result: Tensor = function(first, second, geometry)
         return result
     key = computed, geometry, sides, x.shape, x.stride(), z.shape, z.stride(), x.dtype, z.dtype
-    ready = _jobs.get(key)
-    if ready is None:
-        ready = _prepare(computed, x, z, geometry, sides)
-        if len(_jobs) >= KEPT:
+    packed = _jobs.get(key)
+    if packed is None:
+        packed = _pack_job(computed, x, z, geometry, sides)
+        if len(_jobs) >= MAX_JOBS:
             _jobs.clear()
-        _jobs[key] = ready
-    return run(ready, x, z)
+        _jobs[key] = packed
+    return run(packed, x, z)
 
 
-def _prepare(
+def _pack_job(
     computed: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...]
-) -> Ready:
-    """The job of a contraction, after a look at whether its tensors are what the geometry says."""
+) -> PackedJob:
+    """Pack the job of a contraction; check that its tensors fit the geometry."""
     left, right, top, bottom = sides or (0, 0, 0, 0)
     b, c, h, w = geometry.search
     x_shape: tuple[int, ...] = (b, c, h - top - bottom, w - left - right)
@@ -109,12 +109,12 @@ def _prepare(
 def _plan(
     computed: str, x: Tensor, z: Tensor, geometry: Geometry, pad: Sides
 ) -> tuple[Planes, Form]:
-    """Which planes meet, and how, for a contraction."""
+    """The planes and the geometry of a contraction's job."""
     b, c = geometry.search[:2]
     o, d = geometry.outputs, (geometry.dilation, geometry.dilation)
     (xb, xc), (zb, zc) = x.stride()[:2], z.stride()[:2]
     depthwise, shared = geometry.op == "depthwise", geometry.shared
-    if computed == "template":  # the cells of a dilated template lie apart: a stride
+    if computed == "template":  # the dilation of the template becomes a stride
         form = Form((geometry.template[2], geometry.template[3]), stride=d)
         k, xk, zk = (b, xb, zb) if shared else (1, 0, 0)
         n = geometry.template[0]
@@ -129,7 +129,7 @@ def _plan(
             return Planes((b, 1, c, 1), (xb, 0, xc, 0), (own, 0, zc, 0)), form
         return Planes((b, o, 1, c), (xb, 0, 0, xc), (own, zc * c, 0, zc)), form
     rows, columns = geometry.extent[0] - 1, geometry.extent[1] - 1
-    form = Form(geometry.search[2:], (rows, columns), dilation=d, turned=True)  # type: ignore[arg-type]
+    form = Form(geometry.search[2:], (rows, columns), dilation=d, rotated=True)  # type: ignore[arg-type]
     if depthwise:
         return Planes((b, 1, c, 1), (xb, 0, xc, 0), (own, 0, zc, 0)), form
     return Planes((b, 1, c, o), (xb, 0, 0, xc), (own, 0, zc, zc * c)), form

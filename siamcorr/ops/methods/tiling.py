@@ -1,17 +1,17 @@
-"""Cutting the work of `gemm` up, so that what stands between its two steps keeps a budget."""
+"""Tiling for `gemm`: split the work so that its intermediate fits a memory budget."""
 
 from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from siamcorr.ops.shapes import Geometry, remembered
+from siamcorr.ops.shapes import Geometry, memoize
 
-BUDGET = 64 << 20  # bytes of the intermediate y; one row of a template is the least
-PRODUCT_ROWS = 144  # a matrix product with fewer rows falls short of full speed
+BUDGET = 64 << 20  # bytes of the intermediate y; a tile has at least one template row
+PRODUCT_ROWS = 144  # a matrix product with fewer rows does not reach full speed
 
 
 class Tile(NamedTuple):
-    """A part of the work whose y fits the budget: searches, outputs, template and response rows."""
+    """A part of the work whose y fits the budget: batch, outputs, template and response rows."""
 
     batch: slice
     outputs: slice
@@ -19,21 +19,21 @@ class Tile(NamedTuple):
     rows: slice
 
     def search_rows(self, dilation: int) -> slice:
-        """The rows of search that this tile touches."""
+        """The rows of search that this tile reads."""
         first, last = self.cells.start * dilation, (self.cells.stop - 1) * dilation
         return slice(self.rows.start + first, self.rows.stop + last)
 
 
-@remembered
+@memoize
 def tiles(geometry: Geometry, itemsize: int) -> list[Tile]:
-    """Cut the work up, only as far as full speed and the budget demand."""
+    """Split the work only as far as full speed and the budget require."""
     batch, outputs, rows, _ = geometry.response
     _, _, h, w = geometry.template
     groups = -(-h // -(-PRODUCT_ROWS // max(1, w * outputs)))
     cells = -(-h // groups)
 
     def most(limit: int, others: int) -> int:
-        """How many of an axis fit, if each of them costs the others' elements."""
+        """How many indices of an axis fit the budget, at `others` elements each."""
         return max(1, min(limit, BUDGET // max(1, others * itemsize)))
 
     line = w * geometry.search[3]
@@ -48,7 +48,7 @@ def tiles(geometry: Geometry, itemsize: int) -> list[Tile]:
 
 
 def depthwise_tiles(geometry: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Parts of the batch, the channels and the response's rows whose windows fit the budget."""
+    """Split batch, channels and response rows so that the unfolded windows fit the budget."""
     (_, _, h, w), extent = geometry.template, geometry.extent[0]
     batch, channels, rows, columns = geometry.response
     line = columns * (w + h) * itemsize  # bytes for a row of search
@@ -62,5 +62,5 @@ def depthwise_tiles(geometry: Geometry, itemsize: int) -> Iterator[tuple[slice, 
 
 
 def slices(length: int, step: int) -> Iterator[slice]:
-    """An axis in steps, the last of which may be shorter."""
+    """Split an axis into slices of `step`; the last one may be shorter."""
     return (slice(low, min(low + step, length)) for low in range(0, length, step))

@@ -1,12 +1,11 @@
-"""Correlation by GPU kernels of our own, for CUDA devices where triton is installed.
+"""Correlation by our own GPU kernels, for CUDA devices with triton installed.
 
-The depthwise forms are one kernel each, without a padded copy or any other intermediate. The
-batched response is the matrix product of `gemm`, whose y is then summed over all template cells
-in one pass instead of two; its gradients are those of `gemm`.
+The depthwise forms are one kernel each, without a padded copy or other intermediates. The batched
+response is the matrix product of `gemm`, with one pass instead of two to sum y over all template
+cells; its gradients are those of `gemm`.
 
-The kernels are imported when first used: they need triton, and importing that takes a while.
-With TRITON_INTERPRET=1 in the environment before that, triton runs them on the CPU, slowly, which
-is how they are tested where there is no GPU.
+The kernels are imported at first use, because importing triton is slow. If TRITON_INTERPRET=1 is
+set before, triton runs them slowly on the CPU; tests use that without a GPU.
 """
 
 import os
@@ -22,11 +21,11 @@ from siamcorr.ops.shapes import Geometry
 
 INSTALLED = find_spec("triton") is not None
 
-RUNS = (32, 64, 128, 256)  # cells of one program; 4 a thread at most, so that few are idle
-UNROLLED = 16  # template columns in one stretch of code
+RUNS = (32, 64, 128, 256)  # cells per program; at most 4 per thread, so that few threads are idle
+UNROLLED = 16  # unrolled template columns
 
-# For the gradient of the template: template cells of one program, and their product with the
-# response cells that it takes at a time.
+# For the gradient of the template: template cells per program, and their number times that of the
+# response cells in one step.
 TEMPLATE_RUNS = (16, 32, 64)
 TILE = 2048
 
@@ -39,7 +38,7 @@ def available(device_type: str) -> bool:
 def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
     """(B, C, H, W) with (B or 1, O*C, h, w), pair by pair -> (B, O, H', W').
 
-    The products of half precision are float32: h*w of them are yet to be summed.
+    Products of half precision stay in float32, because h*w of them are summed later.
     """
     _kernels(search)
     wide = torch.promote_types(search.dtype, torch.float32)
@@ -80,7 +79,7 @@ def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tens
 def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tensor:
     """(B, C, H, W) with (B, C, H', W'), channel by channel -> (B or 1, C, h, w).
 
-    A template of its own for each search, at first; what a shared one gets is their sum.
+    The kernel computes one gradient per search; a shared template gets their sum.
     """
     kernel = _kernels(grad).template_kernel
     (count, channels, h, w), batch = geometry.template, geometry.search[0]
@@ -105,7 +104,7 @@ def cell_sum(y: Tensor, step: int, rows: int, columns: int) -> Tensor:
 
 
 def _kernels(tensor: Tensor) -> ModuleType:
-    """The kernels, if they can run where the tensor is."""
+    """Import the kernels, if they can run on the tensor's device."""
     if not available(tensor.device.type):
         there = "" if INSTALLED else " without triton"
         raise ValueError(
@@ -117,13 +116,13 @@ def _kernels(tensor: Tensor) -> ModuleType:
 
 
 def _sizes(geometry: Geometry) -> tuple[int, ...]:
-    """What the depthwise kernels are told: the number of templates, and all sizes but w."""
+    """Arguments of the depthwise kernels: the number of templates, and all sizes but w."""
     count, channels, h, _ = geometry.template
     return count * channels, *geometry.response[2:], *geometry.search[2:], h, geometry.dilation
 
 
 def _fill(kernel: Any, result: Tensor, *arguments: Tensor | int, w: int) -> Tensor:
-    """Run a kernel with a program for each plane and run of cells of result (b, c, ., .)."""
+    """Launch a kernel with one program per plane and run of cells of result (b, c, ., .)."""
     batch, channels, rows, columns = result.shape
     cells = rows * columns
     block = next((size for size in RUNS if size >= cells), RUNS[-1])
@@ -134,8 +133,8 @@ def _fill(kernel: Any, result: Tensor, *arguments: Tensor | int, w: int) -> Tens
 
 
 def _launch(kernel: Any, programs: int, *arguments: Tensor | int, **constants: int) -> None:
-    """Launch where the first argument is, which need not be the current device."""
-    if torch.compiler.is_compiling():  # which sees to the device itself
+    """Launch on the device of the first argument, which may not be the current device."""
+    if torch.compiler.is_compiling():  # torch.compile selects the device itself
         kernel[(programs,)](*arguments, **constants)
     else:
         with torch.cuda.device_of(arguments[0]):  # type: ignore[no-untyped-call]
@@ -143,7 +142,7 @@ def _launch(kernel: Any, programs: int, *arguments: Tensor | int, **constants: i
 
 
 def work(geometry: Geometry) -> list[float]:
-    """Calls, multiplications and elements, for the planner; batched as `gemm` counts them."""
+    """Calls, multiplications and elements, for the planner; the batched form counts as `gemm`."""
     if geometry.op == "batched":
         return gemm.work(geometry)
     return [1.0, float(geometry.flops), geometry.elements]

@@ -1,12 +1,12 @@
-"""The GPU kernels of method "triton"; only to be imported where triton is.
+"""The GPU kernels of method "triton"; importing this module needs triton.
 
-All sum in float32, or in float64 for float64, always in the same order, and all see their
-tensors as contiguous planes. Most programs take a run of cells of one plane, row after row: a
-response of 25x25 is 625 cells, and no lane is spent on the edges of a 32x32 tile. Cells that lie
-past the plane's end compute the last one again, so that loads need no mask; they are not stored.
+All kernels sum in float32, or in float64 for float64, always in the same order, and take tensors
+as contiguous planes. Most programs compute a run of cells of one plane, row by row: a response of
+25x25 is 625 cells, and no lane is wasted at the edges of a 32x32 tile. Lanes past the plane's end
+compute the last cell again, so that loads need no mask; their results are not stored.
 
-A search cell comes from memory once. The h*w shifted loads of it hit the L1 and L2 caches, since
-a run's neighbourhood is a few kilobytes; template values are scalars, read once for the run.
+Each search cell is read from memory once. Its h*w shifted loads hit the L1 and L2 caches, because
+a run's neighbourhood is a few kilobytes. Template values are scalars, read once per run.
 """
 
 import triton
@@ -31,8 +31,8 @@ def response_kernel(
 ):
     """Response (P, rows, columns) of search (P, height, width) to template (templates, h, w).
 
-    One program for each plane and run of response cells. Plane p has template p % templates, so
-    that a shared one serves every search.
+    One program per plane and run of response cells. Plane p has template p % templates, so that a
+    shared template serves every search.
     """
     wide: tl.constexpr = tl.float64 if response.dtype.element_ty == tl.float64 else tl.float32
     count = rows * columns
@@ -68,8 +68,8 @@ def search_kernel(
 
     result[i, j] = sum over u, v of template[u, v] * grad[i - u*dilation, j - v*dilation]
 
-    It gathers: one program for each plane and run of search cells, with a mask where grad ends
-    in place of a padded copy of it. One comparison a cell is all that the mask costs.
+    One program per plane and run of search cells. A mask at the borders of grad replaces a padded
+    copy; it costs one comparison per cell.
     """
     wide: tl.constexpr = tl.float64 if result.dtype.element_ty == tl.float64 else tl.float32
     count = height * width
@@ -82,7 +82,7 @@ def search_kernel(
         row = i - u * dilation
         end = tl.where((row >= 0) & (row < rows), columns, 0).to(tl.uint32)
         for v in tl.range(0, w, loop_unroll_factor=unroll):
-            inside = (j - v * dilation).to(tl.uint32) < end  # what is negative is large as unsigned
+            inside = (j - v * dilation).to(tl.uint32) < end  # negative is large as unsigned
             value = tl.load(g - v * dilation, inside, other=0.0).to(wide)
             total += value * tl.load(z + u * w + v).to(wide)
     at = result + plane * count + i * width + j
@@ -108,8 +108,8 @@ def template_kernel(
 
     result[u, v] = sum over i, j of search[i + u*dilation, j + v*dilation] * grad[i, j]
 
-    One program for each plane and `cells` template cells: it walks over grad, `block` cells at a
-    time, which it reads once for all its template cells. The sum over the lanes comes last.
+    One program per plane and `cells` template cells. It loops over grad, `block` cells at a time,
+    and reads them once for all its template cells. The sum over the lanes comes last.
     """
     wide: tl.constexpr = tl.float64 if result.dtype.element_ty == tl.float64 else tl.float32
     plane, u, v, exists = _run_of_cells(h * w, w, cells)
@@ -144,8 +144,8 @@ def cell_sum_kernel(
 
     response[i, j] = sum over u, v of products[u, v, i + u*dilation, j + v*dilation]
 
-    One program for each plane and run of response cells. It reads every product that counts
-    once, and makes no intermediate.
+    One program per plane and run of response cells. It reads every needed product once, without
+    an intermediate.
     """
     wide: tl.constexpr = tl.float64 if response.dtype.element_ty == tl.float64 else tl.float32
     count = rows * columns
@@ -163,11 +163,11 @@ def cell_sum_kernel(
 
 @triton.jit
 def _run_of_cells(count, columns, block: tl.constexpr):
-    """This program's plane and run of its `count` cells: row and column, and which exist.
+    """This program's plane, its run of the plane's `count` cells as row and column, and a mask.
 
-    Row and column are all that the kernels make addresses of, so that triton cannot tell where
-    four cells lie side by side. It would give these four to one lane, to store them at once, and
-    so spread each load over four times as many bytes; the loads are the h*w-fold.
+    Kernels compute addresses only from row and column, so that triton cannot detect four
+    neighbouring cells. It would give all four to one lane, for a wide store, and so spread each
+    load over four times as many bytes; there are h*w times as many loads as stores.
     """
     runs = tl.cdiv(count, block)
     program = tl.program_id(0)

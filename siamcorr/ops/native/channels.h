@@ -1,4 +1,4 @@
-// Responses in channels_last: neighbouring channels lie along the vector.
+// Responses in channels_last: the lanes of a vector are neighbouring channels.
 #pragma once
 #include "packing.h"
 
@@ -7,7 +7,7 @@ namespace {
 // A block of sums: up to J response cells by K vectors of channels.
 constexpr int MOST_J = 8, MOST_K = 2;
 
-// What becomes of the sums: `lanes` channels of each cell, the cells `step` apart.
+// How the sums are stored: `lanes` channels of each cell, the cells `step` apart.
 template <class T>
 struct Ending {
     Vec<T> shift[MOST_K];
@@ -51,7 +51,7 @@ constexpr ChannelsTile<E, T> CHANNELS_TILES[MOST_K][MOST_J] = {
     {channels_tile<E, T, 1, 2>, channels_tile<E, T, 2, 2>, channels_tile<E, T, 3, 2>,
      channels_tile<E, T, 4, 2>}};
 
-// `lanes` neighbouring channels of a row of cells, each padded with zeros to `room`.
+// Copies `lanes` neighbouring channels of a row of cells, each cell padded with zeros to `room`.
 template <class E, class T>
 void pack_cells(const E* from, int64_t count, int64_t cell_step, int64_t lane_step, int64_t lanes,
                 int64_t room, T* to) {
@@ -67,7 +67,7 @@ void pack_cells(const E* from, int64_t count, int64_t cell_step, int64_t lane_st
     }
 }
 
-// A part of x that begins at row `top` and column `left`, with zeros where x has no cells.
+// Copies a part of x that starts at row `top` and column `left`, with zeros outside x.
 template <class E, class T>
 void pack_part(const Job& job, const E* x, int64_t top, int64_t left, int64_t height,
                int64_t width, int64_t lanes, int64_t room, T* to) {
@@ -87,7 +87,7 @@ void pack_part(const Job& job, const E* x, int64_t top, int64_t left, int64_t he
 
 // Response cells of a band of rows: columns `j` to `j + J`, of `lanes` neighbouring channels.
 //
-// What lies inside x is read where it is; the rest is copied, with the zeros around it.
+// A block inside x is read in place; a block that crosses the border is copied, with zeros.
 template <class E, class T>
 void channels_block(const Job& job, const E* x, const E* z, int64_t lanes, int64_t begin,
                     int64_t end, int64_t j, int64_t J, E* out, const E* bias, T* scratch) {
@@ -121,7 +121,7 @@ void channels_block(const Job& job, const E* x, const E* z, int64_t lanes, int64
     for (int64_t l = 0; bias && l < lanes; l++) ending.shift[l / L][l % L] = widen(bias[l]);
     for (int64_t i = begin; i < end; i++) {
         const T* cell = from + (i - begin) * job.stride[0] * row;
-        for (int64_t r = 0; r < job.stride[0]; r++)  // what the next columns will read
+        for (int64_t r = 0; r < job.stride[0]; r++)  // the next columns read these cells
             for (int64_t c = 0; c < ahead; c++)
                 __builtin_prefetch(cell + r * row + (width + c) * column);
         CHANNELS_TILES<E, T>[K - 1][J - 1](
@@ -130,8 +130,8 @@ void channels_block(const Job& job, const E* x, const E* z, int64_t lanes, int64
     }
 }
 
-// Rows `begin` to `end` of the response, of channels `first` to `last`: a few columns of all of
-// them after the other, as they lie in memory.
+// Rows `begin` to `end` of the response, of channels `first` to `last`: a few columns at a time,
+// all channels of them in memory order.
 template <class E, class T>
 void channels_band(const Job& job, const E* x, const E* z, int64_t first, int64_t last,
                    int64_t begin, int64_t end, E* out, const E* bias, T* scratch) {
@@ -148,7 +148,7 @@ void channels_band(const Job& job, const E* x, const E* z, int64_t first, int64_
     }
 }
 
-// As many rows of x as the whole plane's, as wide as a run of cells needs.
+// Room for all rows of x, with the width that a run of cells needs.
 template <class T>
 int64_t channels_scratch(const Job& job) {
     int64_t run = (MOST_J - 1) * job.stride[1] + (job.z_size[1] - 1) * job.dilation[1] + 1;

@@ -1,5 +1,5 @@
-// What a call computes, as Python packs it (`siamcorr/ops/kernels.py`): 64-bit integers
-// alone, so that any torch and any Python can fill it in.
+// The job of a call, as Python packs it (`siamcorr/ops/kernels.py`). It has only 64-bit integers,
+// so that any version of torch and Python can pack it.
 #pragma once
 #include <stdint.h>
 
@@ -14,7 +14,7 @@ enum Activation { NONE, RELU, RELU6, HARDSWISH };
 // where x is zero outside its plane. Steps are in elements, and may be 0 or negative.
 struct Job {
     int64_t count[4];   // n0, n1, n2, k
-    int64_t x_step[4];  // from plane to plane, along each of these
+    int64_t x_step[4];  // from plane to plane, along each axis of count
     int64_t z_step[4];
     int64_t x_size[2], x_cell[2];  // rows and columns of a plane, and their steps
     int64_t z_size[2], z_cell[2];
@@ -22,7 +22,7 @@ struct Job {
     int64_t pad[2];  // zeros above and left of x: top, left
     int64_t stride[2], dilation[2];
     int64_t dtype;
-    int64_t channels_last;  // out is (n0, n1, i, j, n2) and not (n0, n1, n2, i, j)
+    int64_t channels_last;  // out is (n0, n1, i, j, n2) instead of (n0, n1, n2, i, j)
     int64_t activation;
 
     int64_t planes() const { return count[0] * count[1] * count[2]; }
@@ -35,21 +35,21 @@ struct Job {
 
 // One set of kernels, compiled for one kind of processor.
 //
-// The work falls into `tasks` that no other depends on. Where there are few output planes, the sum
-// over k is cut into `stretches`; tasks then write partial sums to `parts`, and `finish` adds them.
-// How the work is cut depends on the job alone, so that any number of threads gives the same sums.
+// The work is split into independent `tasks`. With few output planes, the sum over k is split into
+// `stretches`; tasks then write partial sums to `parts`, and `finish` adds them. The split depends
+// only on the job, so that any number of threads gives the same sums.
 struct Variant {
     const char* name;
     int64_t (*tasks)(const Job*);
-    int64_t (*parts)(const Job*);    // bytes of partial sums; 0 where there are none
-    int64_t (*scratch)(const Job*);  // bytes that a thread needs for itself
+    int64_t (*parts)(const Job*);    // bytes of partial sums; 0 if there are none
+    int64_t (*scratch)(const Job*);  // bytes of scratch memory per thread
     void (*run)(const Job*, const void* x, const void* z, const void* bias, void* out, void* parts,
                 int64_t first, int64_t last, void* scratch);
     void (*finish)(const Job*, const void* bias, void* out, const void* parts);
     double (*multiply_add)(int64_t dtype, int64_t rounds);  // a register loop; returns its FLOPs
 };
 
-// Null where this compiler does not make it.
+// Null if this compiler cannot build the variant.
 extern "C" {
 extern const Variant *const siamcorr_avx512, *const siamcorr_avx2, *const siamcorr_neon,
     *const siamcorr_plain;

@@ -1,7 +1,7 @@
-// The Python module: which variant runs here, threads, and the one function that does a job.
+// The Python module: choice of the variant, threads, and the function that runs a job.
 //
-// It knows nothing of tensors: jobs are bytes and addresses are numbers, so that one binary serves
-// every version of torch, and by the stable ABI every Python.
+// It does not use torch: jobs are bytes and addresses are numbers. So one binary works with every
+// version of torch and, by the stable ABI, of Python.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -28,7 +28,7 @@ bool runs_here(const Variant* variant) {
     return true;
 }
 
-// torch's own OpenMP runtime, as GNU's compilers call it; null: everything on the calling thread.
+// GOMP_parallel of torch's own OpenMP runtime; null: everything runs on the calling thread.
 typedef void (*Parallel)(void (*)(void*), void*, unsigned threads, unsigned flags);
 Parallel parallel = nullptr;
 
@@ -93,7 +93,7 @@ bool do_job(Work& work, int64_t threads) {
     return true;
 }
 
-// A job that its own numbers contradict would read or write outside of its tensors.
+// Checks a job: invalid sizes would read or write outside the tensors.
 bool sound(const Job& job) {
     for (int n = 0; n < 4; n++)
         if (job.count[n] < 0) return false;

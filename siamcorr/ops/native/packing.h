@@ -1,13 +1,13 @@
-// Copies of planes in the form that the inner loops take: padded, widened, side by side.
+// Copies of planes in the form that the inner loops need: padded, widened, with contiguous columns.
 //
-// Most planes need none: what is of the right type, has its columns side by side and no padding is
-// read where it lies.
+// Most planes need no copy: a plane of the right type, with contiguous columns and without padding,
+// is read in place.
 #pragma once
 #include "vector.h"
 
 namespace {
 
-// Where the loops read a plane, and how far apart its rows are.
+// Address of a plane, and the distance of its rows.
 template <class T>
 struct Plane {
     const T* at;
@@ -32,7 +32,7 @@ INLINE void copy_row(const E* from, int64_t step, T* to, int64_t count) {
     if (step == 1 && sizeof(E) == sizeof(T) && count >= LANES<T>) {
         const T* cells = (const T*)from;
         for (int64_t c = 0; c < count - LANES<T>; c += LANES<T>) store(to + c, load(cells + c));
-        store(to + count - LANES<T>, load(cells + count - LANES<T>));  // over the one before it
+        store(to + count - LANES<T>, load(cells + count - LANES<T>));  // overlaps the previous one
     } else if (step == 1)
         for (int64_t c = 0; c < count; c++) to[c] = widen(from[c]);
     else
@@ -40,7 +40,7 @@ INLINE void copy_row(const E* from, int64_t step, T* to, int64_t count) {
 }
 
 // Columns of a packed row of x, for a column stride of `phases`. Columns that are `phases` apart
-// become neighbours; there is room for a vector behind each phase.
+// become neighbours; each phase has room for one more vector at its end.
 template <class T>
 INLINE int64_t phase_room(const Job& job, int64_t phases) {
     return up((job.extent(1) + phases - 1) / phases + LANES<T>, LANES<T>);
@@ -73,7 +73,7 @@ Plane<T> pack_search(const Job& job, const E* x, int64_t phases, T* to) {
     return {to, pitch};
 }
 
-// Whether x's planes can be read where they lie, a vector at a time.
+// Whether x's planes can be read in place, a vector at a time.
 template <class E, class T>
 INLINE bool search_in_place(const Job& job, int64_t columns) {
     bool inside = job.pad[0] == 0 && job.pad[1] == 0 && job.extent(0) <= job.x_size[0] &&
@@ -81,7 +81,7 @@ INLINE bool search_in_place(const Job& job, int64_t columns) {
     return sizeof(E) == sizeof(T) && inside && job.x_cell[1] == 1 && columns >= LANES<T>;
 }
 
-// A template plane, its columns side by side.
+// A template plane with contiguous columns.
 template <class E, class T>
 Plane<T> pack_template(const Job& job, const E* z, T* to) {
     if (as_it_is<E, T>(z) && job.z_cell[1] == 1) return {as_it_is<E, T>(z), job.z_cell[0]};
@@ -90,7 +90,7 @@ Plane<T> pack_template(const Job& job, const E* z, T* to) {
     return {to, job.z_size[1]};
 }
 
-// A template plane whose rows are whole vectors; the last ends with the row, zeros before it.
+// A template plane whose rows are whole vectors; the last vector ends with the row, after zeros.
 template <class E, class T>
 void pack_vectors(const Job& job, const E* z, T* to) {
     constexpr int64_t L = LANES<T>;
@@ -98,13 +98,13 @@ void pack_vectors(const Job& job, const E* z, T* to) {
     for (int64_t u = 0; u < job.z_size[0]; u++, to += whole + L) {
         const E* row = z + u * job.z_cell[0];
         copy_row(row, job.z_cell[1], to, whole);
-        int64_t front = w >= L ? L - rest : 0;  // a row of less than a vector begins it
+        int64_t front = w >= L ? L - rest : 0;  // a row shorter than a vector comes first
         for (int64_t c = 0; c < L; c++) to[whole + c] = 0;
         copy_row(row + whole * job.z_cell[1], job.z_cell[1], to + whole + front, rest);
     }
 }
 
-// The sums of a plane as they are stored: with bias and activation, in the tensor's own type.
+// Stores the sums of a row with bias and activation, in the tensor's own type.
 template <class E, class T>
 void write_row(const T* from, E* to, int64_t count, T bias, int64_t activation) {
     int64_t c = 0;

@@ -1,12 +1,12 @@
-// A whole output plane, or a run of channels of it, by the inner loops of `tiles.h`.
+// An output plane, summed over all planes k or a part of them, by the inner loops of `tiles.h`.
 #pragma once
 #include "packing.h"
 #include "tiles.h"
 
 namespace {
 
-// Columns of a response in blocks of up to three vectors. The last vector ends with the row, over
-// the one before it; so nothing right of a row is read. Among the sums it has a place of its own.
+// Columns of a response in blocks of up to three vectors. The last vector ends with the row and
+// overlaps the previous one, so nothing right of a row is read. Its sums are stored separately.
 template <class T>
 struct ColumnBlocks {
     int64_t columns, vectors, blocks;
@@ -16,23 +16,23 @@ struct ColumnBlocks {
           blocks((vectors + 2) / 3) {}
     int64_t first(int64_t block) const { return block * vectors / blocks; }  // in vectors
     int64_t size(int64_t block) const { return first(block + 1) - first(block); }
-    // Where the last vector of a block begins, in columns from the block's first.
+    // Offset of a block's last vector, in columns from the block's first column.
     int64_t tail(int64_t block) const {
         int64_t last = (size(block) - 1) * LANES<T>, fits = columns - LANES<T>;
         return columns < LANES<T> ? 0 : least(last, fits - first(block) * LANES<T>);
     }
 };
 
-// Template rows, every `z_step`-th, that serve response rows at once.
+// A run of template rows, every `z_step`-th, that a tile combines with response rows.
 struct Band {
     int64_t x_row, x_step;      // of the first product, and from one to the next
     int64_t z_row, z_step, h;   // template rows
     int64_t row, step, rows;    // response rows
-    bool first, last;           // of those that these response rows get
+    bool first, last;           // whether it is the first or last band of these response rows
 };
 
-// The bands of a plane. With a stride or a dilation, rows that meet the same template rows lie
-// apart; each such set is a correlation without either.
+// The bands of a plane. With a stride or a dilation, the rows that use the same template rows are
+// not neighbours; each such set of rows is a correlation without stride and dilation.
 template <class Use>
 INLINE void each_band(const Job& job, Use use) {
     int64_t rows = job.out_size[0], h = job.z_size[0];
@@ -105,7 +105,7 @@ void columns_plane(const Job& job, const E* x, const E* z, int64_t k_first, int6
     if (direct) return;
     int64_t whole = (blocks.vectors - 1) * LANES<T>, rest = least(columns, LANES<T>);
     for (int64_t i = 0; i < rows; i++) {
-        const T* sum = sums + i * pitch;  // the last vector's sums lie where it would without overlap
+        const T* sum = sums + i * pitch;  // the last vector's sums are stored without overlap
         int64_t at = i * columns, end = at + columns - rest;
         if (part) {
             write_row<T, T>(sum, part + at, whole, 0, NONE);
@@ -125,7 +125,7 @@ int64_t columns_scratch(const Job& job) {
     return (sums + up(job.z_size[0] * job.z_size[1], 16) + offsets + search + 16) * sizeof(T);
 }
 
-// The same for an output of a few cells and a large z, as the gradient of a template is.
+// The same for an output of few cells and a large z, for instance the gradient of a template.
 template <class E, class T>
 void products_plane(const Job& job, const E* x, const E* z, int64_t k_first, int64_t k_last,
                     E* out, T* part, T bias, T* scratch) {

@@ -1,4 +1,4 @@
-// The inner loops: a block of sums stays in registers while all template cells pass by.
+// The inner loops: a block of sums stays in registers during the loop over all template cells.
 #pragma once
 #include <utility>
 
@@ -6,14 +6,14 @@
 
 namespace {
 
-// Keeps the compiler from holding what a pointer leads to in registers, of which the sums need all.
+// Stops the compiler from caching the pointed-to values in registers; the sums need all registers.
 #define REREAD(pointer) asm("" : "+r"(pointer))
 
 // A block of R response rows by V vectors of columns, over H template rows and w columns.
 //
-// A vector of search cells is loaded once, and serves every template row that touches it. The last
-// vector lies `tail` columns behind the first, where the one before it may overlap it. `from` are
-// sums to go on with, or null; there the vectors lie one behind the other.
+// A vector of search cells is loaded once for all template rows that use it. The last vector is
+// `tail` columns after the first, and may overlap the previous one. `from` points to sums to
+// continue, without overlap, or is null.
 template <class T, int H, int V, int R>
 void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int64_t w,
                   const int64_t* offsets, int64_t tail, const T* from, int64_t from_pitch, T* to,
@@ -53,7 +53,7 @@ template <class T>
 using ColumnsTile = void (*)(const T*, int64_t, const T*, int64_t, int64_t, const int64_t*,
                              int64_t, const T*, int64_t, T*, int64_t, int64_t);
 
-// Blocks by their numbers: at[H - 1][V - 1][R - 1]. More rows than the registers hold are null.
+// Blocks by size: at[H - 1][V - 1][R - 1]; null for more rows than the registers hold.
 template <class T>
 struct ColumnsTiles {
     ColumnsTile<T> at[MOST_H][3][MOST_R[0]];
@@ -72,9 +72,9 @@ struct ColumnsTiles {
 template <class T>
 constexpr ColumnsTiles<T> COLUMNS_TILES{std::make_integer_sequence<int, MOST_H>{}};
 
-// U by V response cells of few, each the product of two large planes: lanes lie along the columns
-// of z, and are summed at the end. z has `vectors` vectors a row, of which the last ends with the
-// row and holds zeros where it overlaps; `last` masks x there, so that nothing outside counts.
+// U by V response cells, each the product of two large planes: lanes are columns of z, and are
+// summed at the end. z has `vectors` vectors per row; the last one ends with the row, and has zeros
+// where it overlaps. `last` masks x there, so that cells outside do not count.
 template <class T, int U, int V>
 void products_tile(const T* x, int64_t x_pitch, int64_t u_step, int64_t v_step, const T* z,
                    int64_t rows, int64_t vectors, int64_t last_column,

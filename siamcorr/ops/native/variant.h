@@ -1,16 +1,16 @@
-// What makes a variant of the inner loops: how the work is cut, and the table of its functions.
+// A variant of the inner loops: how it splits the work, and the table of its functions.
 //
-// Included once by each of the variants' files, which says VECTOR_BYTES, MOST_H and MOST_R.
+// Each variant's file defines VECTOR_BYTES, MOST_H and MOST_R, and includes this file once.
 #pragma once
 #include "channels.h"
 #include "planes.h"
 
 namespace {
 
-constexpr int64_t MANY = 16;      // tasks that are enough for any machine's threads
-constexpr int64_t FEW_K = 16;     // planes of a stretch at least
+constexpr int64_t MANY = 16;      // tasks that are enough for the threads of any machine
+constexpr int64_t FEW_K = 16;     // minimum planes per stretch
 
-// Lanes along the columns of z, where it is larger than the response and that is small.
+// Whether lanes are columns of z: for a small response and a larger z.
 INLINE bool by_products(const Job& job, int64_t lanes) {
     return job.out_size[1] < lanes && job.z_size[1] >= job.out_size[1] && job.dilation[1] == 1;
 }
@@ -21,8 +21,7 @@ INLINE int64_t stretches(const Job& job) {
     return job.channels_last || possible < 2 ? 1 : least(wanted, possible);
 }
 
-// A channels_last response is cut into bands of rows, and these into groups of channels where
-// there are few.
+// A channels_last response is split into bands of rows, and few bands into groups of channels.
 INLINE int64_t row_bands(const Job& job) { return job.out_size[0] < 16 ? 1 : job.out_size[0] / 8; }
 
 template <class T>
@@ -137,7 +136,7 @@ void finish(const Job* job, const void* bias, void* out, const void* parts) {
     function(job, bias, out, parts);
 }
 
-// Multiply-adds on registers alone, as many at once as hide their latency.
+// Multiply-adds on registers only, with enough independent chains to hide their latency.
 template <class T>
 double register_loop(int64_t rounds) {
     constexpr int CHAINS = 12;

@@ -1,4 +1,4 @@
-// Vectors of one width, and the number types that are stored.
+// Vectors of one width, and the stored number types.
 #pragma once
 #include <string.h>
 
@@ -36,7 +36,7 @@ INLINE void store(T* to, Vec<T> value) {
     *(typename Vectors<T>::Loose*)to = value;
 }
 
-// Half precision is only ever stored: it is widened when read, and rounded to even when written.
+// Half precision is only a storage type: widened when read, rounded to even when written.
 struct Brain {
     uint16_t bits;
 };
@@ -60,7 +60,7 @@ INLINE double widen(double value) { return value; }
 INLINE float widen(Brain value) { return as_float((uint32_t)value.bits << 16); }
 INLINE float widen(Half value) {
     uint32_t sign = (uint32_t)(value.bits & 0x8000) << 16, rest = value.bits & 0x7fff;
-    // As a float with the exponent moved by 112; what was infinite or no number moves twice.
+    // A float with the exponent shifted by 112; infinity and NaN are shifted twice.
     float normal = as_float((rest << 13) + (112u << 23) + (rest >= 0x7c00 ? 112u << 23 : 0));
     float small = (float)(int32_t)rest * 0x1p-24f;
     return as_float(as_bits(rest < 0x400 ? small : normal) | sign);
@@ -76,14 +76,14 @@ INLINE void narrow(float value, Brain* to) {
 INLINE void narrow(float value, Half* to) {
     uint32_t bits = as_bits(value), sign = bits >> 16 & 0x8000;
     uint32_t rest = bits & 0x7fffffff;
-    // Below 2^-14 the sum with 0.5 leaves the rounded cells in the last bits.
+    // Below 2^-14, adding 0.5 leaves the rounded mantissa in the last bits.
     uint32_t small = as_bits(as_float(rest) + 0.5f) - as_bits(0.5f);
     uint32_t normal = (rest - (112u << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
     uint32_t large = rest > 0x7f800000 ? 0x7e00 : 0x7c00;
     to->bits = (uint16_t)(sign | (rest >= 0x47800000 ? large : rest < 0x38800000 ? small : normal));
 }
 
-// Of a number, or of each of a vector. What is no number stays none: it compares as false.
+// For a number or a vector. NaN stays NaN, because its comparisons are false.
 template <class V>
 INLINE V activate(V value, int64_t kind) {
     V zero = {}, six = zero + 6;
@@ -97,7 +97,7 @@ INLINE V activate(V value, int64_t kind) {
     return kind == RELU6 ? (value > six ? six : value) : value;
 }
 
-// A vector in the type that its tensor has; the first `lanes` of it.
+// Stores the first `lanes` of a vector in its tensor's type.
 template <class T, class E>
 INLINE void store_as(Vec<T> value, E* to, int64_t lanes = LANES<T>) {
     T each[LANES<T>];

@@ -1,6 +1,6 @@
-"""Recipes: what to cut out of a frame for a target, and where the network's maps move it.
+"""Recipes: which crops to cut for a target, and how to decode the network's maps.
 
-A recipe holds numbers and no target: everything goes in and comes out.
+A recipe holds settings but no target: targets are arguments and results.
 """
 
 from siamcorr.models import Preset
@@ -20,5 +20,5 @@ __all__ = ["RECIPES", "BoxRecipe", "FilterRecipe", "Recipe", "ScaleRecipe", "Ste
 
 
 def recipe_of(preset: Preset) -> Recipe:
-    """The recipe that a preset names."""
+    """Build the recipe that a preset names."""
     return RECIPES[preset.recipe.kind](preset)

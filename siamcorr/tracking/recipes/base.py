@@ -1,4 +1,4 @@
-"""What all recipes share: the template's crop, and the three steps of a frame."""
+"""Base class of the recipes: the template crop, the search crops, and the decoding."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from siamcorr.tracking.target import Target
 
 
 class Step(NamedTuple):
-    """Where a frame moved the target: score in 0..1, and the map of scores (S, S)."""
+    """The target's new place, its score in 0..1, and the score map (S, S)."""
 
     target: Target
     score: float
@@ -18,10 +18,10 @@ class Step(NamedTuple):
 
 
 class Recipe:
-    """Cut crops for a target, and follow the maps that a network made of them.
+    """Cut crops for a target, and decode the network's maps to its new place.
 
     Args:
-        preset: its crop and recipe tables hold the numbers.
+        preset: its crop and recipe tables hold the settings.
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -29,11 +29,11 @@ class Recipe:
         self.config = preset.recipe
 
     def template_crop(self, frame: Image, target: Target, fill: Color) -> Crop:
-        """The target with some context, for the template's side."""
+        """Cut the target with its context, for the template branch."""
         return self._cut(frame, target, 1.0, self.crop.template_size, fill)
 
     def search_crops(self, frame: Image, target: Target, fill: Color) -> list[Crop]:
-        """Where to look for the target, for the search side; one size for all."""
+        """Cut the crops to search for the target, all of one size."""
         raise NotImplementedError
 
     def follow(
@@ -43,7 +43,7 @@ class Recipe:
         crops: list[Crop],
         target: Target,
     ) -> Step:
-        """Where the maps of the crops, (N, …, S, S) each, move the target."""
+        """Decode the maps of the crops, (N, …, S, S) each, to the target's new place."""
         raise NotImplementedError
 
     def _cut(self, frame: Image, target: Target, factor: float, size: int, fill: Color) -> Crop:

@@ -1,4 +1,4 @@
-"""One crop, a box from every cell: the recipe of SiamRPN and all after it."""
+"""One search crop, a box from every cell: the recipe of SiamRPN and its successors."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ WINDOW_WHEN_LOST = 0.001  # a lost target may be anywhere
 
 
 class BoxRecipe(Recipe):
-    """Anchor-based and anchor-free heads alike; with `long_term`, a larger crop when lost.
+    """For anchor-based and anchor-free heads; with `long_term`, a larger crop when lost.
 
     Reference:
         Li et al., SiamRPN, CVPR 2018, for the penalty, the window and the smoothed size;
@@ -40,7 +40,7 @@ class BoxRecipe(Recipe):
         crops: list[Crop],
         target: Target,
     ) -> Step:
-        """Move to the best box; smooth its size, the more the less it is trusted."""
+        """Move to the best box; a lower score smooths the size more."""
         crop = crops[0]
         points = point_grid(logits.shape[-1], self.config.stride, len(crop.image))
         if self.config.kind == "anchors":
@@ -53,19 +53,19 @@ class BoxRecipe(Recipe):
         last = target.size[0] * crop.scale, target.size[1] * crop.scale
         window = WINDOW_WHEN_LOST if target.lost else self.config.window
         best = best_box(score, candidates, last, self.config.penalty, window)
-        return Step(self._moved(target, crop, best), best.score, score.max(axis=0))
+        return Step(self._move(target, crop, best), best.score, score.max(axis=0))
 
-    def _moved(self, target: Target, crop: Crop, best: Best) -> Target:
+    def _move(self, target: Target, crop: Crop, best: Best) -> Target:
         long_term = self.config.long_term
         if long_term.search_size and best.score < long_term.below:
-            return replace(target, lost=True)  # stay, and look around
-        if best.score < self.config.lost_below:  # what the maps say is of something else: hold on
-            return target.moved(target.center, target.size, self.config.smallest)
+            return replace(target, lost=True)  # stay, and search a larger crop
+        if best.score < self.config.lost_below:  # the maps show something else: stay
+            return target.move_to(target.center, target.size, self.config.smallest)
         rate = best.penalty * best.score * self.config.learning_rate
         width, height = (
             old * (1 - rate) + new / crop.scale * rate
             for old, new in zip(target.size, (best.width, best.height), strict=True)
         )
         place = crop.to_frame(best.x, best.y)
-        moved = target.moved(place, (width, height), self.config.smallest)
+        moved = target.move_to(place, (width, height), self.config.smallest)
         return replace(moved, lost=target.lost and best.score <= long_term.above)

@@ -1,4 +1,4 @@
-"""A circular response and a filter that is renewed every frame: the recipe of DCFNet."""
+"""A circular response and a filter that is updated every frame: the recipe of DCFNet."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from siamcorr.tracking.target import Target
 
 
 class FilterRecipe(ScaleRecipe):
-    """The pyramid of `ScaleRecipe`; the peak's distance from [0, 0] is the target's shift.
+    """The pyramid of `ScaleRecipe`; the peak's offset from [0, 0] is the target's shift.
 
     Reference:
         Wang et al., DCFNet, 2017, arXiv:1704.04057.
@@ -23,7 +23,7 @@ class FilterRecipe(ScaleRecipe):
         crops: list[Crop],
         target: Target,
     ) -> Step:
-        """Move by the shift that the best scale found."""
+        """Move by the peak's shift at the best scale."""
         middle = len(crops) // 2
         peaks = [
             response.max() * self.config.scales.penalty ** abs(index - middle)
@@ -38,7 +38,7 @@ class FilterRecipe(ScaleRecipe):
             out / 2 + (place - cells if place > cells / 2 else place) * self.config.stride
             for place in (column, row)
         )
-        size = self.resized(target, best)
-        moved = target.moved(crops[best].to_frame(x, y), size, self.config.smallest)
+        size = self.resize_target(target, best)
+        moved = target.move_to(crops[best].to_frame(x, y), size, self.config.smallest)
         score = np.clip(np.fft.fftshift(response), 0, 1)
         return Step(moved, float(score.max()), score)
