@@ -109,7 +109,7 @@ def test_command(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--ops", "naive,pixel"], "--ops: no operator is called pixel"),
+        (["--ops", "naive,pixel"], "--ops: unknown operator pixel"),
         (["--threads", "0"], "--threads must be >= 1, got 0"),
         (["--device", "cuda:99"], "device cuda:99: there are"),
         (["--json", "/no/such/folder/rows.json"], "No such file or directory"),

@@ -260,7 +260,7 @@ def test_screen_shows_the_box_and_the_keys(folder, person, tmp_path):
 @pytest.mark.parametrize(
     ("actions", "text"),
     [
-        ([], "frame 0 of 0 to 5: draw a box around the target; it must be in sight here"),
+        ([], "frame 0 of 0 to 5: draw a box around the target; it must be visible here"),
         ([box(*START)], "frame 0 of 0 to 5: not marked yet"),
         ([*DRAWN[0]], "frame 2 of 0 to 5: not marked yet"),
         ([*DRAWN[0], BACK], "frame 0 of 0 to 5: marked"),
@@ -290,7 +290,7 @@ ERRORS = {
     "no start": ("{clip} --start -1", "start must be >= 0, got -1"),
     "every": ("{clip} --every 0", "--every must be >= 1, got 0"),
     "frames": ("{clip} --frames 0", "--frames must be >= 1, got 0"),
-    "hidden": ("{tmp}/.clip.mp4", "gives the sequence its name, which cannot begin with a dot"),
+    "hidden": ("{tmp}/.clip.mp4", "names the sequence, and that name cannot begin with a dot"),
     "output is a file": ("{clip} --output {tmp}/notes.txt", "notes.txt: File exists"),
     "output in a file": ("{clip} --output {tmp}/notes.txt/a", "notes.txt/a: Not a directory"),
     "somebody's folder": ("{clip} --output {tmp}/taken", "clip: is there already, and holds"),

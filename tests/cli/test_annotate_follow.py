@@ -96,7 +96,7 @@ def test_asked_where_it_is_not_sure(leaves, clip, person, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--weights", "any.pth"], "--weights: for the model of --follow, which is missing"),
+        (["--weights", "any.pth"], "--weights needs --follow MODEL"),
         (["--follow", "siamfoo"], "siamfoo"),
         (["--follow", "siamcorr-lite", "--weights", "gone.pth"], "gone.pth: No such file"),
     ],

@@ -61,7 +61,7 @@ def test_bar_shows_all_of_it(own, tmp_path, capsys):
 
 def test_unknown_sum_is_told(own, capsys):
     assert main(["download", own(sha256="")]) == 0
-    text = "siamcorr: nobody has told its SHA-256, so it could not be checked"
+    text = "siamcorr: its SHA-256 is not known, so the file could not be verified"
     assert capsys.readouterr().out.splitlines()[1:] == [text]
 
 

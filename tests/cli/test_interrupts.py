@@ -41,9 +41,9 @@ def test_ctrl_c_keeps_video_and_table_in_step(random_weights, tmp_path):
 def test_first_signal_asks_and_second_interrupts():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with StopRequest() as request:
-        assert not request.asked
+        assert not request.requested
         signal.raise_signal(signal.SIGTERM)
-        assert request.asked
+        assert request.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -56,14 +56,14 @@ def test_who_asks_while_the_source_is_waited_for_need_not_wait():
         yield 2
 
     with StopRequest() as request:
-        assert list(request.waited_for(source())) == [1]
-        assert request.asked
+        assert list(request.until_requested(source())) == [1]
+        assert request.requested
 
 
 def test_who_asks_with_a_frame_in_hand_gets_it_finished():
     with StopRequest() as request:
         done = []
-        for item in request.waited_for([1, 2, 3]):
+        for item in request.until_requested([1, 2, 3]):
             if item == 2:
                 signal.raise_signal(signal.SIGINT)
             done.append(item)

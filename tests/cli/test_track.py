@@ -157,7 +157,7 @@ def test_recovery_is_passed_on(wanted, clip, random_weights, monkeypatch):
 @pytest.mark.parametrize(("flags", "notices"), [([], 1), (["--no-show"], 0)])
 def test_headless_notice_is_one_line(flags, notices, clip, random_weights, capsys):
     assert run(clip, "--box", BOX, "--weights", random_weights, *flags) == 0
-    text = "siamcorr: no display, going on without a window"
+    text = "siamcorr: no display, tracking without a window"
     assert said(capsys.readouterr().err) == [text] * notices
 
 
@@ -234,7 +234,7 @@ ERRORS = {
     "table is source": ("{clip} --box {box} --boxes {clip}", "clip.mp4: is the source itself"),
     "one output": (
         "{clip} --box {box} --output {tmp}/a.mp4 --boxes {tmp}/./a.mp4",
-        "a.mp4: the video and the table cannot be one file",
+        "a.mp4: the video and the table cannot be the same file",
     ),
     "suffix": ("{clip} --box {box} --output {tmp}/a.gif", "a.gif: unknown video suffix"),
     "no folder": ("{clip} --box {box} --output {tmp}/no/a.mp4", "a.mp4: No such file or directory"),

@@ -220,7 +220,7 @@ def test_weights_with_more_than_the_network_are_refused_as_a_whole(pictures, tmp
     config = write_config(tmp_path, pictures)
     flags = "--max-epochs", 1, "--set", f"initial={path}"
     assert train(config, *flags) == 2
-    assert "more.pth: no weights of siamcorr-lite" in capsys.readouterr().err
+    assert "more.pth: does not contain weights of siamcorr-lite" in capsys.readouterr().err
     assert train(config, *flags, "--set", 'initial_parts=["backbone"]') == 0
 
 

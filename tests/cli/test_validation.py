@@ -80,4 +80,4 @@ def test_a_second_end_of_options(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["convert", "--", "--", "--"])
     assert stop.value.code == 2
-    assert "-- ends the options, and may stand once" in capsys.readouterr().err
+    assert "-- ends the options and may occur once" in capsys.readouterr().err
