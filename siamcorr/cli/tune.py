@@ -16,9 +16,9 @@ from siamcorr.cli.validation import check_counts, check_workers, check_writable,
 from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.evaluation.tuning import (
     best_constants,
-    changed_text,
     finished,
     open_study,
+    replace_constants,
     search,
 )
 from siamcorr.models import build_model, find_weights, for_inference, load_preset
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             _run_processes(jobs, args.threads, bar)
     _print_result(study, sequences, result)
     text = preset_path(args.model).read_text(encoding="utf-8")
-    result.write_text(changed_text(text, best_constants(study, preset)), encoding="utf-8")
+    result.write_text(replace_constants(text, best_constants(study, preset)), encoding="utf-8")
     print(f"preset: {result}")
     return 0
 

@@ -339,16 +339,19 @@ ERRORS = {
     ),
     "no key": ("{config} --set epoch=3", "unknown key 'epoch', did you mean 'epochs'?"),
     "no nested key": ("{config} --set data.grey=1", "unknown key 'grey', did you mean 'gray'?"),
-    "no table": ("{config} --set model.name=1", "--set model.name=1: model is no table"),
+    "no table": ("{config} --set model.name=1", "--set model.name=1: model is not a table"),
     "batch": ("{config} --set batch=0", "epochs and batch must be >= 1"),
     "no scale": ("{config} --set data.scale=1", "negative, gray and scale must be in 0..1"),
     "no model": ("{config} --set model=siamcorr-light", "did you mean siamcorr-lite?"),
-    "no such head": ("{config} --set model=nanotrack-v2", "nanotrack-v2: its head is not trained"),
+    "no such head": (
+        "{config} --set model=nanotrack-v2",
+        "nanotrack-v2: its head cannot be trained",
+    ),
     "no initial": ("{config} --set initial={tmp}/gone.pth", "gone.pth: No such file"),
     "broken initial": ("{config} --set initial={tmp}/broken", "broken: not a checkpoint"),
     "other initial": (
         "{config} --set initial={tmp}/other.pth",
-        "other.pth: no weights of siamcorr-",
+        "other.pth: does not contain weights of siamcorr-",
     ),
     "no pictures": (
         "{config} --set learns=features --set teacher.model=nanotrack-v2 "
@@ -361,7 +364,10 @@ ERRORS = {
         "{config} --set teacher.model=dcfnet --set teacher.weights={tmp}/dcfnet.pth",
         "dcfnet cannot teach siamcorr-lite: its template_size is 125, not 127",
     ),
-    "broken checkpoint": ("{config} --set output={tmp}/run", "last.pt: is no checkpoint of this"),
+    "broken checkpoint": (
+        "{config} --set output={tmp}/run",
+        "last.pt: is not a checkpoint of this",
+    ),
     "output": ("{config} --set output={config}", "run.toml: File exists"),
     "no threads": ("{config} --threads 0", "--threads must be >= 1, got 0"),
     "no epochs": ("{config} --max-epochs 0", "--max-epochs must be >= 1, got 0"),

@@ -13,10 +13,10 @@ from siamcorr.evaluation.tuning import (
     RANGES,
     Pass,
     best_constants,
-    changed_text,
     finished,
     open_study,
     own_constants,
+    replace_constants,
     search,
     thresholds,
     try_constants,
@@ -169,13 +169,13 @@ def test_a_changed_file_is_the_changed_preset(name, tmp_path):
     constants = {key: round((low + high) / 2, 3) for key, (low, high) in kind.items()}
     path = tmp_path / "changed.toml"
     text = preset_path(name).read_text(encoding="utf-8")
-    path.write_text(changed_text(text, constants), encoding="utf-8")
+    path.write_text(replace_constants(text, constants), encoding="utf-8")
     assert load_preset(str(path)) == with_constants(preset, constants)
 
 
 def test_comments_stay():
     text = "# a\n[recipe]\n# b\nwindow = 0.4 # c\n\n[crop]\ncontext = 0.5\n"
-    changed = changed_text(text, {"recipe.window": 0.2, "recipe.penalty": 0.1})
+    changed = replace_constants(text, {"recipe.window": 0.2, "recipe.penalty": 0.1})
     assert changed == (
         "# a\n[recipe]\npenalty = 0.1\n# b\nwindow = 0.2 # c\n\n[crop]\ncontext = 0.5\n"
     )

@@ -25,7 +25,7 @@ def test_log_is_read_by_columns(log):
 
 @pytest.mark.parametrize(
     ("text", "rule"),
-    [(HEAD, "holds no epoch"), (HEAD + "1,x,2\n", "is no log"), ("", "holds no epoch")],
+    [(HEAD, "has no epoch"), (HEAD + "1,x,2\n", "is not a log"), ("", "has no epoch")],
 )
 def test_what_is_no_log(text, rule, tmp_path):
     path = tmp_path / "log.csv"

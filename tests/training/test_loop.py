@@ -286,7 +286,7 @@ def test_checkpoint_of_another_run_is_refused(change, whole, library, tmp_path):
     config, states, _, _, _ = whole
     path = tmp_path / "last.pt"
     torch.save(change(states[1]), path)
-    with pytest.raises(ValueError, match=f"^{path}: is no checkpoint of this run"):
+    with pytest.raises(ValueError, match=f"^{path}: is not a checkpoint of this run"):
         trainer(library, config).resume(path)
 
 
@@ -296,7 +296,7 @@ def test_a_run_with_the_other_optimizer_is_refused(optimizer, library, config, t
     save(path, trainer(library, replace(config, optimizer=optimizer)).state())
     trainer(library, replace(config, optimizer=optimizer)).resume(path)
     (other,) = {"adamw", "sgd"} - {optimizer}
-    with pytest.raises(ValueError, match="is no checkpoint of this run"):
+    with pytest.raises(ValueError, match="is not a checkpoint of this run"):
         trainer(library, replace(config, optimizer=other)).resume(path)
 
 
@@ -304,7 +304,7 @@ def test_a_run_with_the_other_optimizer_is_refused(optimizer, library, config, t
 def test_broken_checkpoint_is_refused(content, library, config, tmp_path):
     path = tmp_path / "last.pt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^{path}: is no checkpoint of this run"):
+    with pytest.raises(ValueError, match=f"^{path}: is not a checkpoint of this run"):
         trainer(library, config).resume(path)
 
 

@@ -122,7 +122,7 @@ def test_alone(monkeypatch):
     assert alone == Processes(0, 1, device)
     assert not torch.distributed.is_initialized()
     module = nn.Linear(1, 1)
-    assert alone.wrapped(module) is module
+    assert alone.wrap(module) is module
     alone.wait()
     alone.close()
 
@@ -130,7 +130,7 @@ def test_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({}, "torchrun's environment is not whole: there is WORLD_SIZE without RANK"),
+        ({}, "torchrun's environment is incomplete: there is WORLD_SIZE without RANK"),
         ({"RANK": "0"}, "MASTER_ADDR"),
         ({"RANK": "first"}, "first"),
     ],
