@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         if filling and annotation.complete:
             ask_where_unsure(annotation, window, filling)
     if not annotation.complete:
-        print(f"{len(annotation.marks)} frames marked, kept in {annotation.path}; go on any time")
+        text = "run the command again to continue"
+        print(f"{len(annotation.marks)} frames marked, saved in {annotation.path}; {text}")
         return 0
     boxes = annotation.finish(filling.boxes(annotation.marks) if filling else None)
     count = int(np.isfinite(boxes[:, 0]).sum())

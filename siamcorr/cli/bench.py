@@ -30,7 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command and its options."""
     parser = subparsers.add_parser("bench", help="measure the operators by every method")
     add = parser.add_argument
-    add("--ops", default="naive,batched,depthwise", metavar="OP,OP", help="default: all three")
+    add("--ops", default="naive,batched,depthwise", metavar="OP,OP", help="default: all")
     add("--device", default="cpu", metavar="auto|cpu|cuda[:N]")
     add("--dtype", choices=DTYPES, default="float32")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")

@@ -24,7 +24,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("eval", help="compare trackers on sequences with known boxes")
     add = parser.add_argument
     add("trackers", nargs="+", metavar="TRACKER", help="a model, MODEL=WEIGHTS, or opencv:csrt …")
-    add("--data", required=True, metavar="DIR", help="OTB, VOT, GOT-10k, LaSOT, UAV123 or plain")
+    add(
+        "--data",
+        required=True,
+        metavar="DIR",
+        help="sequences: OTB, VOT, GOT-10k, LaSOT, UAV123, plain",
+    )
     add("--output", default="output/eval", metavar="DIR", help="folder for results and report")
     add("--processes", type=int, default=1, metavar="N", help="processes in parallel")
     add("--threads", type=int, metavar="N", help="CPU threads per process (default: torch's)")

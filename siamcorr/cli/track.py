@@ -48,25 +48,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="a target in the first frame, in pixels; repeat for more targets. X,Y,W,H@FRAME: in "
         "that frame of a file, tracked both ways; X,Y,W,H@FRAME:NAME: several marks of a target",
     )
-    add("--model", metavar="NAME", help="see `siamcorr models` (default: fits the weights)")
+    add("--model", metavar="NAME", help="see `siamcorr models` (default: what fits the weights)")
     add("--weights", metavar="FILE", help=".pth or .safetensors (default: the published ones)")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
     backend = os.environ.get("SIAMCORR_BACKEND", "auto")
-    add("--backend", choices=BACKENDS, default=backend, help="default: the faster one")
+    backends = "runs the network (default: the faster one)"
+    add("--backend", choices=BACKENDS, default=backend, help=backends)
     add("--compile", action="store_true", help="use torch.compile: slow to start, then fast")
     recover = "search the whole frame for a lost target (default: if the model can tell a loss)"
     add("--recover", action=argparse.BooleanOptionalAction, help=recover)
     add("--output", metavar="OUT.mp4", help="write the video with the boxes drawn")
-    add(
-        "--crf", type=int, default=CRF, metavar="N", help=f"1..51; lower is better (default: {CRF})"
-    )
+    crf = f"quality of the video, 1..51; lower is better (default: {CRF})"
+    add("--crf", type=int, default=CRF, metavar="N", help=crf)
     add("--boxes", metavar="OUT", help="table: .csv, .jsonl, .json (COCO) or .txt (MOT challenge)")
-    add("--show", action=argparse.BooleanOptionalAction, help="default: if there is a display")
+    show = "show a window (default: if there is a display)"
+    add("--show", action=argparse.BooleanOptionalAction, help=show)
     add("--max-frames", type=int, metavar="N", help="stop after N frames")
     add("--start", type=int, default=0, metavar="N", help="first frame, counted from 0")
     add("--every", type=int, default=1, metavar="N", help="track every N-th frame only")
     add("--resize", type=int, metavar="PIXELS", help="shrink frames to this longer side")
-    add("--speed", type=float, default=1.0, help="of window and video (2: twice as fast, no sound)")
+    add("--speed", type=float, default=1.0, help="speed of window and video (2: double, no sound)")
     parser.set_defaults(run=run)
 
 

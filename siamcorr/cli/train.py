@@ -46,8 +46,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command and its options."""
     parser = subparsers.add_parser("train", help="train a network")
     add = parser.add_argument
-    add("config", metavar="CONFIG.toml", help="see configs/train")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
+    add("config", metavar="CONFIG.toml", help="the run; see configs/train for examples")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the run")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
     add("--max-epochs", type=int, metavar="N", help="stop after N epochs of this call")

@@ -16,12 +16,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--port", type=int, default=8000, metavar="N", help="0 picks a free one (default: 8000)")
-    add("--model", default=DEFAULT, metavar="NAME", help=f"first model (default: {DEFAULT})")
+    add("--model", default=DEFAULT, metavar="NAME", help=f"model at the start (default: {DEFAULT})")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
     add(
         "--token", metavar="TEXT", help="token for the URL (default: random if --host is not local)"
     )
-    add("--max-sessions", type=int, default=4, metavar="N", help="most open pages (default: 4)")
+    add("--max-sessions", type=int, default=4, metavar="N", help="limit of open pages (default: 4)")
     parser.set_defaults(run=run)
 
 

@@ -24,7 +24,7 @@ class DataConfig:
     negative: share of all pairs whose template shows another target.
     blank: share of all pairs whose search crop has one colour, as of a covered camera.
     rivals: share of pairs with the search crop around another object of the frame, if one is known.
-    shift: maximum distance of the target from the centre of the search crop, in pixels.
+    shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
     scale: range of the search crop's scale: 0.2 is 0.8 to 1.25.
     gray, flip: shares of all pairs without colour, and mirrored.
     clips: number of rendered clips for validation; clip_frames: their length.

@@ -17,19 +17,19 @@ def boxes_at(points: Tensor, distances: Tensor) -> Tensor:
     return torch.cat([points - distances[:, :2], points + distances[:, 2:]], dim=1)
 
 
-def sample_cells(maps: Tensor, points: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def sample_cells(maps: Tensor, points: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
     """Sample maps at given points with bilinear interpolation.
 
     Args:
         maps: (B, C, S, S).
         points: (2, S, S), the centres of the maps' cells.
-        wanted: (2, T, T), the points to sample.
+        samples: (2, T, T), the points to sample.
 
     Returns:
         (B, C, T, T), and a mask (T, T) of the points that lie inside the maps.
     """
     first, last = points[:, 0, 0], points[:, -1, -1]
-    place = 2 * (wanted - first[:, None, None]) / (last - first)[:, None, None] - 1  # (2, T, T)
+    place = 2 * (samples - first[:, None, None]) / (last - first)[:, None, None] - 1  # (2, T, T)
     grid = place.permute(1, 2, 0)[None].expand(len(maps), -1, -1, -1)
     sampled = F.grid_sample(maps, grid, padding_mode="border", align_corners=True)
     return sampled, (place.abs() <= 1 + 1e-4).all(dim=0)

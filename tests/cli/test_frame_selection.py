@@ -1,4 +1,4 @@
-"""What is taken from a source: which frames, how large, how many and how fast."""
+"""Frames selected from a source: which ones, how large, how many and how fast."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_no_frame():
         cut(Source(count=0))
 
 
-def test_who_asks_gets_no_more():
+def test_no_frames_after_a_stop_request():
     with StopRequest() as stop:
         selection = select_frames(Source(), stop)
         assert next(selection.rest).index == 1

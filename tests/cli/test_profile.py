@@ -1,4 +1,4 @@
-"""`siamcorr profile`: five stages and their sum; which network is looked at."""
+"""`siamcorr profile`: five stages and their sum, and the selected network."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`siamcorr track --jobs TABLE.csv`: many videos, each followed whole or not at all."""
+"""`siamcorr track --jobs TABLE.csv`: many videos, each tracked completely or not at all."""
 
 import csv
 import os
@@ -134,7 +134,7 @@ def test_a_table_that_is_too_long_is_refused_and_not_cut(tmp_path, monkeypatch):
     assert len(read_jobs(write(tmp_path / "b.csv", *lines[:2], header="video,x,y,w,h"))) == 2
 
 
-def test_what_does_not_go_with_a_table(folder, capsys):
+def test_options_that_contradict_a_table(folder, capsys):
     table = write(folder / "jobs.csv", f"one.mp4,0,{mark(0)},")
     for flags, text in [
         ([], "--jobs: give --boxes FOLDER, --output FOLDER or both"),

@@ -103,7 +103,7 @@ def test_stopped(clip, tmp_path, monkeypatch, capsys):
     assert "stopped after 4 of 12 frames" in capsys.readouterr().err
 
 
-def test_interrupted_while_it_follows(clip, tmp_path, monkeypatch, capsys):
+def test_interrupted_during_tracking(clip, tmp_path, monkeypatch, capsys):
     """Nothing is known of most frames yet: it ends at once, and the table is whole."""
     update, calls = MultiTracker.update, []
 

@@ -1,4 +1,4 @@
-"""`siamcorr train`: a run leaves weights behind, goes on where it was, and says what is wrong."""
+"""`siamcorr train`: written files, resumed runs, and errors."""
 
 import csv
 from pathlib import Path
@@ -106,14 +106,14 @@ def test_best_weights_are_known(done):
     assert metadata == {"preset": "siamcorr-lite", "epoch": best["epoch"]}
 
 
-def test_a_run_that_is_done_is_left_alone(done, capsys):
+def test_a_finished_run_does_nothing(done, capsys):
     before = contents(done.parent / "out")
     assert train(done) == 0
     assert contents(done.parent / "out") == before
     assert capsys.readouterr().out == ""
 
 
-def test_set_gives_a_done_run_more_to_do(done, tmp_path, capsys):
+def test_set_extends_a_finished_run(done, tmp_path, capsys):
     """Nested keys, too; and each epoch is told in a line."""
     out = tmp_path / "more"
     out.mkdir()
@@ -127,7 +127,7 @@ def test_set_gives_a_done_run_more_to_do(done, tmp_path, capsys):
     assert f"overlap {float(rows(out)[-1]['overlap']):.4g}" in line
 
 
-def test_two_calls_do_what_one_does(done, pictures, tmp_path):
+def test_two_calls_equal_one(done, pictures, tmp_path):
     config = write_config(tmp_path, pictures)
     assert train(config) == 0
     last, whole = (
@@ -212,7 +212,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     assert [row["epoch"] for row in rows(tmp_path / "second")] == ["1", "2"]
 
 
-def test_weights_with_more_than_the_network_are_refused_as_a_whole(pictures, tmp_path, capsys):
+def test_weights_with_additional_keys_are_refused(pictures, tmp_path, capsys):
     """Of one part, what the network lacks is left; of all of it, it is another network's."""
     state = assemble(load_preset("siamcorr-lite")).state_dict()
     path = tmp_path / "more.pth"
@@ -224,7 +224,7 @@ def test_weights_with_more_than_the_network_are_refused_as_a_whole(pictures, tmp
     assert train(config, *flags, "--set", 'initial_parts=["backbone"]') == 0
 
 
-def test_chosen_by_sequences(pictures, tmp_path):
+def test_validation_on_sequences(pictures, tmp_path):
     """Whole ones; a frame that nobody marked does not count."""
     folder = tmp_path / "choice" / "cup"
     folder.mkdir(parents=True)
@@ -247,7 +247,7 @@ def test_chosen_by_sequences(pictures, tmp_path):
 # what a run is chosen by
 
 
-def test_backwards_from_the_last_frame_that_is_marked(tmp_path):
+def test_backwards_from_the_last_marked_frame(tmp_path):
     folder = tmp_path / "cup"
     folder.mkdir()
     for index in range(4):

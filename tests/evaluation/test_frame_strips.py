@@ -1,4 +1,4 @@
-"""Strips: frames that tell the trackers apart, and whose box is which."""
+"""Strips: frames in which trackers differ, with colored boxes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Tuning: constants under dotted names, what a trial measures, and studies that go on."""
+"""Tuning: constants with dotted names, trials, and resumed studies."""
 
 import tomllib
 from dataclasses import replace
@@ -61,7 +61,7 @@ def pretended(monkeypatch):
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_has_constants_to_seek(name):
+def test_every_preset_has_constants_to_tune(name):
     """And with its own ones it stays what it is, as far as they are in the range."""
     preset = load_preset(name)
     own = own_constants(preset)
@@ -92,7 +92,7 @@ def test_own_constants_come_first_and_better_ones_are_found(tmp_path):
     assert goodness(with_constants(PRESET, found)) == pytest.approx(study.best_value, abs=0.01)
 
 
-def test_a_study_goes_on(tmp_path):
+def test_a_study_continues(tmp_path):
     path = tmp_path / "s.journal"
     search(open_study(path, PRESET, [sequence()]), Network(), [sequence()], 3)
     study = open_study(path, PRESET, [sequence()])
@@ -103,7 +103,7 @@ def test_a_study_goes_on(tmp_path):
     assert len(firsts) == 1
 
 
-def test_a_study_that_is_done_is_left_alone(tmp_path, pretended):
+def test_a_finished_study_runs_no_trials(tmp_path, pretended):
     study = open_study(tmp_path / "s.journal", PRESET, [sequence()])
     search(study, Network(), [sequence()], 2)
     tried = len(pretended)
@@ -126,7 +126,7 @@ def test_the_mean_is_over_sequences_not_frames(tmp_path, monkeypatch):
     assert value == pytest.approx(0.5)
 
 
-def test_a_bad_trial_is_given_up(tmp_path, pretended):
+def test_a_bad_trial_is_pruned(tmp_path, pretended):
     """Its second half is not tracked."""
     many = [sequence(name) for name in "abcd"]
     study = open_study(tmp_path / "s.journal", PRESET, many)
@@ -150,7 +150,7 @@ def test_never_on_target():
     assert thresholds([Pass(np.zeros(5), np.ones(5))]) == {}
 
 
-def test_thresholds_only_where_a_score_is_a_chance(tmp_path):
+def test_thresholds_only_for_probabilities(tmp_path):
     preset = load_preset("dcfnet")
     network = Network()
     network.preset = preset

@@ -1,4 +1,4 @@
-"""A run's file: read, changed from the command line, and refused with a reason."""
+"""A run's file: reading, changes from the command line, and errors."""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -93,7 +93,7 @@ def test_a_teacher_who_is_wrong_teaches_nothing(case):
     assert teacher_agrees(said(BOX, peak()), pair(1)) == 1
 
 
-def test_a_teacher_who_is_always_believed():
+def test_a_teacher_that_is_always_used():
     """Pairs that nobody marked cost nothing but what the teacher says of them."""
     torch.manual_seed(2)
     network, shown = student(), pair(present=0.0, marked=0.0)
@@ -107,7 +107,7 @@ def test_a_teacher_who_is_always_believed():
     torch.testing.assert_close(losses[1]["total"], losses[1]["taught"])
 
 
-def test_a_mark_that_says_absent_is_believed_before_the_teacher():
+def test_an_absent_target_overrules_the_teacher():
     objective = PairObjective(student(), teacher(), maps=1.0, always=True)
     assert objective(pair(present=1.0))["taught"] > 0
     assert objective(pair(present=0.0))["taught"] == 0
