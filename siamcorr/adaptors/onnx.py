@@ -1,9 +1,8 @@
-"""ONNX: a network's two sides as graphs.
+"""ONNX export: a network's template branch and search branch as graphs.
 
-OUT.onnx stands for OUT-template.onnx, run once a target, and OUT-search-255.onnx, run every frame;
-a recipe that looks around when the target is lost has a second search graph for the larger crop.
-Every file says in its metadata what preset it was made from. Whatever a graph computes in, float32
-goes in and comes out.
+OUT.onnx stands for OUT-template.onnx, which runs once per target, and OUT-search-255.onnx, which
+runs on every frame. A recipe with a larger crop for lost targets has a second search graph.
+Every file has its preset in the metadata. Inputs and outputs are float32, also in float16 graphs.
 """
 
 import copy
@@ -27,17 +26,17 @@ from siamcorr.ops.export import Correlation, use_export_form
 
 KEY = "siamcorr.preset"
 
-Names = tuple[list[str], list[str]]  # of what goes into a graph and what comes out
+Names = tuple[list[str], list[str]]  # of a graph's inputs and outputs
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How graphs are written.
+    """Options of the export.
 
-    correlation: "conv" is Conv with the template as its weight, which many runtimes refuse;
-        "matmul" is MatMul, with slices and sums; "auto" is what every runtime takes.
-    opset: of ONNX, 13 or later.
-    half: computes in float16, and is half as large.
+    correlation: "conv" is Conv with the template as its weight, which many runtimes do not
+        support; "matmul" is MatMul, with slices and sums; "auto" is what every runtime supports.
+    opset: ONNX operator set, 13 or later.
+    half: compute in float16, with half the size.
     dynamic_batch: images (N, 3, H, W) with templates (N, ...), for any N; else one target.
     """
 
@@ -51,20 +50,20 @@ class ExportOptions:
 def export_onnx(
     network: SiameseNetwork, path: str | Path, options: ExportOptions | None = None
 ) -> list[Path]:
-    """Write the template's graph and the search graphs, norms folded in: all of them or none.
+    """Write the template graph and the search graphs with folded norms: all of them or none.
 
     Args:
-        network: on the CPU.
-        path: OUT.onnx; the files are called after it.
-        options: None is those of `ExportOptions`.
+        network: network on the CPU.
+        path: OUT.onnx, the base of the files' names.
+        options: None is the default of `ExportOptions`.
 
     Returns:
-        The files written.
+        The written files.
 
     Raises:
         ModuleNotFoundError: onnx or onnxscript is not installed.
-        ValueError: the network works on spectra, which ONNX cannot pass on; an opset that its
-            graphs cannot be written in; conv with a dynamic batch.
+        ValueError: the network's template is a complex spectrum, which ONNX does not support; the
+            graphs cannot be written in this opset; conv with a dynamic batch.
     """
     preset, options = network.preset, options or ExportOptions()
     if preset.recipe.kind == "filter":
@@ -75,7 +74,7 @@ def export_onnx(
     fast = fuse(copy.deepcopy(network).eval()).cpu()
     crop, recipe = preset.crop, preset.recipe
     template_path, search_name = graph_paths(Path(path))
-    batch = 2 if options.dynamic_batch else 1  # 0 and 1 would be taken for constants
+    batch = 2 if options.dynamic_batch else 1  # torch.export treats 0 and 1 as constants
     image = torch.rand(batch, 3, crop.template_size, crop.template_size) * 255
     template = fast.template(image)
     kernels = [f"template_{index}" for index in range(len(template))]
@@ -84,19 +83,19 @@ def export_onnx(
     dtype = torch.float16 if options.half else torch.float32
     fast = fast.to(dtype)
     sides: dict[Path, tuple[nn.Module, tuple[Tensor, ...], Names]] = {
-        template_path: (_Side(fast.template, fast, dtype), (image,), (["image"], kernels))
+        template_path: (_Branch(fast.template, fast, dtype), (image,), (["image"], kernels))
     }
     for size in filter(None, (crop.search_size, recipe.long_term.search_size)):
-        call = _Side(lambda image, *template: fast.search(image, template), fast, dtype)
+        call = _Branch(lambda image, *template: fast.search(image, template), fast, dtype)
         inputs = torch.rand(batch, 3, size, size) * 255, *template
         names = ["image", *kernels], ["logits", "boxes"]
         sides[template_path.with_name(f"{search_name}{size}.onnx")] = call, inputs, names
-    # At first beside the paths: a full disk leaves what was there.
+    # Write temporary files first: a full disk must not destroy older graphs.
     partials = {target: target.with_name(f".{target.name}.{os.getpid()}.part") for target in sides}
     try:
         for target, (side, tensors, names) in sides.items():
             _write(side, tensors, partials[target], names, preset, options)
-        # The template's last, because its being there says that the others are.
+        # The template graph last: its file marks a complete export.
         for target in reversed(partials):
             partials[target].replace(target)
     finally:
@@ -106,7 +105,7 @@ def export_onnx(
 
 
 def graph_paths(path: Path) -> tuple[Path, str]:
-    """For OUT.onnx: OUT-template.onnx, and how names of the search graphs beside it begin.
+    """Return, for OUT.onnx, the path OUT-template.onnx and the name prefix of the search graphs.
 
     Raises:
         ValueError: the name does not end in .onnx.
@@ -116,8 +115,8 @@ def graph_paths(path: Path) -> tuple[Path, str]:
     return path.with_name(f"{path.stem}-template.onnx"), f"{path.stem}-search-"
 
 
-class _Side(nn.Module):
-    """One side of a network as a module of its own, with float32 tensors alone going in and out."""
+class _Branch(nn.Module):
+    """One branch of a network as a module with float32 inputs and outputs."""
 
     def __init__(
         self, call: Callable[..., tuple[Tensor, ...]], network: nn.Module, dtype: torch.dtype
@@ -147,7 +146,7 @@ def _write(
         batch = torch.export.Dim("batch", max=1 << 20)
         shapes = (tuple({0: batch} for _ in inputs),)
     with (
-        redirect_stdout(StringIO()),  # the exporter talks a lot
+        redirect_stdout(StringIO()),  # the exporter prints a lot
         warnings.catch_warnings(),
         use_export_form(options.correlation),
     ):
@@ -174,9 +173,9 @@ def _write(
     model = program.model_proto
     weights = {entry.name: entry.dims for entry in model.graph.initializer}
     for node in model.graph.node:
-        node.ClearField("metadata_props")  # where in which file of ours it comes from
+        node.ClearField("metadata_props")  # paths and lines of our source files
         sized = any(entry.name == "kernel_shape" for entry in node.attribute)
-        if node.op_type == "Conv" and node.input[1] in weights and not sized:  # OpenCV 4 wants it
+        if node.op_type == "Conv" and node.input[1] in weights and not sized:  # OpenCV 4 needs it
             shape = onnx.helper.make_attribute("kernel_shape", weights[node.input[1]][2:])
             node.attribute.append(shape)
     if options.opset < WRITTEN:

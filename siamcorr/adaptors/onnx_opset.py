@@ -1,15 +1,15 @@
-"""Older operator sets of ONNX: torch's exporter writes 18 and later, and many runtimes end before.
+"""Convert graphs to older ONNX opsets: torch writes 18 and later, many runtimes need less.
 
-Most operators have only learnt more types since 13. Those that are written otherwise are rewritten
-here; any that is not known to be one or the other is refused.
+Most operators have only gained types since opset 13. Operators with another form are rewritten
+here; unknown operators raise an error.
 """
 
 from typing import Any
 
 LOWEST = 13
-WRITTEN = 18  # by torch's exporter
+WRITTEN = 18  # the oldest opset that torch's exporter writes
 
-# The same in 13 as in 18, for the types and inputs that our graphs have.
+# Operators that are equal in 13 and 18 for the types and inputs of our graphs.
 SAME = {
     "Add",
     "BatchNormalization",
@@ -22,7 +22,7 @@ SAME = {
     "Split",
     "Sub",
 }
-# Attributes that came later; without them an operator does what our graphs want of it.
+# Newer attributes, which our graphs do not need.
 LATER = {
     "BatchNormalization": "training_mode",
     "Reshape": "allowzero",
@@ -31,7 +31,11 @@ LATER = {
 
 
 def check_opset(opset: int) -> None:
-    """Refuse with ValueError an opset that no graph can be written in."""
+    """Check the opset.
+
+    Raises:
+        ValueError: no graph can be written in this opset.
+    """
     import onnx
 
     newest = onnx.defs.onnx_opset_version()
@@ -43,14 +47,14 @@ def check_opset(opset: int) -> None:
 
 
 def lower_opset(model: Any, opset: int) -> None:
-    """Write a model of opset 18 in an older one, 13 to 17, in place.
+    """Convert a model from opset 18 to an older one, 13 to 17, in place.
 
     Args:
         model: onnx.ModelProto.
-        opset: the one wanted.
+        opset: the new opset.
 
     Raises:
-        ValueError: an operator that cannot be written so.
+        ValueError: an operator cannot be converted.
     """
     import onnx
 
@@ -58,11 +62,11 @@ def lower_opset(model: Any, opset: int) -> None:
     values = _constants(graph)
     nodes: list[Any] = []
     for node in graph.node:
-        nodes += _rewritten(node, values, opset)
+        nodes += _rewrite(node, values, opset)
     del graph.node[:]
     graph.node.extend(nodes)
     model.opset_import[0].version = opset
-    # The oldest runtimes refuse a later file format too.
+    # Old runtimes also refuse a newer file format.
     model.ir_version = min(
         model.ir_version, onnx.helper.find_min_ir_version_for(model.opset_import)
     )
@@ -70,7 +74,7 @@ def lower_opset(model: Any, opset: int) -> None:
 
 
 def _constants(graph: Any) -> dict[str, Any]:
-    """What has a value in the graph, by name."""
+    """Return the constants of a graph by name."""
     from onnx import numpy_helper
 
     values = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
@@ -80,8 +84,8 @@ def _constants(graph: Any) -> dict[str, Any]:
     return values
 
 
-def _rewritten(node: Any, values: dict[str, Any], opset: int) -> list[Any]:
-    """A node in the older set: itself, changed, or others in its place."""
+def _rewrite(node: Any, values: dict[str, Any], opset: int) -> list[Any]:
+    """Return the nodes that replace a node in the older opset."""
     from onnx import defs, helper
 
     kind = node.op_type
@@ -93,7 +97,7 @@ def _rewritten(node: Any, values: dict[str, Any], opset: int) -> list[Any]:
             helper.make_node("HardSigmoid", [node.input[0]], [gate], alpha=1 / 6, beta=0.5),
             helper.make_node("Mul", [node.input[0], gate], [node.output[0]], node.name),
         ]
-    if kind == "ReduceMean" and node.input[1] in values:  # axes were an attribute
+    if kind == "ReduceMean" and node.input[1] in values:  # before 18, axes are an attribute
         axes = [int(axis) for axis in values[node.input[1]]]
         keep = next((entry.i for entry in node.attribute if entry.name == "keepdims"), 1)
         older = helper.make_node(
@@ -102,7 +106,7 @@ def _rewritten(node: Any, values: dict[str, Any], opset: int) -> list[Any]:
         return [older]
     more = (kind == "Pad" and len(node.input) > 3) or (kind == "Shape" and node.attribute)
     if kind not in SAME or more:
-        raise ValueError(f"opset {opset}: {kind} cannot be written in it, in {WRITTEN} it can")
+        raise ValueError(f"opset {opset}: {kind} cannot be written in it; use {WRITTEN} or later")
     kept = [entry for entry in node.attribute if entry.name != LATER.get(kind)]
     del node.attribute[:]
     node.attribute.extend(kept)
@@ -110,7 +114,7 @@ def _rewritten(node: Any, values: dict[str, Any], opset: int) -> list[Any]:
 
 
 def _since(kind: str, opset: int) -> int | None:
-    """The version of an operator in a set; None if it has no such operator."""
+    """Return the version of an operator in an opset; None if the opset does not have it."""
     from onnx import defs
 
     try:

@@ -1,4 +1,4 @@
-"""onnxruntime: exported graphs as a network that a tracker takes."""
+"""Run exported graphs with onnxruntime, as a network for `Tracker`."""
 
 import hashlib
 import json
@@ -21,16 +21,16 @@ Say = Callable[[str], None]
 
 
 class OnnxNetwork:
-    """Exported graphs, run by onnxruntime on the CPU; a `Tracker` takes it as it takes a network.
+    """Exported graphs that onnxruntime runs on the CPU; `Tracker` accepts it as a network.
 
     Args:
-        path: the OUT.onnx that `export_onnx` was given.
-        threads: that onnxruntime may use; None is as many as torch does.
+        path: the path OUT.onnx that was given to `export_onnx`.
+        threads: onnxruntime's threads; None is torch's number.
 
     Raises:
         ModuleNotFoundError: onnxruntime is not installed.
-        OSError: a file is not there.
-        ValueError: a file is no graph of ours.
+        OSError: a file is missing.
+        ValueError: a file is not a graph from `export_onnx`.
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
@@ -45,35 +45,36 @@ class OnnxNetwork:
         self.device = torch.device("cpu")
 
     def template(self, image: Tensor) -> Template:
-        """All that `search` needs of one template image (1, 3, h, w).
+        """Compute what `search` needs from one template image (1, 3, h, w).
 
         Raises:
-            ValueError: more than one image, or one of another size.
+            ValueError: there is more than one image, or its size is wrong.
         """
-        wanted = (1, *self._template.get_inputs()[0].shape[1:])  # of any batch, one is taken
-        if image.shape != wanted:
+        shape = (1, *self._template.get_inputs()[0].shape[1:])  # one image also for dynamic batches
+        if image.shape != shape:
             got = tuple(image.shape)
-            raise ValueError(f"OnnxNetwork: its graph takes a template {wanted}, got {got}")
+            raise ValueError(f"OnnxNetwork: its graph takes a template {shape}, got {got}")
         return tuple(_run(self._template, [image]))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
-        """Look for templates (batch N or 1) in search images (N, 3, H, W).
+        """Search for templates (batch N or 1) in search images (N, 3, H, W).
 
-        A graph of any batch runs once; one of a fixed batch in steps of that.
+        A graph with a dynamic batch runs once, a graph with a fixed batch once per batch.
 
         Raises:
-            ValueError: images of a size that was not exported, or a number that does not divide;
-                a template batch that is neither 1 nor that of the images.
+            ValueError: this image size was not exported; N is not a multiple of the graph's
+                batch; the template batch is neither 1 nor N.
         """
         size = image.shape[-1]
         if size not in self._search:
             raise ValueError(f"OnnxNetwork: no graph for {size} pixels, only {[*self._search]}")
         graph = self._search[size]
         first_side = graph.get_inputs()[0].shape[0]
-        any_batch = not isinstance(first_side, int)  # it has a name instead
+        any_batch = not isinstance(first_side, int)  # a dynamic batch has a name
         count = max(1, len(image)) if any_batch else first_side
         if len(image) % count:
-            raise ValueError(f"OnnxNetwork: {len(image)} images, its graph takes {count} a target")
+            text = f"{len(image)} images are not a multiple of its graph's batch of {count}"
+            raise ValueError(f"OnnxNetwork: {text}")
         batches = {len(part) for part in template}
         if not batches <= {1, len(image)}:
             raise ValueError(
@@ -92,17 +93,17 @@ class OnnxNetwork:
 
 
 def silent(text: str) -> None:
-    """Say nothing."""
+    """Ignore the text."""
 
 
 def onnx_network(name: str, weights: Path, say: Say = silent) -> OnnxNetwork:
-    """Graphs as a network: those that are named, or those of a checkpoint, exported once.
+    """Load graphs as a network; a checkpoint is exported once and its graphs are cached.
 
     Args:
-        name: the preset, for a checkpoint.
-        weights: OUT.onnx, or a .pth or .safetensors file; its graphs are kept in the cache, by
-            what the preset and the file hold.
-        say: is told before graphs are made.
+        name: preset of a checkpoint.
+        weights: OUT.onnx, or a .pth or .safetensors file. The key of the cached graphs is a hash
+            of preset and file.
+        say: called before an export.
     """
     if weights.suffix == ".onnx":
         return OnnxNetwork(weights)
@@ -111,9 +112,9 @@ def onnx_network(name: str, weights: Path, say: Say = silent) -> OnnxNetwork:
     key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
     path = cache_dir() / f"{preset.name}-{key}-any.onnx"
     if not graph_paths(path)[0].is_file():
-        say(f"{name}: making graphs for onnxruntime, once")
+        say(f"{name}: exporting graphs for onnxruntime, once")
         path.parent.mkdir(parents=True, exist_ok=True)
-        # For any batch they take no longer, and many targets are one run.
+        # A dynamic batch costs no time, and many targets need one run only.
         export_onnx(build_model(name, weights), path, ExportOptions(dynamic_batch=True))
     return OnnxNetwork(path)
 
@@ -124,11 +125,11 @@ def _session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait for the next run in a loop would take the cores from torch and OpenCV.
+    # Threads that spin while they wait would take the cores from torch and OpenCV.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own kinds, which it does not document
+    except Exception as error:  # onnxruntime's own classes, which are not documented
         raise ValueError(f"{path}: not an ONNX graph ({str(error).splitlines()[0]})") from None
 
 
@@ -139,7 +140,7 @@ def _size(session: Any) -> int:
 def _preset(session: Any, path: Path) -> Preset:
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is None:
-        raise ValueError(f"{path}: does not say what preset it was made from")
+        raise ValueError(f"{path}: has no preset in its metadata; export it with siamcorr export")
     return from_mapping(Preset, json.loads(text), path.name)
 
 

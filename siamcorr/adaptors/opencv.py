@@ -1,4 +1,4 @@
-"""OpenCV's trackers as ours, and ours as one of OpenCV's."""
+"""OpenCV's trackers with our interface, and our tracker with OpenCV's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,12 @@ from siamcorr.tracking.boxes import Image
 
 
 class OpenCVTracker:
-    """A `siamcorr.Tracker` behind the interface of cv2.Tracker, usable wherever one is.
+    """A `siamcorr.Tracker` with the interface of cv2.Tracker.
 
     Images are BGR, as cv2 reads them; boxes are (x, y, w, h).
 
     Args:
-        model: what `Tracker` takes.
+        model: a network, as for `Tracker`.
 
     Example:
         >>> from siamcorr.models import build_model
@@ -33,37 +33,37 @@ class OpenCVTracker:
         self._score = 0.0
 
     def init(self, image: Image, boundingBox: Sequence[float]) -> None:  # noqa: N803
-        """Take the target inside the box; the name is OpenCV's."""
-        self._tracker.init(_swapped(image), boundingBox)
+        """Start on the target inside the box; the argument's name is OpenCV's."""
+        self._tracker.init(_swap_channels(image), boundingBox)
 
     def update(self, image: Image) -> tuple[bool, Box]:
-        """Whether the target is in sight, and its box."""
-        result = self._tracker.update(_swapped(image))
+        """Return whether the target is visible, and its box."""
+        result = self._tracker.update(_swap_channels(image))
         self._score = result.score
         return not result.lost, result.box_xywh
 
     def getTrackingScore(self) -> float:  # noqa: N802
-        """The last score, 0..1; the name is OpenCV's."""
+        """Return the last score, 0..1; the method's name is OpenCV's."""
         return self._score
 
 
 class PeerResult(NamedTuple):
-    """What a peer says of a frame: its last box where it reports a failure."""
+    """Result of an OpenCV tracker; after a failure, the box is the last one found."""
 
     box_xywh: Box
     lost: bool
 
 
 class Peer:
-    """One of OpenCV's own trackers behind our interface: RGB in, a result with box_xywh out.
+    """One of OpenCV's own trackers with our interface: RGB frames, results with box_xywh.
 
     Args:
         name: csrt, kcf, mil, nano or vit. csrt and kcf need opencv-contrib-python.
-        folder: where the ONNX files of nano (nanotrack_backbone_sim.onnx,
-            nanotrack_head_sim.onnx) and vit (vitTracker.onnx) lie.
+        folder: folder with the ONNX files of nano (nanotrack_backbone_sim.onnx,
+            nanotrack_head_sim.onnx) and vit (vitTracker.onnx).
 
     Raises:
-        ValueError: this OpenCV has no tracker of that name, or its files are missing.
+        ValueError: this OpenCV does not have the tracker, or its files are missing.
     """
 
     def __init__(self, name: str, folder: str | Path = ".") -> None:
@@ -71,28 +71,28 @@ class Peer:
         self._peer = _create(name, Path(folder))
 
     def init(self, frame: Image, box_xywh: Sequence[float]) -> None:
-        """Take the target inside the box, whose numbers OpenCV wants whole.
+        """Start on the target inside the box, rounded to whole pixels for OpenCV.
 
         Raises:
-            ValueError: OpenCV cannot use the box; mil, for one, wants it inside the frame.
+            ValueError: OpenCV cannot use the box; mil, for example, needs it inside the frame.
         """
         self._box: Box = tuple(float(value) for value in box_xywh)  # type: ignore[assignment]
-        self._call(self._peer.init, _swapped(frame), [round(value) for value in box_xywh])
+        self._call(self._peer.init, _swap_channels(frame), [round(value) for value in box_xywh])
 
     def update(self, frame: Image) -> PeerResult:
-        """Find it in the next frame.
+        """Find the target in the next frame.
 
         Raises:
             ValueError: OpenCV cannot use the frame.
         """
-        found, box = self._call(self._peer.update, _swapped(frame))
+        found, box = self._call(self._peer.update, _swap_channels(frame))
         if found:
             x, y, w, h = (float(value) for value in box)
             self._box = (x, y, w, h)
         return PeerResult(self._box, not found)
 
     def _call(self, function: Any, *args: Any) -> Any:
-        """OpenCV's errors as ours: they are no ValueError, nor any other builtin one."""
+        """Call OpenCV; cv2.error, which is no builtin error, becomes ValueError."""
         try:
             return function(*args)
         except cv2.error as error:
@@ -126,6 +126,6 @@ def _create(name: str, folder: Path) -> Any:
     return maker.create(params)
 
 
-def _swapped(image: Image) -> Image:
-    """RGB to BGR, or back."""
+def _swap_channels(image: Image) -> Image:
+    """Convert RGB to BGR or back."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""Between two runs of a slow detector: its boxes carried on, as supervision's Detections.
+"""Track a slow detector's boxes between its runs, as supervision's Detections.
 
-A detector that takes ten frames' time leaves nine frames without boxes. Here its boxes become
-targets, which are followed until it has looked again.
+A detector that takes the time of ten frames leaves nine frames without boxes. Here its boxes become
+targets, which are tracked until its next run.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,15 @@ from siamcorr.tracking.boxes import Image, check_frame
 if TYPE_CHECKING:
     from supervision import Detections
 
-OF_A_MOMENT = ("xyxyxyxy",)  # data that is wrong as soon as the target has moved: its corners
+ONE_FRAME_DATA = ("xyxyxyxy",)  # data that is valid in one frame only: the corners
 
 
 @dataclass
-class _Followed:
-    """A target: where it is, and what the detector said of it.
+class _Target:
+    """A target, with the data of its last detection.
 
-    lost: frames in a row. missed: runs of the detector in a row.
+    lost: number of consecutive frames in which the target is lost.
+    missed: number of consecutive runs in which the detector did not find it.
     """
 
     box: Box
@@ -38,19 +39,19 @@ class _Followed:
 
 
 class SiameseTracker:
-    """Follow what a detector found, from one of its runs to the next.
+    """Track the boxes of a detector from one of its runs to the next.
 
-    A target gets an id at the detection that began it, and keeps it. Detections belong to the
-    followed targets that they overlap best, whatever their class; the target goes on from the
-    detection's box, with its class and data. Other detections begin new targets.
+    Every target keeps the id of its first detection. Detections are matched with the tracked
+    targets by the largest sum of overlaps, for any class; a matched target continues from the
+    detection's box, with its class and data. Other detections start new targets.
 
     Args:
-        model: what `siamcorr.Tracker` takes.
-        min_iou: overlap from which a detection can be one of a followed target, 0..1.
-        max_missed: a target that so many runs of the detector in a row did not find is dropped.
-        max_lost: a target that is lost for so many frames in a row is dropped.
-        lost_below: a score under it is a loss, beside what the model's preset takes for one.
-        color: order of the frames' channels, "bgr" as cv2 and supervision read them, or "rgb".
+        model: a network, as for `siamcorr.Tracker`.
+        min_iou: minimum overlap of a detection and its target, 0..1.
+        max_missed: drop a target after this number of consecutive detector runs without it.
+        max_lost: drop a target after this number of consecutive frames in which it is lost.
+        lost_below: a target with a lower score is lost, in addition to the preset's own rule.
+        color: channel order of the frames: "bgr", as cv2 and supervision read them, or "rgb".
 
     Raises:
         ValueError: supervision is not installed, or an argument is out of range.
@@ -90,77 +91,77 @@ class SiameseTracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all targets, as before another video; ids begin at 1 again."""
+        """Remove all targets, for a new video; ids start at 1 again."""
         self._multi = MultiTracker(self.model)
-        self._followed: dict[int, _Followed] = {}  # by the MultiTracker's numbers
+        self._targets: dict[int, _Target] = {}  # by the MultiTracker's numbers
 
     def update(self, frame: Image, detections: "Detections | None" = None) -> "Detections":
-        """The targets in the next frame.
+        """Track the targets in the next frame.
 
         Args:
             frame: (H, W, 3) uint8.
-            detections: what the detector found in this frame, maybe nothing; None if it did not
-                look. Those without a size or outside of the frame are left out.
+            detections: the detections of this frame, maybe empty; None if the detector did not
+                run. Detections without a size or outside the frame are left out.
 
         Returns:
-            The targets in sight, by id: xyxy in pixels, tracker_id, class_id and data of each
-            one's last detection. Confidence is the detector's where it found the target in this
-            frame, 1 if it says none, else the tracker's score. Masks are not carried on.
+            The visible targets, by id: xyxy in pixels, tracker_id, and class_id and data of the
+            last detection. If the detector found the target in this frame, the confidence is the
+            detector's (1 if it gives none), else it is the tracker's score. Masks are not kept.
 
         Raises:
-            TypeError: frame is no uint8 array, or detections are no supervision.Detections.
-            ValueError: frame is not (H, W, 3) or has another shape than the ones before, or
-                detections of two runs do not have the same fields.
+            TypeError: frame is not a uint8 array, or detections are not supervision.Detections.
+            ValueError: frame is not (H, W, 3) or differs in shape from earlier frames, or the
+                detections of two runs have different fields.
         """
         check_frame(frame)
         if detections is not None:
-            detections = _usable(detections, frame.shape[:2])
+            detections = _select_usable(detections, frame.shape[:2])
         if self.color == "bgr":
             frame = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
         self._move(frame)
         if detections is not None:
             self._correct(frame, detections)
-        for number, one in list(self._followed.items()):
+        for number, one in list(self._targets.items()):
             if one.lost >= self.max_lost or one.missed >= self.max_missed:
                 self._multi.remove(number)
-                del self._followed[number]
-        return _as_detections({n + 1: one for n, one in self._followed.items() if not one.lost})
+                del self._targets[number]
+        return _as_detections({n + 1: one for n, one in self._targets.items() if not one.lost})
 
     def _move(self, frame: Image) -> None:
         results = self._multi.update(frame)
-        for number, one in self._followed.items():
+        for number, one in self._targets.items():
             result = results[number]
             one.box, one.score = result.box_xywh, result.score
             lost = result.lost or result.score < self.lost_below
             one.lost = one.lost + 1 if lost else 0
 
     def _correct(self, frame: Image, detections: "Detections") -> None:
-        """Go on from the detector's boxes, and begin with those that are new."""
-        numbers = [*self._followed]
-        boxes = [self._followed[number].box for number in numbers]
-        owners = matched(boxes, detections, self.min_iou)
+        """Move matched targets to the detector's boxes, and start new targets."""
+        numbers = [*self._targets]
+        boxes = [self._targets[number].box for number in numbers]
+        matches = match_boxes(boxes, detections, self.min_iou)
         for number in numbers:
-            self._followed[number].missed += 1  # unless it is one of the owners
+            self._targets[number].missed += 1  # a matched target is replaced below, with 0
         for index in range(len(detections)):
-            one = _found(detections, index)
-            if index in owners:
-                number = numbers[owners[index]]
+            one = _make_target(detections, index)
+            if index in matches:
+                number = numbers[matches[index]]
                 self._multi.renew(number, frame, one.box)
             else:
                 number = self._multi.add(frame, one.box)
-            self._followed[number] = one
+            self._targets[number] = one
 
 
-def matched(boxes: Sequence[Box], detections: "Detections", min_iou: float) -> dict[int, int]:
-    """Which detection is of which box: pairs whose overlaps have the largest sum.
+def match_boxes(boxes: Sequence[Box], detections: "Detections", min_iou: float) -> dict[int, int]:
+    """Match detections with boxes so that the sum of their overlaps is as large as possible.
 
     Args:
         boxes: (x, y, w, h) in pixels.
-        detections: in the same frame.
-        min_iou: pairs that overlap less are none.
+        detections: detections in the same frame.
+        min_iou: minimum overlap of a pair.
 
     Returns:
-        The index of the box by that of the detection.
+        The index of the box by the index of the detection.
     """
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
     from supervision import box_iou_batch
@@ -173,20 +174,20 @@ def matched(boxes: Sequence[Box], detections: "Detections", min_iou: float) -> d
     return {int(column): int(row) for row, column in pairs if overlaps[row, column]}
 
 
-def _found(detections: "Detections", index: int) -> _Followed:
-    """The target of one of the detections."""
+def _make_target(detections: "Detections", index: int) -> _Target:
+    """Make a target from one of the detections."""
     x1, y1, x2, y2 = (float(value) for value in detections.xyxy[index])
     confidence, class_id, one = detections.confidence, detections.class_id, slice(index, index + 1)
-    return _Followed(
+    return _Target(
         (x1, y1, x2 - x1, y2 - y1),
         1.0 if confidence is None else float(confidence[index]),
         None if class_id is None else class_id[one],
-        {key: rows[one] for key, rows in detections.data.items() if key not in OF_A_MOMENT},
+        {key: rows[one] for key, rows in detections.data.items() if key not in ONE_FRAME_DATA},
     )
 
 
-def _usable(detections: "Detections", frame_size: tuple[int, ...]) -> "Detections":
-    """Those that a tracker can start on: with a size, and a part of them in the frame."""
+def _select_usable(detections: "Detections", frame_size: tuple[int, ...]) -> "Detections":
+    """Select detections that a tracker can start on: not empty and not outside the frame."""
     from supervision import Detections
 
     if not isinstance(detections, Detections):
@@ -197,10 +198,10 @@ def _usable(detections: "Detections", frame_size: tuple[int, ...]) -> "Detection
     return cast(Detections, detections[inside & (x1 < x2) & (y1 < y2)])
 
 
-def _as_detections(followed: dict[int, _Followed]) -> "Detections":
+def _as_detections(targets: dict[int, _Target]) -> "Detections":
     from supervision import Detections
 
-    if not followed:
+    if not targets:
         nothing = Detections.empty()
         nothing.tracker_id = np.empty(0, dtype=int)
         return nothing
@@ -212,13 +213,13 @@ def _as_detections(followed: dict[int, _Followed]) -> "Detections":
             tracker_id=np.array([number]),
             data=one.data,
         )
-        for number, one in followed.items()
+        for number, one in targets.items()
     ]
     return Detections.merge(rows)
 
 
 def _corners(boxes: Sequence[Box]) -> NDArray[np.float64]:
-    """(N, 4) x1, y1, x2, y2 of boxes x, y, w, h."""
+    """Convert boxes x, y, w, h to x1, y1, x2, y2 (N, 4)."""
     array = np.array(boxes, dtype=float)
     array[:, 2:] += array[:, :2]
     return array

@@ -1,7 +1,7 @@
-"""Our trackers under the VOT toolkit, over its TraX protocol.
+"""Our trackers for the VOT toolkit, over its TraX protocol.
 
-The toolkit starts a program and talks to it: `python -m siamcorr.adaptors.vot MODEL`. In a
-workspace's trackers.ini:
+The toolkit starts the program `python -m siamcorr.adaptors.vot MODEL`. In a workspace's
+trackers.ini:
 
     [siamcorr]
     label = siamcorr
@@ -19,7 +19,7 @@ from siamcorr.tracking.boxes import Image
 
 
 def serve(tracker: Tracker) -> int:
-    """Answer the toolkit until it says that it is done; the number of frames answered.
+    """Answer the toolkit's requests until it quits; return the number of frames.
 
     Raises:
         ModuleNotFoundError: vot-trax is not installed.
@@ -52,7 +52,7 @@ def _read(path: str) -> Image:
 
 
 def main() -> None:
-    """Serve the model named on the command line, nanotrack-v2 by default."""
+    """Serve the model of the command line; default: nanotrack-v2."""
     name = sys.argv[1] if len(sys.argv) > 1 else "nanotrack-v2"
     network = build_model(name, find_weights(load_preset(name)))
     serve(Tracker(for_inference(network)))

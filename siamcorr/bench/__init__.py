@@ -1,4 +1,4 @@
-"""What things cost: every operator measured by every method, networks counted layer by layer."""
+"""Benchmarks: time operators, methods and trackers, and count the layers of networks."""
 
 from siamcorr.bench.cases import Case, full_cases, quick_cases
 from siamcorr.bench.fit import fit_costs

@@ -1,4 +1,4 @@
-"""What is measured: the shapes of known trackers, and the forms that they paste."""
+"""Benchmark cases: shapes of known trackers, and the F.conv2d code that trackers copy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ OPS: dict[str, Callable[..., Tensor]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One row: an operator at a shape, forward or forward and backward.
+    """One case: an operator with a shape, forward only or forward and backward.
 
-    z and x are the sides of template and search, both square.
+    z and x are the sides of template and search; both are square.
     """
 
     op: Literal["naive", "batched", "depthwise"]
@@ -34,35 +34,35 @@ class Case:
 
     @property
     def geometry(self) -> Geometry:
-        """The sizes, as the planner sees them."""
+        """The shapes in the planner's form."""
         b, c, z, x = self.batch, self.channels, self.z, self.x
         kind: Literal["batched", "depthwise"] = "depthwise" if self.op == "depthwise" else "batched"
         return Geometry(kind, (b, c, x, x), (1 if self.op == "naive" else b, c, z, z))
 
     @property
     def passes(self) -> int:
-        """Contractions of a run: the response, and backward both gradients."""
+        """Contractions per run: one for the response, two for the gradients."""
         return 3 if self.backward else 1
 
     @property
     def flops(self) -> int:
-        """Useful ones of a run."""
+        """Useful floating point operations per run."""
         return self.geometry.flops * self.passes
 
     @property
     def label(self) -> str:
-        """As in the table: batch, channels, template / search."""
+        """Text for the table: batch, channels, template / search."""
         return f"{self.batch}, {self.channels}, {self.z}/{self.x}"
 
     def tensors(self, dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor]:
-        """Random search and template, the same for every run."""
+        """Return random search and template, the same in every run."""
         generator = torch.Generator().manual_seed(0)
         shapes = self.geometry.search, self.geometry.template
         search, template = (torch.randn(shape, generator=generator) for shape in shapes)
         return search.to(device, dtype), template.to(device, dtype)
 
     def pasted(self, search: Tensor, template: Tensor) -> Tensor:
-        """What pysot and SiamFC's public code do: F.conv2d, the batch folded into groups."""
+        """Compute the response as pysot and SiamFC's public code do: F.conv2d, batch as groups."""
         batch, channels, height, width = search.shape
         if self.op == "naive":
             return F.conv2d(search, template)
@@ -74,7 +74,7 @@ class Case:
 
 
 def quick_cases() -> list[Case]:
-    """The rows that the project promises figures for."""
+    """Return the cases whose times the project documents."""
     batched = [Case("batched", b, 256, 6, 22) for b in (1, 8, 32)] + [
         Case("batched", 8, 256, 17, 49),
         Case("naive", 3, 256, 6, 22),
@@ -97,7 +97,7 @@ def quick_cases() -> list[Case]:
 
 
 def full_cases() -> list[Case]:
-    """Operators, shapes and batches in full, forward and backward."""
+    """Return all operators, shapes and batches, forward and backward."""
     shapes = [(6, 22), (5, 29), (7, 31), (8, 16), (17, 49), (31, 63), (63, 127), (127, 255)]
     return [
         Case(op, batch, 64 if x == 255 else 256, z, x, backward)

@@ -1,4 +1,4 @@
-"""Fitting the planner's prices: time every method over many shapes, then solve for them."""
+"""Fit the planner's costs: time every method on many shapes, then solve for the costs."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ from siamcorr.ops.shapes import Computed, Geometry, Op, Task
 LONGEST = 4e9  # useful FLOPs of the largest fitted shape: seconds, for the slowest method
 WANTS: tuple[Computed, ...] = ("response", "search", "template")
 OPS: tuple[Op, ...] = ("batched", "depthwise")
-Prices = dict[str, dict[str, list[float]]]
+Costs = dict[str, dict[str, list[float]]]
 
 
 def fit_shapes(op: Op) -> list[Geometry]:
-    """Shapes over the range that trackers use, and some way beyond it."""
+    """Return shapes over the range that trackers use, and somewhat beyond."""
     sizes = [(1, 16), (3, 16), (5, 29), (6, 22), (7, 31), (8, 16), (12, 40), (17, 49), (31, 63)]
     sizes += [(48, 96), (63, 127), (127, 255)]
     shapes = []
@@ -43,43 +43,43 @@ def fit_shapes(op: Op) -> list[Geometry]:
     return shapes
 
 
-def fit_costs(dtype: torch.dtype, device: str, tell: Callable[[str], None]) -> Prices:
-    """Prices of every method for one dtype on this machine, see `siamcorr.ops.plan.COSTS`."""
-    prices: Prices = {method: {} for method in usable(torch.device(device).type)}
+def fit_costs(dtype: torch.dtype, device: str, tell: Callable[[str], None]) -> Costs:
+    """Fit the costs of every method for one dtype here, see `siamcorr.ops.plan.COSTS`."""
+    costs: Costs = {method: {} for method in usable(torch.device(device).type)}
     for op in OPS:
         for computed in WANTS:
-            seen: dict[str, list[tuple[list[float], float]]] = {method: [] for method in prices}
+            seen: dict[str, list[tuple[list[float], float]]] = {method: [] for method in costs}
             for geometry in fit_shapes(op):
                 if geometry.flops > LONGEST * (1 if dtype == torch.float32 else 0.02):
-                    continue  # conv2d goes group by group there, and takes seconds
+                    continue  # conv2d runs group by group for these dtypes and takes seconds
                 for method, seconds in _time(computed, geometry, dtype, device).items():
                     seen[method].append((work(method, geometry), seconds))
             for method, samples in seen.items():
-                prices[method][f"{op} {computed}"], error = solve(samples)
+                costs[method][f"{op} {computed}"], error = solve(samples)
                 tell(f"{op} {computed} by {method}: typical error {error:.0%}")
-    return prices
+    return costs
 
 
 def solve(samples: list[tuple[list[float], float]]) -> tuple[list[float], float]:
-    """Prices >= 0 with the least squared relative error, and the median of that error.
+    """Return costs >= 0 with the least squared relative error, and the median error.
 
-    Multiplicative updates keep the prices positive (Lee and Seung, 2001).
+    Multiplicative updates keep the costs positive (Lee and Seung, 2001).
     """
     counts = torch.tensor([counts for counts, _ in samples], dtype=torch.float64)
     seconds = torch.tensor([seconds for _, seconds in samples], dtype=torch.float64)
     scale = counts.amax(dim=0).clamp(min=1)
-    rows = counts / scale / seconds[:, None]  # rows @ prices should be 1 everywhere
-    prices = torch.full((rows.shape[1],), float(seconds.median()), dtype=torch.float64)
+    rows = counts / scale / seconds[:, None]  # rows @ costs should be 1 everywhere
+    costs = torch.full((rows.shape[1],), float(seconds.median()), dtype=torch.float64)
     for _ in range(20_000):
-        prices *= rows.sum(dim=0) / (rows.T @ (rows @ prices)).clamp(min=1e-300)
-    error = (rows @ prices - 1).abs().median()
-    return [float(f"{price:.3g}") for price in prices / scale], float(error)
+        costs *= rows.sum(dim=0) / (rows.T @ (rows @ costs)).clamp(min=1e-300)
+    error = (rows @ costs - 1).abs().median()
+    return [float(f"{cost:.3g}") for cost in costs / scale], float(error)
 
 
 def _time(
     computed: Computed, geometry: Geometry, dtype: torch.dtype, device: str
 ) -> dict[str, float]:
-    """Median seconds of each method for a contraction."""
+    """Return the median seconds of each method for a contraction."""
     sizes = {
         "search": geometry.search,
         "template": geometry.template,

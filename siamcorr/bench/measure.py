@@ -1,4 +1,4 @@
-"""Measuring: times side by side, peak memory, and what the machine itself can do."""
+"""Measure times, peak memory, and the limits of the machine."""
 
 import ctypes
 import statistics
@@ -12,7 +12,7 @@ import torch
 
 from siamcorr.ops import kernels
 
-ROUNDS = 2_000_000  # of the register loop: some milliseconds
+ROUNDS = 2_000_000  # of the register loop, which takes some milliseconds
 
 Work = Callable[[], object]
 
@@ -29,9 +29,9 @@ class Timing:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the machine reaches: a large matrix product in FLOP/s, a large copy in bytes/s.
+    """Speed of the machine: a large matrix product in FLOP/s, a large copy in bytes/s.
 
-    registers: multiply-adds that touch no memory, in FLOP/s; None where the C++ kernels are not.
+    registers: multiply-adds without memory access, in FLOP/s; None without the C++ kernels.
     """
 
     flops: float
@@ -40,20 +40,20 @@ class Limits:
 
 
 def time_together(works: dict[str, Work], seconds: float, device: str) -> dict[str, Timing]:
-    """Time several works in turn, so that a machine that drifts does so for all of them.
+    """Time several functions in turns, so that changes of the machine's speed affect all of them.
 
-    A turn is a warming run that does not count, and then some runs that do: as in a tracker or
-    a training loop, where the same operator runs again and again.
+    A turn is one warm-up run, which does not count, and then some timed runs, because a tracker or
+    a training loop also runs the same operator again and again.
 
     Args:
-        works: what to time, by name.
-        seconds: about how long it may take together; each is timed at least five times, or
-            once if once takes longer than that. The first run is not counted, unless it alone
-            took ten times as long as all should.
-        device: "cpu" or "cuda"; a GPU is waited for.
+        works: functions to time, by name.
+        seconds: approximate total time. Each function is timed at least five times, or once if a
+            run takes longer than `seconds`. The first run does not count, unless it takes more
+            than ten times `seconds`.
+        device: "cpu" or "cuda"; a GPU is synchronised.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
-    first = {name: _once(work, device) for name, work in works.items()}  # warms up, too
+    first = {name: _once(work, device) for name, work in works.items()}  # also the warm-up
     slow = {name for name, once in first.items() if once > seconds}
     for name in slow:
         endless = first[name] > 10 * seconds
@@ -69,17 +69,17 @@ def time_together(works: dict[str, Work], seconds: float, device: str) -> dict[s
 
 
 def check_count(frames: int, warm: int) -> None:
-    """Refuse too few frames to time, of which the first `warm` do not count.
+    """Check the number of frames: the first one only starts the tracker, `warm` are not timed.
 
     Raises:
-        ValueError: none would be left to time, for the very first only starts the tracker.
+        ValueError: no frame is left to time.
     """
     if frames < warm + 2:
         raise ValueError(f"profile: {warm + 2} frames at least, got {frames}")
 
 
 def measure_limits(dtype: torch.dtype, device: str) -> Limits:
-    """Time a large matrix product, a large copy, and multiply-adds on registers alone."""
+    """Time a large matrix product, a large copy, and multiply-adds in registers."""
     size = 2048 if device == "cpu" else 8192
     a = torch.randn(size, size, device=device).to(dtype)
     source = torch.ones(1 << 26, dtype=torch.uint8, device=device)
@@ -98,7 +98,7 @@ def measure_limits(dtype: torch.dtype, device: str) -> Limits:
 
 
 def peak_memory(work: Work, device: str) -> int | None:
-    """Bytes that a work needs beyond what was held before it; None where it cannot be told."""
+    """Return the bytes that a function allocates at its peak; None if this is unknown."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -106,9 +106,9 @@ def peak_memory(work: Work, device: str) -> int | None:
         return torch.cuda.max_memory_allocated() - before
     if sys.platform != "linux":
         return None
-    ctypes.CDLL(None).malloc_trim(0)  # hand freed memory back, so that its use shows again
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory, so that using it again is counted
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # forget the last peak
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     except OSError:
         return None
     before = _status("VmRSS")
@@ -132,7 +132,7 @@ def _summary(values: list[float]) -> Timing:
 
 
 def _status(key: str) -> int:
-    """A line of /proc/self/status, in bytes."""
+    """Return a value of /proc/self/status in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(key):
             return int(line.split()[1]) * 1024

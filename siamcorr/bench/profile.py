@@ -1,4 +1,4 @@
-"""Where a tracker's time goes: the stages of a frame, one after the other."""
+"""Time the stages of a frame in a tracker."""
 
 import re
 import time
@@ -15,12 +15,12 @@ from siamcorr.tracking import Box, Tracker
 from siamcorr.tracking.boxes import Image
 
 STAGES = ("crop", "backbone", "neck and correlation", "head", "decode")
-# What stands behind the correlation in a head, by the names that its layout gives it.
-BEHIND = re.compile(r"(^|[._])(head|down|tower|pred|logits)($|[._])")
+# Names of modules that run after the correlation in a head.
+AFTER_CORRELATION = re.compile(r"(^|[._])(head|down|tower|pred|logits)($|[._])")
 
 
 class Stopwatch:
-    """Seconds by stage, summed until `lap` hands them out."""
+    """Seconds by stage, summed until `lap` returns them."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -28,7 +28,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str, inside: str | None = None) -> Iterator[None]:
-        """Count what runs in here to a stage, and take it from the one around it."""
+        """Add the time of the block to a stage, and subtract it from the stage `inside`."""
         start = self._now()
         yield
         spent = self._now() - start
@@ -37,7 +37,7 @@ class Stopwatch:
             self.seconds[inside] -= spent
 
     def lap(self) -> dict[str, float]:
-        """The sums so far; begins anew."""
+        """Return the sums and reset them."""
         done, self.seconds = self.seconds, dict.fromkeys(STAGES, 0.0)
         return done
 
@@ -50,16 +50,16 @@ class Stopwatch:
 def profile_tracker(
     network: SiameseNetwork, frames: list[Image], box_xywh: Box, warm: int = 5
 ) -> list[dict[str, float]]:
-    """Track through frames, and tell what each stage of each frame took, in seconds.
+    """Track a target through frames, and return the seconds of each stage for each frame.
 
     Args:
-        network: in eval mode, on its device.
-        frames: at least warm + 2.
-        box_xywh: the target in the first one.
-        warm: frames that are not counted.
+        network: network in eval mode, on its device.
+        frames: at least warm + 2 frames.
+        box_xywh: the target's box in the first frame.
+        warm: number of frames for warm-up, which are not counted.
 
     Raises:
-        ValueError: too few frames.
+        ValueError: there are too few frames.
     """
     check_count(len(frames), warm)
     watch = Stopwatch(network.device)
@@ -80,7 +80,7 @@ def profile_tracker(
 
 
 class _Timed:
-    """A network whose parts are timed as a tracker calls them."""
+    """A network that times its parts."""
 
     def __init__(self, network: SiameseNetwork, watch: Stopwatch) -> None:
         self.network, self.watch = network, watch
@@ -100,7 +100,7 @@ class _Timed:
 
 
 def _time_recipe(tracker: Tracker, watch: Stopwatch) -> None:
-    """Time the two ends of a frame: cutting and bringing the crops, and reading the maps."""
+    """Time the first and the last stage: making the crops, and decoding the maps."""
     runner, recipe = tracker.runner, tracker.recipe
     cut, renew, follow = recipe.search_crops, recipe.template_crop, recipe.follow
 
@@ -118,9 +118,9 @@ def _time_recipe(tracker: Tracker, watch: Stopwatch) -> None:
 
 
 def _time_predictors(network: SiameseNetwork, watch: Stopwatch) -> list[Any]:
-    """Hooks on the outermost modules of the head that stand behind the correlation."""
+    """Add hooks to the outermost modules of the head that run after the correlation."""
     head = network.get_submodule(network.preset.network.head_key)
-    names = [name for name, _ in head.named_modules() if BEHIND.search(name)]
+    names = [name for name, _ in head.named_modules() if AFTER_CORRELATION.search(name)]
     outer = [name for name in names if not any(name.startswith(f"{o}.") for o in names)]
     hooks = []
     for name in outer:

@@ -1,4 +1,4 @@
-"""The benchmark's table, as Markdown, and its picture."""
+"""The benchmark's table, as Markdown, and its plot."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ METHODS = ("conv", "gemm", "fft", "native", "triton")
 
 
 def table(rows: list[Row], limits: Limits) -> str:
-    """A Markdown table: times in ms, ratios, share of the machine's limits, memory, error."""
+    """Format a Markdown table: times in ms, ratios, shares of the limits, memory, error."""
     methods = [name for name in METHODS if any(name in row.timings for row in rows)]
     head = ["op", "B, C, z/x", "pasted", "auto", "ratio", "by", *methods]
     head += ["auto / best", "of limit", "of registers", "MiB pasted, auto", "error"]
@@ -48,7 +48,7 @@ def _cells(row: Row, methods: list[str], limits: Limits) -> list[str]:
 
 
 def milliseconds(timing: Timing) -> str:
-    """Median with half the distance of the quartiles: 12.3 ±0.4.
+    """Format the median with half the distance of the quartiles: 12.3 ±0.4.
 
     Example:
         >>> milliseconds(Timing(0.0123, 0.0119, 0.0127, 9))
@@ -61,7 +61,7 @@ def milliseconds(timing: Timing) -> str:
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Bars of how many times faster "auto" is than the pasted form, as a PNG."""
+    """Plot the speed-up of "auto" over the pasted form as bars, and write a PNG."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,4 +1,4 @@
-"""One row of the benchmark: a case by every method, beside the pasted form, in the same run."""
+"""One row of the benchmark: time a case with every method and with the pasted form."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from siamcorr.bench.measure import Limits, Timing, peak_memory, time_together
 from siamcorr.ops.checks import Method
 from siamcorr.ops.plan import choose, predict
 
-HOPELESS = 4.0  # a method that is predicted to be so many times slower than the best is not run
+MAX_SLOWDOWN = 4.0  # methods with a predicted time above this multiple of the best are not run
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured for a case. Times in seconds, memory in bytes, error relative to float64.
+    """Measurements of a case: times in seconds, memory in bytes, error relative to float64.
 
-    share: of the machine's limit: of the matrix product's useful FLOP/s for naive and batched,
-        of the copy's bytes/s for depthwise.
+    share: share of the machine's limit: of the matrix product's FLOP/s for naive and batched, of
+        the copy's bytes/s for depthwise.
     """
 
     case: Case
@@ -32,12 +32,12 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times faster than the pasted form "auto" is."""
+        """Speed-up of "auto" over the pasted form."""
         return self.timings["pasted"].median / self.timings["auto"].median
 
     @property
     def flops(self) -> float:
-        """Useful ones a second, by "auto"."""
+        """Useful FLOP/s of "auto"."""
         return self.case.flops / self.timings["auto"].median
 
     @property
@@ -54,7 +54,7 @@ def run_case(
     search, template = case.tensors(dtype, device)
     predicted = predict("response", case.geometry, dtype, device)
     best = min(predicted.values())
-    methods = [name for name, cost in predicted.items() if cost < HOPELESS * best]
+    methods = [name for name, cost in predicted.items() if cost < MAX_SLOWDOWN * best]
     works = {name: _work(case, name, search, template) for name in ("pasted", "auto", *methods)}
     timings = time_together({name: run for name, (run, _) in works.items()}, seconds, device)
     memory = {name: peak_memory(works[name][0], device) for name in ("pasted", "auto")}
@@ -72,7 +72,7 @@ def run_case(
 def _work(
     case: Case, name: str, search: Tensor, template: Tensor
 ) -> tuple[Callable[[], object], Callable[[Tensor, Tensor], Tensor]]:
-    """What to time, and the function itself."""
+    """Return the function to time, and the function that computes the response."""
 
     def response(search: Tensor, template: Tensor) -> Tensor:
         if name == "pasted":
@@ -97,7 +97,7 @@ def _errors(
     dtype: torch.dtype,
     device: str,
 ) -> dict[str, float]:
-    """Frobenius norm of the difference to float64, relative to that of the float64 response."""
+    """Return the norms of the differences to float64, relative to the float64 response."""
     if case.backward:
         return {}
     search, template = case.tensors(dtype, device)

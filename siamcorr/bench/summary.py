@@ -1,4 +1,4 @@
-"""What a network is made of: parameters, multiply-adds, receptive field and stride, by layer."""
+"""Parameters, multiply-adds, receptive field and stride of a network, per layer."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,11 @@ from siamcorr.models import SiameseNetwork, Template
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer, with all that lies inside of it.
+    """A layer with all its submodules.
 
-    multiply_adds: of convolutions and linear layers; norms and activations cost next to nothing
-        beside them, and the correlation has no parameters to be counted by.
-    field: None where no input pixel is followed to, as on the template's side.
+    multiply_adds: of convolutions and linear layers only. Norms and activations cost very little,
+        and the correlation has no parameters and is not counted.
+    field: receptive field; None if the layer does not see the input image, as the template branch.
     """
 
     name: str
@@ -28,7 +28,7 @@ class LayerRow:
 
 
 class SearchSide(nn.Module):
-    """What a network does for every frame, with the template given."""
+    """The part of a network that runs on every frame, for a fixed template."""
 
     def __init__(self, network: SiameseNetwork, template: Template) -> None:
         super().__init__()
@@ -36,32 +36,32 @@ class SearchSide(nn.Module):
         self.given = template
 
     def forward(self, image: Tensor) -> Any:
-        """Search images (B, 3, H, W)."""
+        """Process search images (B, 3, H, W)."""
         return self.network.search(image, self.given)
 
 
 class TemplateSide(nn.Module):
-    """What a network does once a target."""
+    """The part of a network that runs once per target."""
 
     def __init__(self, network: SiameseNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> Any:
-        """Template images (B, 3, h, w)."""
+        """Process template images (B, 3, h, w)."""
         return self.network.template(image)
 
 
 def summarize(module: nn.Module, image: Tensor, depth: int = 3) -> list[LayerRow]:
-    """Run a module once, and tell what each of its layers is and costs.
+    """Run a module once, and list its layers with their costs.
 
     Args:
-        module: in eval mode.
-        image: (1, C, H, W), what it takes.
-        depth: how far to look into modules of modules.
+        module: module in eval mode.
+        image: input of the module, (1, C, H, W).
+        depth: maximum depth of listed submodules.
 
     Returns:
-        The layers that ran, in their order; the first row is the module itself.
+        The executed layers in order; the first row is the module itself.
 
     Raises:
         ModuleNotFoundError: torchinfo is not installed.
@@ -102,7 +102,7 @@ def summarize(module: nn.Module, image: Tensor, depth: int = 3) -> list[LayerRow
 
 
 def summary_table(rows: list[LayerRow]) -> str:
-    """The rows as text, a line each."""
+    """Format the rows as text, one line each."""
     head = ("layer", "kind", "output", "parameters", "multiply-adds", "field", "stride")
     cells = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]

@@ -1,4 +1,4 @@
-"""What a frame costs by the number of targets that are followed in it, in sight or lost."""
+"""Time of a frame by number of tracked targets, visible or lost."""
 
 import time
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ SIDES = (60.0, 50.0)  # of every target, in pixels
 def time_targets(
     network: SiameseNetwork, frames: Sequence[Image], counts: Sequence[int], warm: int = 3
 ) -> dict[int, list[float]]:
-    """Seconds for every frame, by the number of targets.
+    """Return the seconds of every frame by number of targets.
 
-    Each frame is given to one tracker after the other, so that what else the machine does weighs
-    on all of them alike. The targets lie anywhere; whether they are kept is not asked.
+    Each frame goes to one tracker after the other, so that other load on the machine affects all
+    of them. The targets are at random places; the tracking quality is not checked.
 
     Args:
-        network: in eval mode, on its device.
-        frames: of one size, at least warm + 2.
-        counts: of targets, each >= 1.
-        warm: frames that are not counted.
+        network: network in eval mode, on its device.
+        frames: at least warm + 2 frames of one size.
+        counts: numbers of targets, each >= 1.
+        warm: number of frames for warm-up, which are not counted.
 
     Raises:
-        ValueError: too few frames, or frames smaller than a target.
+        ValueError: there are too few frames, or they are smaller than a target.
     """
     _check(frames, counts, warm)
     trackers = {count: MultiTracker(network, optimize=False) for count in counts}
@@ -45,24 +45,26 @@ def time_targets(
 def time_lost(
     network: SiameseNetwork, frames: Sequence[Image], counts: Sequence[int], warm: int = 3
 ) -> dict[int, tuple[list[float], list[float]]]:
-    """Seconds for every frame with so many targets in sight, and with as many lost.
+    """Return the seconds of every frame with visible targets and with lost targets.
 
-    Both trackers recover. The one sees the frames, and is told every few of them where its targets
-    are; the other one sees black frames, in which nothing looks like a target whatever the network
-    says, so that it searches in all that count.
+    Both trackers recover lost targets. One sees the frames, and its targets are set again every
+    few frames. The other sees black frames, where nothing resembles a target for any network, so
+    that it searches in all counted frames.
 
     Args:
-        network: in eval mode, on its device; its preset says what score is a loss.
-        frames: of one size, at least warm + 7.
-        counts: of targets, each >= 1.
-        warm: frames that are not counted, beside those before the search begins.
+        network: network in eval mode, on its device; its preset has lost_below > 0.
+        frames: at least warm + 7 frames of one size.
+        counts: numbers of targets, each >= 1.
+        warm: number of frames for warm-up, which are not counted; those before the search begins
+            are not counted, either.
 
     Raises:
-        ValueError: too few frames, frames smaller than a target, or another preset.
+        ValueError: there are too few frames, they are smaller than a target, or the preset has no
+            lost_below.
     """
     warm += PATIENCE
     _check(frames, counts, warm)
-    pairs = {count: (_begin(network, frames[0], count), _begin(network, frames[0], count))
+    pairs = {count: (_start(network, frames[0], count), _start(network, frames[0], count))
              for count in counts}  # fmt: skip
     seconds: dict[int, tuple[list[float], list[float]]] = {count: ([], []) for count in counts}
     for index, frame in enumerate(frames[1:]):
@@ -85,7 +87,7 @@ def _check(frames: Sequence[Image], counts: Sequence[int], warm: int) -> None:
 
 
 def _boxes(frame: Image, count: int) -> list[Box]:
-    """Anywhere, but for every tracker at the same places."""
+    """Return boxes at random places, the same for every tracker."""
     height, width = frame.shape[:2]
     room = torch.tensor([width - SIDES[0], height - SIDES[1]])
     corners = torch.rand(count, 2, generator=torch.Generator().manual_seed(0)) * room
@@ -97,7 +99,7 @@ def _add(tracker: MultiTracker, frame: Image, count: int) -> None:
         tracker.add(frame, box)
 
 
-def _begin(network: SiameseNetwork, frame: Image, count: int) -> MultiTracker:
+def _start(network: SiameseNetwork, frame: Image, count: int) -> MultiTracker:
     tracker = MultiTracker(network, recover=True, optimize=False)
     _add(tracker, frame, count)
     return tracker

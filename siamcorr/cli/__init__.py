@@ -1,4 +1,4 @@
-"""The command line: `siamcorr COMMAND …`, one file a command."""
+"""The command line, `siamcorr COMMAND …`: one file per command."""
 
 import argparse
 import os
@@ -51,7 +51,7 @@ def _version() -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="siamcorr", description="Siamese visual tracking.")
     parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -68,18 +68,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Wrong input ends with one line and exit code 2."""
+    """Run a command and return its exit code: 2, after one line of text, for wrong input."""
     parser = build_parser()
     argv = sys.argv[1:] if argv is None else argv
-    if argv.count("--") > 1:  # argparse would take the second away, too, and leave no argument
-        parser.error("-- ends the options, and may stand once; a file of that name is ./--")
+    if argv.count("--") > 1:  # argparse would drop the second one, too
+        parser.error("-- ends the options and may occur once; write ./-- for a file of that name")
     args = parser.parse_args(argv)
     _quiet_opencv()
     keep_freed_memory()
     try:
         code: int = args.run(args)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our lines has read enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, ValueError, torch.OutOfMemoryError) as error:
@@ -94,9 +94,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _quiet_opencv() -> None:
-    """What OpenCV and FFmpeg print beside their return values, we say in a line of our own."""
+    """Silence OpenCV and FFmpeg: our own error lines say what went wrong."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    silence = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, or 5
+    silence = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4 or 5
     silence(0)
 
 

@@ -1,4 +1,4 @@
-"""`siamcorr annotate VIDEO`: mark the target in some frames; a sequence for `siamcorr eval`."""
+"""`siamcorr annotate VIDEO`: mark a target in a video; the result is a sequence for `eval`."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ from siamcorr.viewer.view import WAIT, Screen
 from siamcorr.viewer.zoom import to_frame, zoom_of, zoomed
 
 KEYS = ["mouse: draw the box", "enter: take it", "a: absent", "b: back", "q: leave, go on later"]
-LINE = 20  # pixels
+LINE = 20  # height of a line of text, in pixels
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,27 +41,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("annotate", help="mark a target in a video, for eval")
     add = parser.add_argument
     add("video", metavar="VIDEO", help="video file or image folder")
-    add("--output", default="output/annotated", metavar="DIR", help="gets the folder of VIDEO")
-    add("--every", type=int, default=10, metavar="N", help="frames from one to mark to the next")
-    add("--start", type=int, default=0, metavar="N", help="begin at this frame, counted from 0")
-    add("--frames", type=int, metavar="N", help="take so many frames")
-    follow = "fill between marks by tracking, and ask about frames where it is not sure"
-    add("--follow", metavar="MODEL", help=f"{follow} (default: a straight line)")
-    add("--weights", metavar="FILE", help="of that model (default: where they are kept)")
+    add("--output", default="output/annotated", metavar="DIR", help="parent of the new sequence")
+    add("--every", type=int, default=10, metavar="N", help="show every N-th frame (default: 10)")
+    add("--start", type=int, default=0, metavar="N", help="first frame, counted from 0")
+    add("--frames", type=int, metavar="N", help="number of frames (default: all)")
+    follow = "track between the marks, and ask about frames where the tracker is not sure"
+    add("--follow", metavar="MODEL", help=f"{follow} (default: interpolate)")
+    add("--weights", metavar="FILE", help="weights of that model (default: the published ones)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Store the frames, have them marked, and write the ground truth once all are."""
+    """Store the frames, ask for marks, and write the ground truth when no mark is missing."""
     check_counts(args, "every", "frames")
     if args.weights and not args.follow:
-        raise ValueError("--weights: for the model of --follow, which is missing")
+        raise ValueError("--weights needs --follow MODEL")
     path = Path(args.video)
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder")
     name = path.absolute().name if path.is_dir() else path.stem
     if name.startswith("."):
-        raise ValueError(f"{path}: gives the sequence its name, which cannot begin with a dot")
+        raise ValueError(f"{path}: names the sequence, and that name cannot begin with a dot")
     if not display_available():
         raise ValueError("annotate: there is no display to draw boxes on")
     network = args.follow and _network(args.follow, args.weights)
@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         if filling and annotation.complete:
             ask_where_unsure(annotation, window, filling)
     if not annotation.complete:
-        print(f"{len(annotation.marks)} frames marked, kept in {annotation.path}; go on any time")
+        text = "run the command again to continue"
+        print(f"{len(annotation.marks)} frames marked, saved in {annotation.path}; {text}")
         return 0
     boxes = annotation.finish(filling.boxes(annotation.marks) if filling else None)
     count = int(np.isfinite(boxes[:, 0]).sum())
@@ -84,12 +85,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def annotate(annotation: Annotation, window: Screen, every: int) -> None:
-    """Show frames from the first one without a mark on, until the last one or the person is done.
+    """Show frames, starting at the first one without a mark, until the last one or until q.
 
     Args:
-        annotation: gets the marks.
-        window: to show in.
-        every: frames from one that is shown to the next.
+        annotation: stores the marks.
+        window: shows the frames.
+        every: show every N-th frame.
     """
     frames = shown_frames(len(annotation.frames), every)
     unmarked = (index for index, frame in enumerate(frames) if frame not in annotation.marks)
@@ -102,12 +103,12 @@ def annotate(annotation: Annotation, window: Screen, every: int) -> None:
 
 
 def ask_where_unsure(annotation: Annotation, window: Screen, filling: Filling) -> None:
-    """Show the frame that the tracker is least sure of, until it is sure of all or q is pressed.
+    """Show the frame with the least sure track, until the tracker is sure of all or q is pressed.
 
     Args:
-        annotation: gets the marks.
-        window: to show in.
-        filling: between the marks.
+        annotation: stores the marks.
+        window: shows the frames.
+        filling: tracks between the marks.
     """
     while unsure := filling.unsure(annotation.marks):
         frame, guess = unsure
@@ -116,7 +117,7 @@ def ask_where_unsure(annotation: Annotation, window: Screen, filling: Filling) -
 
 
 def _ask(annotation: Annotation, window: Screen, frame: int, guess: Mark | None = None) -> int:
-    """Have a frame marked: 1 to go on to the next one, -1 to go back, 0 to leave."""
+    """Ask for the mark of a frame. Return 1 for the next frame, -1 for the previous, 0 to leave."""
     image = read_image(annotation.frames[frame])
     size, zoom = image.shape[:2], zoom_of(image)
     mark = guess or proposed(annotation.marks, frame)
@@ -131,7 +132,7 @@ def _ask(annotation: Annotation, window: Screen, frame: int, guess: Mark | None 
         if box is not None:
             mark = Mark(box)
             picture = _picture(image, mark, _status(annotation, frame, mark))
-        if done.key == "a" and frame > 0:  # a tracker has to start on something
+        if done.key == "a" and frame > 0:  # a tracker needs a box in the first frame
             annotation.mark(frame, ABSENT)
             return 1
         if done.key in ("enter", " ") and mark is not None:
@@ -140,7 +141,7 @@ def _ask(annotation: Annotation, window: Screen, frame: int, guess: Mark | None 
 
 
 def _picture(image: Image, mark: Mark | None, status: str) -> Image:
-    """The frame at a size that can be looked at, its box, and below it what can be done."""
+    """Return the zoomed frame with its box, and the status and the keys below."""
     zoom = zoom_of(image)
     canvas = zoomed(image)
     if mark is not None and mark.box_xywh is not None:
@@ -154,7 +155,7 @@ def _picture(image: Image, mark: Mark | None, status: str) -> Image:
 
 def _status(annotation: Annotation, frame: int, mark: Mark | None) -> str:
     if mark is None:
-        state = "draw a box around the target; it must be in sight here"
+        state = "draw a box around the target; it must be visible here"
     elif annotation.marks.get(frame) == mark:
         state = "marked"
     else:
@@ -165,12 +166,12 @@ def _status(annotation: Annotation, frame: int, mark: Mark | None) -> str:
 
 
 def _network(name: str, weights: str | None) -> Network:
-    """A tracker's network, on the CPU."""
+    """Load a tracker's network on the CPU."""
     return load_network(name, weights, torch.device("cpu"), "torch")
 
 
 def _store(path: Path, start: int, limit: int | None, folder: Path) -> None:
-    """Write the frames as images, unless a session before has done so."""
+    """Write the frames as images, unless an earlier session did."""
     about = description(path, start, limit)
     if frames_stored(folder, about):
         return
@@ -184,7 +185,7 @@ def _store(path: Path, start: int, limit: int | None, folder: Path) -> None:
 
 
 def _images(source: Source, limit: int | None, total: int | None) -> Iterator[Image]:
-    """The first frames of a source, under a bar from the first one on."""
+    """Yield the first frames of a source, with a progress bar."""
     with tqdm(islice(source, limit), total=total, unit=" frames stored") as bar:
         for frame in bar:
             yield frame.image

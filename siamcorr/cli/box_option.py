@@ -1,4 +1,4 @@
-"""`--box X,Y,W,H[@FRAME[:NAME]]`: what a person marked, in which frame, and of which target."""
+"""The option `--box X,Y,W,H[@FRAME[:NAME]]`: a target's box, its frame and its name."""
 
 import re
 from collections.abc import Sequence
@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from siamcorr.tracking import Box
 
-# Names go into tables, so they hold neither quotes nor what parts columns.
+# Names are written to tables, so they contain neither quotes nor column separators.
 WHERE = re.compile(r"(?P<frame>[0-9]{1,9})(:(?P<name>[\w.+#-]([\w .+#-]*[\w.+#-])?))?")
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A box that was given.
+    """A box from the command line.
 
     box_xywh: in pixels of the source.
-    frame: counted from 0 in the source; None is the first one that is tracked.
-    name: of the target; marks of one name are of one target. None is a target of its own.
+    frame: frame of the source, counted from 0; None is the first tracked frame.
+    name: name of the target. Marks with the same name belong to one target; a mark without a
+        name is a target of its own.
     """
 
     box_xywh: Box
@@ -25,10 +26,10 @@ class Mark:
 
 
 def parse_mark(text: str) -> Mark:
-    """Read what follows --box.
+    """Parse the value of --box.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value has another form.
 
     Example:
         >>> parse_mark("10,20,30,40@100:ball")
@@ -48,18 +49,18 @@ def parse_mark(text: str) -> Mark:
     return Mark((x, y, w, h), int(found["frame"]), found["name"])
 
 
-def grouped(
+def group_marks(
     marks: Sequence[Mark], start: int, every: int
 ) -> tuple[dict[int, dict[int, Box]], dict[int, str]]:
-    """The boxes of each target by the frames that are tracked, and the targets' names.
+    """Return the boxes by target and tracked frame, and the targets' names.
 
     Args:
-        marks: in the order that they were given in, which numbers the targets.
-        start: the source's frame that is tracked first.
-        every: frames of the source from one that is tracked to the next.
+        marks: in the order of the command line; targets are numbered in this order.
+        start: first tracked frame of the source.
+        every: every N-th frame of the source is tracked.
 
     Raises:
-        ValueError: a mark in a frame that is not tracked, or two of one target in one frame.
+        ValueError: a marked frame is not tracked, or one target has two boxes in one frame.
     """
     boxes: dict[int, dict[int, Box]] = {}
     numbers: dict[str, int] = {}
@@ -68,11 +69,11 @@ def grouped(
         number, left = divmod(frame - start, every)
         if left or number < 0:
             raise ValueError(
-                f"--box in frame {frame}: is not tracked, with --start {start} --every {every}"
+                f"--box in frame {frame}: not tracked with --start {start} --every {every}"
             )
         target = len(boxes) if mark.name is None else numbers.setdefault(mark.name, len(boxes))
         known = boxes.setdefault(target, {})
         if number in known:
-            raise ValueError(f"--box: two of {mark.name} in frame {frame}")
+            raise ValueError(f"--box: two boxes of {mark.name} in frame {frame}")
         known[number] = mark.box_xywh
     return boxes, {number: name for name, number in numbers.items()}

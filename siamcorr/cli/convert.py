@@ -1,4 +1,4 @@
-"""`siamcorr convert IN.pth OUT.safetensors`: a published checkpoint in its clean form."""
+"""`siamcorr convert IN.pth OUT.safetensors`: write a published checkpoint as safetensors."""
 
 import argparse
 
@@ -11,12 +11,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("source", metavar="IN", help="a .pth or .safetensors file")
     parser.add_argument("destination", metavar="OUT", help="the .safetensors file to write")
     parser.add_argument("--model", choices=preset_names(), help="default: the preset that fits")
-    parser.add_argument("--half", action="store_true", help="floats of 16 bits: half the size")
+    parser.add_argument("--half", action="store_true", help="store float16: half the size")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert, then tell what was written and what was left out."""
+    """Convert, then print the dropped keys and what was written."""
     dropped = convert(args.source, args.destination, args.model, args.half)
     for key in dropped:
         print(f"dropped {key} (never called by the network)")

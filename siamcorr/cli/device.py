@@ -1,4 +1,4 @@
-"""From `--device` to a torch.device that is there."""
+"""The option `--device`: find the torch.device."""
 
 import re
 
@@ -6,10 +6,10 @@ import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """Resolve "auto", "cpu", "cuda" or "cuda:N"; auto is the GPU where there is one.
+    """Resolve "auto", "cpu", "cuda" or "cuda:N"; auto is the GPU if there is one.
 
     Raises:
-        ValueError: another name, or a GPU that is not there.
+        ValueError: the name is unknown, or this machine does not have that GPU.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""`siamcorr download NAME`: published weights into the user's cache."""
+"""`siamcorr download NAME`: download published weights to the user's cache."""
 
 import argparse
 
@@ -9,14 +9,14 @@ from siamcorr.models import cache_dir, download, load_preset
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("download", help="fetch published weights")
+    parser = subparsers.add_parser("download", help="download published weights")
     parser.add_argument("name", metavar="MODEL", help="see `siamcorr models`")
     parser.add_argument("--folder", metavar="DIR", help=f"default: {cache_dir()}")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch under a bar, and say where the file is and whose it is."""
+    """Download with a progress bar, and print the path, the licence and the source."""
     preset = load_preset(args.name)
     with tqdm(unit="B", unit_scale=True, desc=preset.weights.file) as bar:
 
@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
         path = download(preset, args.folder, show)
     print(f"{path} ({preset.weights.licence}, from {preset.weights.page})")
     if not preset.weights.sha256:
-        print("siamcorr: nobody has told its SHA-256, so it could not be checked")
+        print("siamcorr: its SHA-256 is not known, so the file could not be verified")
     return 0

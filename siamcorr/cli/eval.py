@@ -1,4 +1,4 @@
-"""`siamcorr eval TRACKER… --data DIR`: tables for several trackers, and a report."""
+"""`siamcorr eval TRACKER… --data DIR`: compare trackers in tables and a report."""
 
 import argparse
 import sys
@@ -24,29 +24,34 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("eval", help="compare trackers on sequences with known boxes")
     add = parser.add_argument
     add("trackers", nargs="+", metavar="TRACKER", help="a model, MODEL=WEIGHTS, or opencv:csrt …")
-    add("--data", required=True, metavar="DIR", help="OTB, VOT, GOT-10k, LaSOT, UAV123 or plain")
-    add("--output", default="output/eval", metavar="DIR", help="for results and report")
-    add("--processes", type=int, default=1, metavar="N", help="that work side by side")
-    add("--threads", type=int, metavar="N", help="CPU threads of each (default: torch's)")
-    add("--failures", action="store_true", help="count failures with re-initialisation, too")
+    add(
+        "--data",
+        required=True,
+        metavar="DIR",
+        help="sequences: OTB, VOT, GOT-10k, LaSOT, UAV123, plain",
+    )
+    add("--output", default="output/eval", metavar="DIR", help="folder for results and report")
+    add("--processes", type=int, default=1, metavar="N", help="processes in parallel")
+    add("--threads", type=int, metavar="N", help="CPU threads per process (default: torch's)")
+    add("--failures", action="store_true", help="also count failures, with re-initialisation")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track what was not tracked before, print the tables, write the report."""
+    """Track what has no result yet, print the tables, and write the report."""
     check_workers(args, "processes")
     use_threads(args)
     if find_spec("matplotlib") is None:
         raise ValueError("the report needs matplotlib: pip install 'siamcorr[plot]'")
     for name in args.trackers:
-        make_tracker(name)  # what cannot be made is told before the minutes of tracking
+        make_tracker(name)  # fail before the tracking, which takes minutes
     sequences, problems = _find(args.data)
     output = Path(args.output)
     (output / "results").mkdir(parents=True, exist_ok=True)
     check_writable(output / "report.html")
     processes = join_processes(torch.device("cpu"))
     try:
-        if processes.count > 1:  # each its share; the first has the others' results after that
+        if processes.count > 1:  # each tracks its share; the first one then reads all results
             mine = sequences[processes.rank :: processes.count]
             _track(args, mine, output / "results", [])
             processes.wait()
@@ -71,13 +76,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _find(data: str) -> tuple[list[Sequence], list[str]]:
-    """The sequences of a folder, and what is wrong with some of them."""
+    """Return the sequences of a folder, and why others cannot be used."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             sequences = find_sequences(data)
         except ValueError:
-            for warning in caught:  # each says why one sequence cannot be used
+            for warning in caught:
                 print(f"siamcorr: {warning.message}", file=sys.stderr)
             raise
     if any(s.polygons is not None for s in sequences) and find_spec("shapely") is None:
@@ -88,7 +93,7 @@ def _find(data: str) -> tuple[list[Sequence], list[str]]:
 def _track(
     args: argparse.Namespace, sequences: list[Sequence], folder: Path, problems: list[str]
 ) -> dict[str, dict[str, Result]]:
-    """Results by tracker and sequence; why there is none is added to the problems."""
+    """Return the results by tracker and sequence; the reasons for missing ones go to `problems`."""
     results: dict[str, dict[str, Result]] = {name: {} for name in args.trackers}
     jobs = evaluate(make_tracker, results, sequences, folder, args.processes, args.threads)
     for job in tqdm(jobs, total=len(results) * len(sequences), unit=" runs"):
@@ -100,7 +105,7 @@ def _track(
 
 
 def _count_failures(summary: Summary) -> None:
-    """In the sequences that a tracker finished; what cannot be counted is a problem."""
+    """Count the failures in the sequences that each tracker finished; errors become problems."""
     summary.failures = {name: {} for name in summary.scores}
     for name, counted in tqdm(summary.failures.items(), unit=" trackers"):
         for sequence in summary.sequences:
@@ -113,7 +118,7 @@ def _count_failures(summary: Summary) -> None:
 
 
 def _print(table: Table) -> None:
-    """Columns of a table side by side."""
+    """Print a table with aligned columns."""
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]

@@ -1,4 +1,4 @@
-"""Two examples for each command, as its --help shows them."""
+"""Two examples per command, for its --help."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "track": (
@@ -42,5 +42,5 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def epilog(command: str) -> str:
-    """The examples of a command, below its options."""
+    """Return the examples of a command; --help shows them below the options."""
     return "\n  ".join(("examples:", *EXAMPLES[command]))

@@ -1,4 +1,4 @@
-"""The frames of a source that are tracked: every n-th, shrunk, from the first to the last."""
+"""Select the frames of a source that are tracked: which ones, how large and how fast."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,15 +12,15 @@ from siamcorr.media import Frame, Source, SourceError
 
 
 @dataclass(frozen=True)
-class Reel:
-    """A source as the options of `siamcorr track` want it.
+class FrameSelection:
+    """The frames of a source that the options of `siamcorr track` select.
 
-    source: where it comes from.
-    first: its first frame, shrunk; rest: those behind it, likewise.
+    source: the source of the frames.
+    first, rest: first frame and all later ones, shrunk.
     size: (width, height) of the source's own frames, in pixels.
-    shrink: frame pixels to a pixel of the source.
-    fps: frames a second to show and to write.
-    total: frames that were announced; None if nobody knows.
+    shrink: side of a shrunk frame over that of the source's frame, at most 1.
+    fps: frames per second for the window and the video.
+    total: expected number of frames; None if it is not known.
     """
 
     source: Source
@@ -32,52 +32,52 @@ class Reel:
     total: int | None
 
 
-def cut_reel(
+def select_frames(
     source: Source,
     stop: StopRequest,
     *,
     every: int = 1,
-    most: int | None = None,
-    longest: int | None = None,
+    limit: int | None = None,
+    max_side: int | None = None,
     speed: float = 1.0,
-) -> Reel:
-    """Read a source's first frame, and get the others ready.
+) -> FrameSelection:
+    """Read a source's first frame, and prepare to read the others.
 
     Args:
-        source: open.
-        stop: ends the frames when it is asked for.
-        every: frames from one that is tracked to the next.
-        most: frames in all.
-        longest: pixels of the longer side, at most.
-        speed: times as fast as it was taken.
+        source: an open source.
+        stop: ends the frames when a stop is requested.
+        every: select every N-th frame.
+        limit: maximum number of frames.
+        max_side: maximum length of the longer side, in pixels.
+        speed: playback speed; 2 is twice as fast.
 
     Raises:
-        SourceError: it has no frame.
-        ValueError: a speed for a live source.
+        SourceError: the source has no frame.
+        ValueError: the source is live, and speed is not 1.
     """
     if source.live and speed != 1:
-        raise ValueError("--speed is for files: what is live has a speed of its own")
+        raise ValueError("--speed is for files, not for live sources")
     frames = islice(source, 0, None, every)
     first = next(frames, None)
     if first is None:
-        raise SourceError(f"{source.name}: holds no readable frame")
+        raise SourceError(f"{source.name}: has no readable frame")
     height, width = first.image.shape[:2]
-    shrink = min(1.0, longest / max(height, width)) if longest else 1.0
-    rest = islice(stop.waited_for(frames), most and most - 1)
+    shrink = min(1.0, max_side / max(height, width)) if max_side else 1.0
+    rest = islice(stop.until_requested(frames), limit and limit - 1)
     announced = source.frame_count and -(-source.frame_count // every)
-    return Reel(
+    return FrameSelection(
         source,
-        shrunk(first, shrink),
-        (shrunk(frame, shrink) for frame in rest),
+        shrink_frame(first, shrink),
+        (shrink_frame(frame, shrink) for frame in rest),
         (width, height),
         shrink,
         source.fps / every * speed,
-        min(filter(None, (announced, most)), default=None),
+        min(filter(None, (announced, limit)), default=None),
     )
 
 
-def shrunk(frame: Frame, factor: float) -> Frame:
-    """A frame whose sides are a factor of what they were, at most 1."""
+def shrink_frame(frame: Frame, factor: float) -> Frame:
+    """Return a frame with its sides multiplied by a factor of at most 1."""
     if factor == 1:
         return frame
     size = [max(1, round(side * factor)) for side in frame.image.shape[1::-1]]

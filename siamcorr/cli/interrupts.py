@@ -1,4 +1,4 @@
-"""Ctrl-C that lets the frame in hand be finished, so that video and table stay in step."""
+"""Stop on Ctrl-C after the current frame, so that video and table have the same frames."""
 
 import signal
 from collections.abc import Iterable, Iterator
@@ -9,18 +9,18 @@ Item = TypeVar("Item")
 
 
 class StopRequest:
-    """Within its block, the first Ctrl-C or SIGTERM sets `asked`; a second one interrupts."""
+    """Context manager: the first Ctrl-C or SIGTERM sets `requested`, a second one interrupts."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.asked = self._waiting = False
+        self.requested = self._waiting = False
 
     def __enter__(self) -> Self:
-        """Take the signals."""
+        """Install the signal handlers."""
         self._before = {number: signal.getsignal(number) for number in self.SIGNALS}
         for number in self.SIGNALS:
-            signal.signal(number, self._ask)
+            signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -29,14 +29,14 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def waited_for(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Items until stopping is asked for; whoever asks need not wait for the next one."""
+    def until_requested(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield items until a stop is requested; a request also ends the wait for the next one."""
         source = iter(items)
-        while not self.asked:
+        while not self.requested:
             try:
                 self._waiting = True
                 item = next(source, None)
@@ -48,7 +48,7 @@ class StopRequest:
                 return
             yield item
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        again, self.asked = self.asked, True
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        again, self.requested = self.requested, True
         if again or self._waiting:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""`siamcorr models`: the networks there are, and their published weights."""
+"""`siamcorr models`: list the networks and their published weights."""
 
 import argparse
 
@@ -10,12 +10,12 @@ from siamcorr.models import Preset, assemble, find_weights, load_preset, preset_
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("models", help="the networks there are, and their weights")
+    parser = subparsers.add_parser("models", help="list the networks and their weights")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a paragraph on each."""
+    """Print a paragraph about each network."""
     print("\n\n".join(_paragraph(load_preset(name)) for name in preset_names()))
     return 0
 

@@ -1,4 +1,4 @@
-"""Where `siamcorr track` sends what it finds: a table, a video, a window."""
+"""The outputs of `siamcorr track`: a table, a video and a window."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,17 +12,17 @@ from siamcorr.media.sinks.video_sink import CRF
 from siamcorr.tracking import TrackResult
 from siamcorr.viewer import Session, View
 
-LONGEST = 5.0  # seconds that a live video stands still where nothing came
+LONGEST = 5.0  # seconds; a longer gap between live frames is shortened to this in the video
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Whatever of table, video and window was asked for.
+    """The requested ones of table, video and window.
 
-    shrink: frame pixels to a pixel of the source; tables are in the source's.
-    live: in the video a frame stands for those that were left out before it, too, so that it
-        plays as fast as things happened.
-    names: of targets that have one, in place of their numbers.
+    shrink: side of a tracked frame over that of the source's frame; tables have the source's
+        pixels.
+    live: repeat frames in the video where frames were dropped, so that it plays in real time.
+    names: names of targets by number, for targets that have one.
     """
 
     table: TableSink | None = None
@@ -34,14 +34,14 @@ class Outputs:
     clock: dict[str, float] = field(default_factory=dict)
 
     def write(self, frame: Frame, session: Session) -> bool:
-        """Pass a frame and its results on to all; False once the person wants to stop."""
-        # The window first: a target that is marked in this frame is written with it.
+        """Write a frame and its results to all outputs. Return False if the user wants to stop."""
+        # The window first: a target that is marked in this frame is then written, too.
         go_on = self.view.show(session, frame) if self.view else True
         self.write_results(frame, session.results)
         return go_on
 
     def write_results(self, frame: Frame, results: Mapping[int, TrackResult]) -> None:
-        """Pass a frame and its results on to table and video."""
+        """Write a frame and its results to the table and the video."""
         for number, result in sorted(results.items()):
             x, y, w, h = (value / self.shrink for value in result.box_xywh)
             if self.table:
@@ -57,7 +57,7 @@ class Outputs:
                 self.video.write(image)
 
     def _repeats(self, frame: Frame) -> int:
-        """How often a frame is written: as long as it took to come, up to some seconds."""
+        """Return how often to write a frame: as long as the wait for it, up to `LONGEST`."""
         if not self.live or self.video is None:
             return 1
         passed = min(frame.time - self.clock.get("last", frame.time), LONGEST)
@@ -75,20 +75,20 @@ def open_outputs(
     audio: tuple[str, float] | None = None,
     crf: int = CRF,
 ) -> Outputs:
-    """Open what has a name; the stack closes it.
+    """Open the video and the table; the stack closes them.
 
     Args:
-        stack: of what is open.
-        video: a path, or None for no video.
-        table: a path for the boxes, or None.
-        fps: of the video.
+        stack: closes the outputs.
+        video: path of the video, or None.
+        table: path of the table, or None.
+        fps: frames per second of the video.
         size: (width, height) of the source's frames, in pixels.
-        audio: the file whose sound the video keeps, and the second where it begins.
+        audio: file with the sound for the video, and the second where it begins.
         crf: quality of the video, see `VideoSink`.
 
     Raises:
-        OSError: it cannot be written.
-        ValueError: a suffix that is not known.
+        OSError: a file cannot be written.
+        ValueError: a suffix is unknown.
     """
     sound, start = audio or (None, 0.0)
     sink = VideoSink(video, fps, audio_from=sound, start=start, crf=crf) if video else None
@@ -99,10 +99,10 @@ def open_outputs(
 
 
 def refuse_overwriting(source: str, *outputs: str | None) -> None:
-    """See that no output is the source, and none the other.
+    """Check that no output is the source, and that the outputs are different files.
 
     Raises:
-        ValueError: one is.
+        ValueError: an output is the source or another output.
     """
     file = Path(url2pathname(urlsplit(source).path) if source.startswith("file:") else source)
     for output in filter(None, outputs):
@@ -110,4 +110,4 @@ def refuse_overwriting(source: str, *outputs: str | None) -> None:
             raise ValueError(f"{output}: is the source itself")
     paths = [Path(output).resolve() for output in outputs if output]
     if len(set(paths)) < len(paths):
-        raise ValueError(f"{paths[0]}: the video and the table cannot be one file")
+        raise ValueError(f"{paths[0]}: the video and the table cannot be the same file")

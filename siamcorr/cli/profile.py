@@ -1,4 +1,4 @@
-"""`siamcorr profile MODEL`: where a tracker's time goes, and what more targets cost."""
+"""`siamcorr profile MODEL`: time the stages of a frame, and the cost of more targets."""
 
 import argparse
 import statistics
@@ -18,26 +18,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("profile", help="milliseconds of each stage of a frame")
     add = parser.add_argument
     add("model", metavar="MODEL", choices=preset_names())
-    add("--weights", metavar="FILE", help="default: random ones, which take as long")
+    add("--weights", metavar="FILE", help="default: random ones, which are as fast")
     add("--device", default="cpu", metavar="auto|cpu|cuda[:N]")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
-    add("--frames", type=int, default=60, metavar="N", help="of a rendered clip (default: 60)")
-    add("--targets", type=int, nargs="+", metavar="N", help="instead: what N targets cost, each")
-    add("--lost", action="store_true", help="and what they cost while they are searched for")
-    add("--fuse", action=argparse.BooleanOptionalAction, default=True, help="fold the norms")
-    add("--compile", action="store_true", help="by torch.compile")
+    add("--frames", type=int, default=60, metavar="N", help="length of the clip (default: 60)")
+    add("--targets", type=int, nargs="+", metavar="N", help="instead, time frames with N targets")
+    add("--lost", action="store_true", help="also time frames with these targets lost")
+    add("--fuse", action=argparse.BooleanOptionalAction, default=True, help="fold batch norms")
+    add("--compile", action="store_true", help="use torch.compile")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track through a rendered clip, and print medians."""
+    """Track a rendered clip, and print medians."""
     use_threads(args)
     if args.targets is not None and min(args.targets) < 1:
         raise ValueError(f"--targets must be >= 1, got {min(args.targets)}")
     if args.lost and not args.targets:
         raise ValueError("--lost needs --targets N: how many are lost")
     if args.compile and not args.fuse:
-        raise ValueError("--compile works on the fused network: leave --no-fuse away")
+        raise ValueError("--compile needs the fused network: omit --no-fuse")
     network = build_model(args.model, args.weights).to(choose_device(args.device))
     if args.fuse:
         network = for_inference(network, compiled=args.compile)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_targets(network: SiameseNetwork, counts: list[int], frames: int) -> None:
-    """Medians for each number of targets, all from one run."""
+    """Print medians for each number of targets, all from one run."""
     laps = time_targets(network, _clip(frames), sorted({1, *counts}))
     one = statistics.median(laps[1])
     print(f"{_title(network)}, a frame of 640x480")
@@ -61,7 +61,7 @@ def _print_targets(network: SiameseNetwork, counts: list[int], frames: int) -> N
 
 
 def _print_lost(network: SiameseNetwork, counts: list[int], frames: int) -> None:
-    """Medians for each number of targets in sight, and lost; all from one run."""
+    """Print medians for each number of targets, visible and lost, all from one run."""
     laps = time_lost(network, _clip(frames), sorted({*counts}))
     print(f"{_title(network)}, a frame of 640x480")
     for count, both in laps.items():
@@ -75,7 +75,7 @@ def _clip(frames: int) -> list[Image]:
 
 
 def _print_stages(network: SiameseNetwork, frames: int) -> None:
-    """Medians of a frame's stages, with one target."""
+    """Print medians of a frame's stages, with one target."""
     clip = [*render_clip(ClipConfig(frames=frames))]
     laps = profile_tracker(network, [image for image, _ in clip], clip[0][1])
     total = statistics.median(sum(lap.values()) for lap in laps)

@@ -1,4 +1,4 @@
-"""`siamcorr summary NAME`: parameters, multiply-adds, receptive field and stride by layer."""
+"""`siamcorr summary NAME`: parameters, multiply-adds, receptive field and stride per layer."""
 
 import argparse
 
@@ -13,13 +13,13 @@ from siamcorr.models import build_model, preset_names
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("summary", help="what a network or a block is made of")
+    parser = subparsers.add_parser("summary", help="table of the layers of a network or block")
     add = parser.add_argument
     add("name", metavar="MODEL|BLOCK", help=f"a model, or {', '.join(BLOCKS)}")
-    add("--depth", type=int, default=3, metavar="N", help="how far to look inside (default: 3)")
+    add("--depth", type=int, default=3, metavar="N", help="levels of submodules (default: 3)")
     add("--channels", type=int, default=64, metavar="C", help="of a block (default: 64)")
     add("--stride", type=int, default=1, metavar="S", help="of a block (default: 1)")
-    add("--size", type=int, default=32, metavar="N", help="cells a side, for a block (default: 32)")
+    add("--size", type=int, default=32, metavar="N", help="input side of a block (default: 32)")
     parser.set_defaults(run=run)
 
 
@@ -48,7 +48,7 @@ def _print_model(name: str, depth: int) -> None:
     large = torch.rand(1, 3, crop.search_size, crop.search_size) * 255
     once = summarize(TemplateSide(network), small, depth=0)[0]
     _print(SearchSide(network, network.template(small)), large, depth + 1)
-    print(f"The template's side, once a target: {once.multiply_adds:,} multiply-adds.")
+    print(f"Template branch, once per target: {once.multiply_adds:,} multiply-adds.")
 
 
 def _print(module: nn.Module, image: torch.Tensor, depth: int) -> None:

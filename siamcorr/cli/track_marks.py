@@ -1,4 +1,4 @@
-"""`siamcorr track` with marks in any frames: follow both ways first, then write."""
+"""`siamcorr track` with marks in any frames: first track both ways, then write."""
 
 import argparse
 import sys
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from siamcorr.cli.box_option import Mark, grouped
-from siamcorr.cli.frame_selection import Reel, cut_reel, shrunk
+from siamcorr.cli.box_option import Mark, group_marks
+from siamcorr.cli.frame_selection import FrameSelection, select_frames, shrink_frame
 from siamcorr.cli.interrupts import StopRequest
 from siamcorr.cli.outputs import Outputs, open_outputs
 from siamcorr.media import Frame, SourceError, StoredFrames, open_source
@@ -21,8 +21,8 @@ from siamcorr.tracking.boxes import Image
 
 
 @dataclass(frozen=True)
-class _Small:
-    """Frames as they are tracked: shrunk."""
+class _ShrunkFrames:
+    """Stored frames, shrunk for tracking."""
 
     frames: StoredFrames
     shrink: float
@@ -31,41 +31,41 @@ class _Small:
         return self.frame(number).image
 
     def frame(self, number: int) -> Frame:
-        return shrunk(self.frames.frame(number), self.shrink)
+        return shrink_frame(self.frames.frame(number), self.shrink)
 
 
 def follow_marked(
     args: argparse.Namespace, marks: list[Mark], network: Network, recover: bool, stop: StopRequest
-) -> tuple[Reel, Outputs, int]:
-    """Follow what was marked, and write what was found, frame by frame.
+) -> tuple[FrameSelection, Outputs, int]:
+    """Track the marked targets both ways, then write the results frame by frame.
 
     Args:
-        args: of the command.
-        marks: at least one, some of them in other frames than the first.
-        network: the tracker's.
+        args: arguments of the command.
+        marks: at least one; some are not in the first frame.
+        network: network of the tracker.
         recover: search for lost targets.
-        stop: ends the writing; before that there is nothing to keep.
+        stop: a request during writing keeps the frames written so far.
 
     Returns:
-        What was read, where it was written, and how many frames were.
+        The frames, the outputs, and the number of written frames.
 
     Raises:
-        ValueError: a live source, a window, a mark where no frame is.
-        KeyboardInterrupt: it was asked to stop while it followed.
+        ValueError: the source is live, --show is set, or a marked frame does not exist.
+        KeyboardInterrupt: a stop was requested before the writing began.
     """
     if args.show:
-        raise ValueError("--show: a target that is marked in a later frame is followed unseen")
+        raise ValueError("--show: not available with --box X,Y,W,H@FRAME")
     if args.source == "-" or not Path(args.source).exists():
         raise ValueError("--box with @FRAME: for video files and folders of images only")
-    boxes, names = grouped(marks, args.start, args.every)
+    boxes, names = group_marks(marks, args.start, args.every)
     with closing(open_source(args.source, args.start)) as source:
-        limits = {"every": args.every, "most": args.max_frames, "longest": args.resize}
-        reel = cut_reel(source, stop, **limits, speed=args.speed)
+        limits = {"every": args.every, "limit": args.max_frames, "max_side": args.resize}
+        selection = select_frames(source, stop, **limits, speed=args.speed)
     opened = partial(open_source, args.source)
     stored = StoredFrames(opened, args.start, args.every, args.max_frames)
-    frames = _Small(stored, reel.shrink)
+    frames = _ShrunkFrames(stored, selection.shrink)
     small = {
-        target: {at: [value * reel.shrink for value in box] for at, box in known.items()}
+        target: {at: [value * selection.shrink for value in box] for at, box in known.items()}
         for target, known in boxes.items()
     }
     for target, known in small.items():
@@ -73,18 +73,24 @@ def follow_marked(
             _check(names.get(target, target), at, box, frames, args)
     with ExitStack() as stack:
         plain = args.speed == 1 and Path(args.source).is_file()
-        audio = (args.source, reel.first.time) if plain else None
-        outputs = open_outputs(stack, args.output, args.boxes, reel.fps, reel.size, audio, args.crf)
-        outputs = replace(outputs, shrink=reel.shrink, names=names)
-        found = _followed(network, frames, small, recover, reel, stop)
-        count = _written(outputs, frames, found, stop)
-    return reel, outputs, count
+        audio = (args.source, selection.first.time) if plain else None
+        outputs = open_outputs(
+            stack, args.output, args.boxes, selection.fps, selection.size, audio, args.crf
+        )
+        outputs = replace(outputs, shrink=selection.shrink, names=names)
+        found = _follow(network, frames, small, recover, selection, stop)
+        count = _write(outputs, frames, found, stop)
+    return selection, outputs, count
 
 
 def _check(
-    name: str | int, number: int, box: Sequence[float], frames: _Small, args: argparse.Namespace
+    name: str | int,
+    number: int,
+    box: Sequence[float],
+    frames: _ShrunkFrames,
+    args: argparse.Namespace,
 ) -> None:
-    """Refuse a mark before anything is followed."""
+    """Check a mark before the tracking begins."""
     where = f"{args.source}: --box of {name} in frame {args.start + number * args.every}"
     try:
         check_box(box, frames[number].shape[:2])
@@ -94,24 +100,24 @@ def _check(
         raise ValueError(f"{where}: {error}") from None
 
 
-def _followed(
+def _follow(
     network: Network,
-    frames: _Small,
+    frames: _ShrunkFrames,
     boxes: dict[int, dict[int, list[float]]],
     recover: bool,
-    reel: Reel,
+    selection: FrameSelection,
     stop: StopRequest,
 ) -> dict[int, list[TrackResult]]:
-    """Both ways, under one bar."""
-    name = reel.source.name
+    """Track both ways, with one progress bar."""
+    name = selection.source.name
     first = min(min(known) for known in boxes.values())
     last = max(max(known) for known in boxes.values())
-    total = None if reel.total is None else max(0, reel.total - first) + last + 1
+    total = None if selection.total is None else max(0, selection.total - first) + last + 1
     with tqdm(total=total, unit=" frames", desc=Path(name).name) as bar:
 
         def seen(_: int) -> None:
             bar.update()
-            if stop.asked:
+            if stop.requested:
                 raise KeyboardInterrupt
 
         try:
@@ -120,14 +126,14 @@ def _followed(
             raise SourceError(f"{name}: {error}") from None
 
 
-def _written(
-    outputs: Outputs, frames: _Small, found: dict[int, list[TrackResult]], stop: StopRequest
+def _write(
+    outputs: Outputs, frames: _ShrunkFrames, found: dict[int, list[TrackResult]], stop: StopRequest
 ) -> int:
     count = len(next(iter(found.values())))
     for number in range(count):
         results = {target: rows[number] for target, rows in found.items()}
         outputs.write_results(frames.frame(number), results)
-        if stop.asked:
+        if stop.requested:
             print(f"siamcorr: stopped after {number + 1} of {count} frames", file=sys.stderr)
             return number + 1
     return count

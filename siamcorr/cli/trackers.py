@@ -1,4 +1,4 @@
-"""From a name on the command line to a tracker, ours or one of OpenCV's."""
+"""Make a tracker, ours or one of OpenCV's, from its name on the command line."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,14 @@ from siamcorr.tracking import Tracker
 
 
 def make_tracker(name: str) -> Any:
-    """The tracker of a preset, of NAME=WEIGHTS, or opencv:csrt, opencv:nano and the like.
+    """Make the tracker of a preset, of PRESET=WEIGHTS, or of opencv:csrt, opencv:nano and so on.
 
-    The ONNX files of opencv:nano and opencv:vit are looked for in the folder that SIAMCORR_OPENCV
-    names.
+    The environment variable SIAMCORR_OPENCV is the folder with the ONNX files of opencv:nano and
+    opencv:vit.
 
     Raises:
-        OSError: weights that are not there.
-        ValueError: no such tracker.
+        OSError: the weights are missing.
+        ValueError: there is no such tracker.
     """
     if name.startswith("opencv:"):
         return Peer(name.removeprefix("opencv:"), Path(os.environ.get("SIAMCORR_OPENCV", ".")))

@@ -1,4 +1,4 @@
-"""`siamcorr train CONFIG.toml`: train a network; run again, it goes on where it was."""
+"""`siamcorr train CONFIG.toml`: train a network; a second call resumes the run."""
 
 import argparse
 import csv
@@ -39,23 +39,23 @@ from siamcorr.training.validation import (
     sequence_clips,
 )
 
-ADAPTER = "adapter.safetensors"  # beside the weights: what a later run's imitation begins with
+ADAPTER = "adapter.safetensors"  # state of the feature imitation, for a later run
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("train", help="train a network")
     add = parser.add_argument
-    add("config", metavar="CONFIG.toml", help="see configs/train")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
+    add("config", metavar="CONFIG.toml", help="the run; see configs/train for examples")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the run")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
-    add("--max-epochs", type=int, metavar="N", help="stop after so many epochs in this call")
+    add("--max-epochs", type=int, metavar="N", help="stop after N epochs of this call")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train from the last checkpoint, or from the start, to the config's end."""
+    """Train from the last checkpoint, or from the start, to the last epoch of the config."""
     check_counts(args, "max_epochs")
     use_threads(args)
     config = load_config(args.config, args.set)
@@ -85,25 +85,25 @@ def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None
         if processes.rank == 0:
             row["seconds"] = time.perf_counter() - start
             row["overlap"] = _overlap(trainer, clips, row)
-            _keep(trainer, output, row)
+            _save_epoch(trainer, output, row)
             print("  ".join(f"{name} {row[name]:.4g}" for name in columns(trainer)), flush=True)
         processes.wait()
 
 
 def _data(preset: Preset, config: TrainConfig) -> tuple[PairDataset | CropDataset, list[Clip]]:
-    """What is learnt from, and what is chosen by; features are chosen by their own error."""
+    """Return training data and validation clips; a run that learns features needs no clips."""
     if config.learns == "features":
         return CropDataset(preset, config.data, config.pairs, config.seed), []
     folders = [Path(folder).expanduser() for folder in config.data.folders]
-    library = Library(folders, more=_masked(config.data))
+    library = Library(folders, more=_real_cutouts(config.data))
     held_out = Library(folders, held_out=True)
     library.read_all()
     pairs = PairDataset(library, preset, config.data, config.pairs, config.seed)
     return pairs, _clips(held_out, config.data)
 
 
-def _masked(config: DataConfig) -> list[Image]:
-    """Cut-outs of real things, where the config names masks."""
+def _real_cutouts(config: DataConfig) -> list[Image]:
+    """Return cut-outs of real objects, if the config has masks."""
     if not config.masks:
         return []
     folders = [Path(folder).expanduser() for folder in config.sequences]
@@ -116,7 +116,7 @@ def _begin_imitation(
     dataset: PairDataset | CropDataset,
     config: TrainConfig,
 ) -> None:
-    """As the run that made the initial weights left it, or from the data's first pictures."""
+    """Load the imitation of the earlier run, or measure the teacher's features on the data."""
     earlier = Path(config.initial).expanduser().parent / ADAPTER
     if config.initial and objective.imitation is not None and earlier.is_file():
         objective.imitation.load_state_dict(read_checkpoint(earlier).state_dict)
@@ -126,20 +126,20 @@ def _begin_imitation(
 
 
 def _overlap(trainer: Trainer, clips: list[Clip], row: dict[str, float]) -> float:
-    """Mean overlap on the choice clips; of features the explained share of their variance."""
+    """Return the mean overlap on the validation clips, or the explained variance of features."""
     if not clips:
         return 1 - row["features"]
     return float(np.mean([*mean_overlaps(trainer.averaged, clips).values()]))
 
 
 def columns(trainer: Trainer) -> tuple[str, ...]:
-    """Of the log: what the objective is made of is between fixed ones."""
+    """Return the columns of the log: fixed ones, and the objective's losses."""
     names = trainer.objective.columns
     return ("epoch", "seconds", *names, "total", "rate", "norm", "overlap")
 
 
 def _clips(library: Library, config: DataConfig) -> list[Clip]:
-    """What to choose by: rendered clips, and real ones where the config names some."""
+    """Return the validation clips: rendered ones, and real ones if the config has some."""
     marked = []
     if config.marked:
         marked = marked_clips(Path(config.marked).expanduser(), Path(config.videos).expanduser())
@@ -147,28 +147,28 @@ def _clips(library: Library, config: DataConfig) -> list[Clip]:
 
 
 def _network(config: TrainConfig) -> SiameseNetwork:
-    """Random weights by the seed, or those that the config names."""
+    """Build the network with random weights or with the initial ones of the config."""
     torch.manual_seed(config.seed)
     network = assemble(load_preset(config.model))
     if config.initial:
         path = Path(config.initial).expanduser()
         state = read_checkpoint(path).state_dict
         own = network.state_dict()
-        wanted = {
+        needed = {
             key for key in own if key.startswith(tuple(f"{p}." for p in config.initial_parts))
         }
         found = {
-            key: state[key] for key in wanted & state.keys() if state[key].shape == own[key].shape
+            key: state[key] for key in needed & state.keys() if state[key].shape == own[key].shape
         }
         whole = {*config.initial_parts} == {*PARTS}
-        if not wanted or found.keys() != wanted or (whole and state.keys() != own.keys()):
-            raise ValueError(f"{path}: no weights of {config.model}")
+        if not needed or found.keys() != needed or (whole and state.keys() != own.keys()):
+            raise ValueError(f"{path}: does not contain weights of {config.model}")
         network.load_state_dict(found, strict=False)
     return network
 
 
 def _epoch(trainer: Trainer, processes: Processes) -> dict[str, float]:
-    """Train through an epoch under a bar; the means of its second half."""
+    """Train one epoch with a progress bar. Return the means over its second half."""
     steps = []
     name = f"epoch {trainer.epoch}"
     with tqdm(total=trainer.steps, desc=name, disable=processes.rank > 0, mininterval=5) as bar:
@@ -182,8 +182,8 @@ def _epoch(trainer: Trainer, processes: Processes) -> dict[str, float]:
     }
 
 
-def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
-    """Checkpoint, log, and the averaged weights if they are the best so far."""
+def _save_epoch(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
+    """Write the checkpoint, the log, and the averaged weights if they are the best so far."""
     log = output / "log.csv"
     fresh = not log.exists()
     with log.open("a", newline="", encoding="utf-8") as file:
@@ -191,7 +191,7 @@ def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
         if fresh:
             writer.writerow(columns(trainer))
         writer.writerow([f"{row[name]:.6g}" for name in columns(trainer)])
-    with suppress(ModuleNotFoundError):  # matplotlib is in the extra `plot`
+    with suppress(ModuleNotFoundError):  # matplotlib needs the extra `plot`
         plot_logs([read_log(log)], output / "curves.png")
     _tensorboard(output, trainer.epoch, row)
     if row["overlap"] >= trainer.best:
@@ -205,7 +205,7 @@ def _keep(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
 
 
 def _tensorboard(output: Path, epoch: int, row: dict[str, float]) -> None:
-    """The same figures as events, where tensorboard is installed (the extra `train`)."""
+    """Write the same values for TensorBoard, if it is installed (extra `train`)."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""`siamcorr tune MODEL --data DIR`: a recipe's constants, sought on sequences with known boxes."""
+"""`siamcorr tune MODEL --data DIR`: tune a recipe's constants on sequences with ground truth."""
 
 import argparse
 import time
@@ -16,9 +16,9 @@ from siamcorr.cli.validation import check_counts, check_workers, check_writable,
 from siamcorr.data.datasets.sequences import Sequence, find_sequences
 from siamcorr.evaluation.tuning import (
     best_constants,
-    changed_text,
     finished,
     open_study,
+    replace_constants,
     search,
 )
 from siamcorr.models import build_model, find_weights, for_inference, load_preset
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("tune", help="seek a recipe's constants on your sequences")
+    parser = subparsers.add_parser("tune", help="tune a recipe's constants on your sequences")
     add = parser.add_argument
     add("model", metavar="MODEL", help="a preset, or its TOML file")
-    add("--weights", metavar="FILE", help="of the model (default: where siamcorr track looks)")
+    add("--weights", metavar="FILE", help="of the model (default: the published ones)")
     add("--data", required=True, nargs="+", metavar="DIR", help="sequences, as for siamcorr eval")
-    add("--output", default="output/tune", metavar="DIR", help="for the study and the preset")
-    add("--trials", type=int, default=200, metavar="N", help="in all, with those of earlier calls")
-    add("--processes", type=int, default=1, metavar="N", help="that work side by side")
-    add("--threads", type=int, metavar="N", help="CPU threads of each (default: torch's)")
+    add("--output", default="output/tune", metavar="DIR", help="folder for study and preset")
+    add("--trials", type=int, default=200, metavar="N", help="total, with those of earlier calls")
+    add("--processes", type=int, default=1, metavar="N", help="processes in parallel")
+    add("--threads", type=int, metavar="N", help="CPU threads per process (default: torch's)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Go on with the study until it has its trials, and write the best constants as a preset."""
+    """Run trials until the study has enough, and write the best constants as a preset."""
     check_counts(args, "trials")
     check_workers(args, "processes")
     use_threads(args)
     if find_spec("optuna") is None:
-        raise ValueError("seeking constants needs optuna: pip install 'siamcorr[tune]'")
+        raise ValueError("tuning needs optuna: pip install 'siamcorr[tune]'")
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     preset = load_preset(args.model)
     weights = Path(args.weights) if args.weights else find_weights(preset)
-    build_model(args.model, weights)  # what cannot be read is told before anything is written
+    build_model(args.model, weights)  # fail before anything is written
     sequences = [sequence for folder in args.data for sequence in find_sequences(folder)]
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> int:
         if args.processes == 1:
             work(*jobs[0], done=bar)
         else:
-            _side_by_side(jobs, args.threads, bar)
-    _tell(study, sequences, result)
+            _run_processes(jobs, args.threads, bar)
+    _print_result(study, sequences, result)
     text = preset_path(args.model).read_text(encoding="utf-8")
-    result.write_text(changed_text(text, best_constants(study, preset)), encoding="utf-8")
+    result.write_text(replace_constants(text, best_constants(study, preset)), encoding="utf-8")
     print(f"preset: {result}")
     return 0
 
@@ -87,7 +87,7 @@ def work(
     threads: int | None = None,
     done: Any = lambda: None,
 ) -> None:
-    """One process's trials of a study that lies in a journal."""
+    """Run the trials of one process; the journal file holds the study."""
     if threads is not None:
         torch.set_num_threads(threads)
     import optuna
@@ -99,11 +99,11 @@ def work(
     search(study, network, sequences, trials, seed=finished(study) * 1000 + rank, done=done)
 
 
-def _side_by_side(jobs: list[Any], threads: int | None, bar: Any) -> None:
-    """Each job in a process of its own, with the bar moving as they end trials.
+def _run_processes(jobs: list[Any], threads: int | None, bar: Any) -> None:
+    """Run each job in its own process, and update the bar.
 
     Raises:
-        ValueError: one of them ended in an error, which it has told.
+        ValueError: a process failed; it has printed its error.
     """
     context = get_context("spawn")
     workers = [context.Process(target=work, args=(*job, threads), daemon=True) for job in jobs]
@@ -114,12 +114,12 @@ def _side_by_side(jobs: list[Any], threads: int | None, bar: Any) -> None:
         bar()
     bar()
     if any(worker.exitcode for worker in workers):
-        raise ValueError("a process of the search ended in an error")
+        raise ValueError("a tuning process failed, see its error above")
 
 
 @contextmanager
 def _bar(study: "optuna.Study", trials: int) -> Iterator[Any]:
-    """A bar over trials; calling what it gives brings it up to date."""
+    """Show a progress bar over trials; the yielded function updates it."""
     with tqdm(total=trials, initial=min(trials, finished(study)), unit=" trials") as bar:
 
         def show() -> None:
@@ -132,11 +132,11 @@ def _bar(study: "optuna.Study", trials: int) -> Iterator[Any]:
         yield show
 
 
-def _tell(study: "optuna.Study", sequences: list[Sequence], result: Path) -> None:
-    """The best mean IoU beside that of the constants as they were."""
+def _print_result(study: "optuna.Study", sequences: list[Sequence], result: Path) -> None:
+    """Print the best mean IoU and that of the preset's own constants."""
     first = study.get_trials(deepcopy=False)[0]
     before = f"{first.value:.4f}" if first.value is not None else "unknown"
     count = len(sequences)
-    print(f"mean IoU over {count} sequences: {study.best_value:.4f}, with its own {before}")
+    print(f"mean IoU over {count} sequences: {study.best_value:.4f}, before {before}")
     for name, value in study.best_params.items():
         print(f"{name} = {value:.3g}, was {first.params.get(name, float('nan')):.3g}")

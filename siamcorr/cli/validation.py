@@ -1,4 +1,4 @@
-"""What several commands see to before they begin."""
+"""Checks of options that several commands share."""
 
 import argparse
 import os
@@ -8,10 +8,10 @@ import torch
 
 
 def check_counts(args: argparse.Namespace, *names: str) -> None:
-    """See that options which count something are at least 1, where they are given.
+    """Check that options, if given, are at least 1.
 
     Raises:
-        ValueError: one is not.
+        ValueError: an option is below 1.
     """
     for name in names:
         value = getattr(args, name)
@@ -19,14 +19,14 @@ def check_counts(args: argparse.Namespace, *names: str) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be >= 1, got {value}")
 
 
-PER_CORE = 4  # threads or processes; with hundreds on a few cores nothing ever ends
+PER_CORE = 4  # threads or processes; hundreds on a few cores would never finish
 
 
 def check_workers(args: argparse.Namespace, *names: str) -> None:
-    """See that options which count threads or processes fit this machine's cores.
+    """Check that numbers of threads or processes fit this machine's cores.
 
     Raises:
-        ValueError: one is below 1, or more than the cores can carry.
+        ValueError: a number is below 1 or above `PER_CORE` per core.
     """
     check_counts(args, *names)
     cores = os.cpu_count() or 1
@@ -38,10 +38,10 @@ def check_workers(args: argparse.Namespace, *names: str) -> None:
 
 
 def use_threads(args: argparse.Namespace) -> None:
-    """Let torch use as many CPU threads as --threads says, if it does.
+    """Set torch's number of CPU threads to --threads, if it is given.
 
     Raises:
-        ValueError: fewer than 1, or too many for this machine.
+        ValueError: the number is below 1 or too large for this machine.
     """
     check_workers(args, "threads")
     if args.threads is not None:
@@ -49,14 +49,14 @@ def use_threads(args: argparse.Namespace) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """See that a file can be written; what is there stays, and nothing new is left.
+    """Check that a file can be written, without changing or creating it.
 
     Raises:
-        OSError: it cannot.
+        OSError: the file cannot be written.
     """
     path = Path(path)
-    there = path.exists()
+    existed = path.exists()
     with path.open("ab"):
         pass
-    if not there:
-        path.resolve().unlink()  # of a link, what it names
+    if not existed:
+        path.resolve().unlink()  # for a link, remove its target

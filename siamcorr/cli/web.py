@@ -1,4 +1,4 @@
-"""`siamcorr web`: a page in the browser that tracks on this machine."""
+"""`siamcorr web`: serve a web page for tracking; the network runs on this machine."""
 
 import argparse
 import secrets
@@ -12,14 +12,16 @@ from siamcorr.cli.validation import check_counts
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("web", help="a page in the browser that tracks on this machine")
+    parser = subparsers.add_parser("web", help="track in a web page")
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
-    add("--port", type=int, default=8000, metavar="N", help="0 takes a free one (default: 8000)")
-    add("--model", default=DEFAULT, metavar="NAME", help=f"to begin with (default: {DEFAULT})")
+    add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    add("--port", type=int, default=8000, metavar="N", help="0 picks a free one (default: 8000)")
+    add("--model", default=DEFAULT, metavar="NAME", help=f"model at the start (default: {DEFAULT})")
     add("--device", default="auto", metavar="auto|cpu|cuda[:N]")
-    add("--token", metavar="TEXT", help="to be in the address; made up if others can reach us")
-    add("--max-sessions", type=int, default=4, metavar="N", help="pages at once (default: 4)")
+    add(
+        "--token", metavar="TEXT", help="token for the URL (default: random if --host is not local)"
+    )
+    add("--max-sessions", type=int, default=4, metavar="N", help="limit of open pages (default: 4)")
     parser.set_defaults(run=run)
 
 
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         port = listening.getsockname()[1]
         print(address(args.host, port, token), flush=True)
         if not alone:
-            print(f"webcams want localhost: ssh -L {port}:localhost:{port} {socket.gethostname()}")
+            print(f"webcams need localhost: ssh -L {port}:localhost:{port} {socket.gethostname()}")
             print(address("localhost", port, token), flush=True)
         access = Access(args.host, token)
         server.run(server.Server(networks, access, args.model, device, limits), listening)
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def address(host: str, port: int, token: str | None) -> str:
-    """What to open in the browser.
+    """Return the URL to open in the browser.
 
     Example:
         >>> address("::1", 8000, "a b")

@@ -1,4 +1,4 @@
-"""Evaluation: boxes against the truth, sequence by sequence, and a report to look at."""
+"""Evaluation: compare predicted boxes with the ground truth, and write a report."""
 
 from siamcorr.evaluation.attributes import AttributeScore, attribute_scores
 from siamcorr.evaluation.box_errors import center_errors, overlaps

@@ -1,4 +1,4 @@
-"""Scores by attribute: how good a tracker is where the target is occluded, turns, is far away."""
+"""Scores by attribute, such as occlusion, rotation or low resolution."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from siamcorr.evaluation.metrics import success_curve
 
 @dataclass(frozen=True)
 class AttributeScore:
-    """Success AUC where an attribute holds, and of how many "frames" or "sequences"."""
+    """Success AUC for an attribute, and the number of its frames or sequences.
+
+    unit: "frames" or "sequences".
+    """
 
     success: float
     count: int
@@ -22,17 +25,17 @@ class AttributeScore:
 def attribute_scores(
     overlaps: Mapping[str, Array], sequences: Sequence[Clip]
 ) -> dict[str, AttributeScore]:
-    """Scores of one tracker by attribute.
+    """Compute the scores of one tracker by attribute.
 
-    An attribute of frames is scored over all the frames that have it, of all sequences together,
-    as VOT does; one that is said of whole sequences alone by the mean over those that have it, as
-    OTB, LaSOT and UAV123 do. Attributes that no frame with a truth has are left out: those of
-    frames where the target is absent, above all.
+    An attribute of frames is scored over its frames of all sequences together, as VOT does. An
+    attribute of whole sequences is scored by the mean over its sequences, as OTB, LaSOT and
+    UAV123 do. Attributes without any frame with ground truth are left out, for example those of
+    frames without the target.
 
     Args:
-        overlaps: of each frame by sequence, NaN where the truth is unknown; sequences that are
-            not among them are passed over.
-        sequences: with their attributes.
+        overlaps: overlap of each frame by sequence, NaN where there is no ground truth; other
+            sequences are skipped.
+        sequences: sequences with their attributes.
     """
     frames: dict[str, list[Array]] = {}
     whole: dict[str, list[Array]] = {}

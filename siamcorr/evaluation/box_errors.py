@@ -1,6 +1,6 @@
-"""How far boxes are from the truth: overlaps and errors of their centres, frame by frame.
+"""Overlaps and centre errors of boxes with the ground truth, frame by frame.
 
-Boxes are (N, 4) x, y, w, h in pixels; one of a tracker's that is not finite meets nothing.
+Boxes are (N, 4) x, y, w, h in pixels. A tracker's box that is not finite has overlap 0.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ Array = NDArray[np.floating[Any]]
 
 
 def overlaps(boxes: Array, truth: Array) -> Array:
-    """Intersection over union of each pair: (N,), 0..1; NaN where the truth is."""
-    boxes = np.where(known_rows(boxes)[:, None], boxes, 0.0)
+    """Return the intersection over union of each pair: (N,), 0..1; NaN where the truth is NaN."""
+    boxes = np.where(finite_rows(boxes)[:, None], boxes, 0.0)
     start = np.maximum(boxes[:, :2], truth[:, :2])
     end = np.minimum(boxes[:, :2] + boxes[:, 2:], truth[:, :2] + truth[:, 2:])
     common = np.clip(end - start, 0, None).prod(axis=1)
@@ -23,8 +23,8 @@ def overlaps(boxes: Array, truth: Array) -> Array:
 
 
 def center_errors(boxes: Array, truth: Array, normalised: bool = False) -> Array:
-    """Distance of the centres: (N,), in pixels, or in the sides of the true box."""
-    finite = known_rows(boxes)
+    """Return the distances of the centres: (N,), in pixels or relative to the true box's sides."""
+    finite = finite_rows(boxes)
     boxes = np.where(finite[:, None], boxes, 0.0)
     offset = (boxes[:, :2] + boxes[:, 2:] / 2) - (truth[:, :2] + truth[:, 2:] / 2)
     if normalised:
@@ -34,18 +34,18 @@ def center_errors(boxes: Array, truth: Array, normalised: bool = False) -> Array
     return distance
 
 
-def bounded(boxes: Array, frame_size: tuple[int, int] | None) -> Array:
-    """Boxes cut to a frame of (height, width)."""
+def clip_boxes(boxes: Array, frame_size: tuple[int, int] | None) -> Array:
+    """Clip boxes to a frame of (height, width)."""
     if frame_size is None:
         return boxes
     limit = np.array([frame_size[1], frame_size[0]], dtype=float)
     start = np.clip(boxes[:, :2], 0, limit)
-    # As the toolkit does: the size is cut, not the end, where a box begins before the frame.
+    # As in the got10k toolkit: a box that begins before the frame keeps its size, not its end.
     return np.hstack([start, np.clip(boxes[:, 2:], 0, limit - start)])
 
 
 def corners_of(boxes: Array) -> Array:
-    """Boxes (N, 4) as polygons (N, 8), from the upper left corner on.
+    """Convert boxes (N, 4) to polygons (N, 8) that start at the upper left corner.
 
     Example:
         >>> corners_of(np.array([[1.0, 2, 10, 20]]))
@@ -56,7 +56,7 @@ def corners_of(boxes: Array) -> Array:
     return corners
 
 
-def known_rows(rows: Array) -> NDArray[np.bool_]:
-    """Which rows have finite numbers alone: (N,)."""
+def finite_rows(rows: Array) -> NDArray[np.bool_]:
+    """Return a mask (N,) of the rows in which all numbers are finite."""
     known: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(rows), axis=1)
     return known

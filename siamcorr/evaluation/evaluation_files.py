@@ -1,10 +1,10 @@
-"""A whole evaluation on disk: tables as CSV, plots as PNG, and the page with everything."""
+"""Write an evaluation: tables as CSV, plots as PNG, and the HTML report."""
 
 import csv
 from pathlib import Path
 
 from siamcorr.evaluation.box_errors import Array
-from siamcorr.evaluation.frame_strips import frames_at, strip, telling_frames
+from siamcorr.evaluation.frame_strips import frames_at, most_different_frames, strip
 from siamcorr.evaluation.palette import Color, tracker_colors
 from siamcorr.evaluation.report import write_report
 from siamcorr.evaluation.summary import Summary
@@ -17,8 +17,8 @@ FILES = {"Trackers": "table.csv", "Attributes": "attributes.csv", "Sequences": "
 def write_summary(output: Path, summary: Summary) -> dict[str, Table]:
     """Write table.csv, attributes.csv, sequences.csv, report.html and the plots beside it.
 
-    A frame that cannot be read for the page is added to the summary's problems. Where no sequence
-    has an attribute, there is no file and no table of them.
+    A frame that cannot be read is added to the summary's problems. If no sequence has attributes,
+    there is no table of attributes.
 
     Returns:
         The tables by heading.
@@ -34,7 +34,7 @@ def write_summary(output: Path, summary: Summary) -> dict[str, Table]:
             with (output / name).open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(tables[heading])
         else:
-            (output / name).unlink(missing_ok=True)  # of an earlier run
+            (output / name).unlink(missing_ok=True)  # from an earlier run
             del tables[heading]
     colors = tracker_colors(summary.scores)
     curves: dict[str, dict[str, Array]] = {}
@@ -54,7 +54,7 @@ def _strips(
         found = curves[sequence.name]
         boxes = {name: summary.boxes[name][sequence.name] for name in found}
         try:
-            frames = frames_at(sequence, telling_frames(found))
+            frames = frames_at(sequence, most_different_frames(found))
         except (OSError, ValueError) as error:
             summary.problems.append(f"{sequence.name}: {error}, not shown")
             continue

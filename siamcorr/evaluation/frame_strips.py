@@ -1,4 +1,4 @@
-"""Strips: the frames of a sequence that tell the trackers apart, with every box drawn in."""
+"""Strips: frames of a sequence in which the trackers differ most, with all boxes drawn."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -12,9 +12,9 @@ from siamcorr.media import read_image
 from siamcorr.media.overlay import draw_text
 from siamcorr.tracking.boxes import Image
 
-HEIGHT = 240  # pixels of a tile
+HEIGHT = 240  # of a tile, in pixels
 COLUMNS = 3
-FAR = 1e4  # pixels: what lies farther out is drawn there
+FAR = 1e4  # pixels; corners are clipped to this before they are drawn
 
 
 def strip(
@@ -24,14 +24,14 @@ def strip(
     colors: Mapping[str, Color],
     polygons: Array | None = None,
 ) -> Image:
-    """Frames, three in a row, with every tracker's box, and the true one in white.
+    """Draw frames, three per row, with every tracker's box and the ground truth in white.
 
     Args:
-        frames: index and RGB image of each.
+        frames: index and RGB image of each frame.
         boxes: (N, 4) by tracker.
         truth: (N, 4), not drawn where it is NaN.
         colors: RGB by tracker.
-        polygons: (N, 8), drawn in place of the true box where a frame has one.
+        polygons: (N, 8), drawn instead of the true box where they are finite.
     """
     shapes = {name: corners_of(found) for name, found in boxes.items()}
     true = corners_of(truth)
@@ -42,7 +42,7 @@ def strip(
         scale = HEIGHT / frame.shape[0]
         width = max(1, round(frame.shape[1] * scale))
         tile = cv2.resize(frame, (width, HEIGHT)).astype(np.uint8)
-        # What is drawn last covers what lies below it, so that the truth is drawn first, and wide.
+        # The ground truth is drawn first and wide, so that it stays visible below the boxes.
         _draw(tile, true[index] * scale, (20, 20, 20), 5)
         _draw(tile, true[index] * scale, TRUTH, 3)
         for name, corners in shapes.items():
@@ -56,8 +56,8 @@ def strip(
     return np.vstack(rows)
 
 
-def telling_frames(overlaps: Mapping[str, Array], count: int = 6) -> list[int]:
-    """The frames where the trackers differ the most, apart from each other, in their order."""
+def most_different_frames(overlaps: Mapping[str, Array], count: int = 6) -> list[int]:
+    """Return the frames in which the trackers differ most; chosen frames are not close in time."""
     stacked = np.nan_to_num(np.stack([*overlaps.values()]))
     spread = stacked.max(axis=0) - stacked.min(axis=0) + 1e-6 * (1 - stacked.mean(axis=0))
     chosen: list[int] = []
@@ -70,20 +70,20 @@ def telling_frames(overlaps: Mapping[str, Array], count: int = 6) -> list[int]:
     return sorted(chosen)
 
 
-def frames_at(sequence: Clip, wanted: Collection[int]) -> list[tuple[int, Image]]:
-    """Some frames of a sequence; images are read alone, a video up to the last of them.
+def frames_at(sequence: Clip, indices: Collection[int]) -> list[tuple[int, Image]]:
+    """Read some frames of a sequence: single images, or a video up to the last of the frames.
 
     Raises:
-        SourceError: a frame that cannot be read.
-        OSError: a file that is gone.
+        SourceError: a frame cannot be read.
+        OSError: a file is missing.
     """
     if isinstance(sequence.frames, tuple):
-        return [(index, read_image(sequence.frames[index])) for index in sorted(wanted)]
+        return [(index, read_image(sequence.frames[index])) for index in sorted(indices)]
     found = []
     for index, frame in enumerate(sequence):
-        if index in wanted:
+        if index in indices:
             found.append((index, frame))
-        if len(found) == len(wanted):
+        if len(found) == len(indices):
             break
     return found
 

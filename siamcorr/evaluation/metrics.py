@@ -1,11 +1,11 @@
-"""How good boxes are, in the numbers that the benchmarks publish.
+"""The scores that benchmarks publish.
 
-All as the got10k toolkit computes them, of boxes (N, 4) x, y, w, h. Frames whose truth is NaN,
-where the target is absent or nobody marked it, are left out. A tracker's box that is not finite
-meets nothing.
+They equal those of the got10k toolkit, for boxes (N, 4) x, y, w, h. Frames with NaN as ground
+truth (the target is absent or not annotated) are left out. A tracker's box that is not finite has
+overlap 0.
 
-Where people drew polygons, overlaps are those of the box with the polygon, both cut to the frame,
-as VOT has it; errors of the centre stay those of the boxes.
+If the ground truth has polygons, overlaps are those of box and polygon, both clipped to the frame,
+as in VOT; centre errors are still those of the boxes.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,27 @@ import numpy as np
 
 from siamcorr.evaluation.box_errors import (
     Array,
-    bounded,
     center_errors,
-    known_rows,
+    clip_boxes,
+    finite_rows,
     overlaps,
 )
 from siamcorr.evaluation.polygons import truth_overlaps
 
 OVERLAPS = np.linspace(0, 1, 21)  # thresholds of the success plot
-PIXELS = np.arange(0.0, 51.0)  # of the precision plot
-SHARES = np.linspace(0, 0.5, 51)  # of the normalised one, in the target's sides
+PIXELS = np.arange(0.0, 51.0)  # thresholds of the precision plot
+SHARES = np.linspace(0, 0.5, 51)  # of the normalised precision plot, relative to the target's size
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one sequence, or the mean over several.
+    """Scores of one sequence, or the mean over several.
 
-    success: area under the success plot. precision: share of frames whose centre is off by at
-    most 20 pixels. norm_precision: area under the normalised precision plot.
-    ao, sr50, sr75: mean overlap and shares of overlaps over 0.5 and 0.75, without the first frame.
-    success_curve, precision_curve: what is plotted.
+    success: area under the success plot.
+    precision: share of frames with a centre error of at most 20 pixels.
+    norm_precision: area under the normalised precision plot.
+    ao, sr50, sr75: mean overlap, and shares of overlaps above 0.5 and 0.75, without frame 0.
+    success_curve, precision_curve: (21,) and (51,), the values of the plots.
     """
 
     success: float
@@ -49,7 +50,7 @@ class Scores:
 
 
 def success_curve(iou: Array) -> Array:
-    """Shares of overlaps above each of the thresholds, (21,); their mean is the success AUC."""
+    """Return the shares of overlaps above each threshold, (21,); their mean is the success AUC."""
     curve: Array = (iou[:, None] > OVERLAPS).mean(axis=0)
     return curve
 
@@ -60,24 +61,24 @@ def score(
     frame_size: tuple[int, int] | None = None,
     polygons: Array | None = None,
 ) -> Scores:
-    """All scores of one sequence.
+    """Compute all scores of one sequence.
 
     Args:
-        boxes: (N, 4), the first one the truth that the tracker was started with.
-        truth: (N, 4), NaN rows left out.
-        frame_size: (height, width) that AO and SR cut both boxes to, as GOT-10k does, and all
-            overlaps where there are polygons, as VOT does.
+        boxes: (N, 4); the first one is the true box that the tracker was started with.
+        truth: (N, 4); rows with NaN are left out.
+        frame_size: (height, width). AO and SR clip both boxes to it, as GOT-10k does; with
+            polygons, all overlaps do, as in VOT.
         polygons: (N, 8), see `truth_overlaps`.
 
     Raises:
-        ValueError: other shapes, or no frame with a truth.
+        ValueError: a shape is wrong, or no frame has a true box.
         ModuleNotFoundError: there are polygons, and shapely is not installed.
     """
     if boxes.shape != truth.shape or boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"score: boxes {boxes.shape} and truth {truth.shape} must be (N, 4)")
     if polygons is not None and polygons.shape != (len(truth), 8):
         raise ValueError(f"score: polygons {polygons.shape} must be ({len(truth)}, 8)")
-    known = known_rows(truth)
+    known = finite_rows(truth)
     if not known.any():
         raise ValueError("score: no frame has a true box")
     iou = truth_overlaps(boxes, truth, polygons, frame_size)
@@ -89,7 +90,7 @@ def score(
     if not later.any():
         later = known
     if polygons is None:
-        iou = overlaps(bounded(boxes, frame_size), bounded(truth, frame_size))
+        iou = overlaps(clip_boxes(boxes, frame_size), clip_boxes(truth, frame_size))
     inside = iou[later]
     return Scores(
         float(success.mean()),
@@ -104,12 +105,12 @@ def score(
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """The mean over sequences, each counting once, as OTB and LaSOT report.
+    """Average over sequences with equal weights, as OTB and LaSOT do.
 
-    (GOT-10k's own report pools all frames for AO and SR, so that long sequences count for more.)
+    GOT-10k's own report pools all frames for AO and SR, so that long sequences have more weight.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no scores.
     """
     if not scores:
         raise ValueError("mean_scores: no sequence was scored")

@@ -1,4 +1,4 @@
-"""One colour a tracker, the same in every picture of a report; the truth is white."""
+"""One colour per tracker for all images of a report; the ground truth is white."""
 
 import colorsys
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ FIRST: tuple[Color, ...] = (
     (227, 90, 180),
     (140, 86, 55),
 )
-TURN = 0.381966  # of the circle of hues: the golden angle never comes back
+TURN = 0.381966  # of the hue circle: multiples of the golden angle never repeat
 
 
 def tracker_colors(names: Iterable[str]) -> dict[str, Color]:
-    """RGB 0..255 by tracker, in the order of the names.
+    """Return RGB 0..255 by tracker, in the order of the names.
 
     Example:
         >>> tracker_colors(["ours", "theirs"])
@@ -30,7 +30,7 @@ def tracker_colors(names: Iterable[str]) -> dict[str, Color]:
 
 
 def hex_color(color: Color) -> str:
-    """As HTML and matplotlib write it.
+    """Return the colour in HTML's and matplotlib's form.
 
     Example:
         >>> hex_color((214, 39, 40))
@@ -40,7 +40,7 @@ def hex_color(color: Color) -> str:
 
 
 def _color(index: int) -> Color:
-    """The first ones are chosen by hand, all others by turning the hue."""
+    """Return a color of `FIRST`, or after those a color with a rotated hue."""
     if index < len(FIRST):
         return FIRST[index]
     depth = 0.6 + 0.1 * (index % 3)

@@ -1,4 +1,4 @@
-"""Plots of a report, as PNGs: success, precision, and the overlap frame by frame."""
+"""Plots for a report, as PNG: success, precision, and overlap per frame."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
-LINE = 0.22  # inches that a line of the legend takes
+LINE = 0.22  # height of a line of the legend, in inches
 
 
 def score_plots(scores: Mapping[str, Scores], colors: Mapping[str, Color]) -> dict[str, bytes]:
-    """The success plot and the precision plot by name, trackers in the order of their scores."""
+    """Draw the success plot and the precision plot; trackers are in the order of their scores."""
     curves = {
         "success": (OVERLAPS, "overlap threshold", "success_curve", "success"),
         "precision": (PIXELS, "centre error threshold (pixels)", "precision_curve", "precision"),
@@ -37,7 +37,7 @@ def score_plots(scores: Mapping[str, Scores], colors: Mapping[str, Color]) -> di
 
 
 def overlap_plot(curves: Mapping[str, Array], colors: Mapping[str, Color]) -> bytes:
-    """Overlaps of one sequence, each frame's; gaps where the truth is unknown."""
+    """Draw the overlap in each frame of one sequence; there are gaps without ground truth."""
     longest = max(len(values) for values in curves.values())
     x = np.arange(float(longest))
     figure = _figure(12, 2.6, x, "frame", "overlap", 0)
@@ -47,7 +47,7 @@ def overlap_plot(curves: Mapping[str, Array], colors: Mapping[str, Color]) -> by
 
 
 def _figure(width: float, height: float, x: Array, label: str, title: str, lines: int) -> "Figure":
-    """An empty figure with axes and room for the legend's lines; inches."""
+    """Make an empty figure with axes and space for the legend; sizes are in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height + LINE * lines), layout="constrained")

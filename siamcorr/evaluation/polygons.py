@@ -1,35 +1,35 @@
-"""How much of a tilted target a box covers: overlaps of boxes with polygons.
+"""Overlaps of boxes with polygons.
 
-As the got10k toolkit's poly_iou computes them, on shapely, for all frames at once.
+They equal those of poly_iou in the got10k toolkit; shapely computes them for all frames at once.
 """
 
 from typing import Any
 
 import numpy as np
 
-from siamcorr.evaluation.box_errors import Array, corners_of, known_rows, overlaps
+from siamcorr.evaluation.box_errors import Array, corners_of, finite_rows, overlaps
 
 
 def polygon_overlaps(
     boxes: Array, polygons: Array, frame_size: tuple[int, int] | None = None
 ) -> Array:
-    """Intersection over union of boxes and polygons: (N,), 0..1; NaN where the polygon is.
+    """Return the IoU of boxes and polygons: (N,), 0..1; NaN where the polygon is NaN.
 
-    A polygon that crosses itself counts as the triangles that it encloses, as where it is filled.
+    A polygon that crosses itself counts as the triangles that it encloses.
 
     Args:
-        boxes: (N, 4) x, y, w, h; one that is not finite covers nothing.
-        polygons: (N, 8) x1, y1, ..., x4, y4; a row of `corners_of` makes a box one.
-        frame_size: (height, width) in pixels that both are cut to; None leaves them whole.
+        boxes: (N, 4) x, y, w, h; a box that is not finite has overlap 0.
+        polygons: (N, 8) x1, y1, ..., x4, y4; `corners_of` converts boxes to polygons.
+        frame_size: (height, width) in pixels; both are clipped to it. None does not clip.
 
     Raises:
         ModuleNotFoundError: shapely is not installed.
     """
     shapely = _shapely()
-    known = known_rows(polygons)
+    known = finite_rows(polygons)
     iou = np.full(len(polygons), np.nan)
     iou[known] = 0.0
-    found = known & known_rows(boxes)
+    found = known & finite_rows(boxes)
     if found.any():
         x, y, w, h = boxes[found].T
         ours = _valid(shapely.box(x, y, x + w, y + h))
@@ -49,30 +49,30 @@ def truth_overlaps(
     polygons: Array | None = None,
     frame_size: tuple[int, int] | None = None,
 ) -> Array:
-    """Overlaps with what people drew: with the polygons where there are some, else with boxes.
+    """Return the overlaps with the true polygons if there are any, else with the true boxes.
 
     Args:
         boxes: (N, 4).
-        truth: (N, 4), NaN where nobody drew anything.
-        polygons: (N, 8); a frame where they are NaN has its true box for one.
-        frame_size: (height, width) that boxes and polygons are cut to; it counts for polygons
-            alone.
+        truth: (N, 4), NaN in frames without annotation.
+        polygons: (N, 8); where they are NaN, the true box is used.
+        frame_size: (height, width); boxes and polygons are clipped to it. It is not used without
+            polygons.
 
     Returns:
-        (N,), 0..1; NaN where the truth is.
+        (N,), 0..1; NaN where the truth is NaN.
 
     Raises:
         ModuleNotFoundError: there are polygons, and shapely is not installed.
     """
     if polygons is None:
         return overlaps(boxes, truth)
-    shapes = np.where(known_rows(polygons)[:, None], polygons, corners_of(truth))
-    shapes[~known_rows(truth)] = np.nan
+    shapes = np.where(finite_rows(polygons)[:, None], polygons, corners_of(truth))
+    shapes[~finite_rows(truth)] = np.nan
     return polygon_overlaps(boxes, shapes, frame_size)
 
 
 def _valid(shapes: Any) -> Any:
-    """Shapes that cross themselves are taken apart; the others stay as they are."""
+    """Split shapes that cross themselves; the others stay as they are."""
     shapely = _shapely()
     broken = ~shapely.is_valid(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken])
@@ -80,7 +80,7 @@ def _valid(shapes: Any) -> Any:
 
 
 def _shapely() -> Any:
-    """The package, imported where it is needed."""
+    """Import shapely, which is optional."""
     try:
         import shapely
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""A report to look at: one HTML page that needs nothing beside it."""
+"""The report: one HTML page with all images inside."""
 
 import base64
 import html
@@ -26,7 +26,7 @@ td.text,th.text{text-align:left;overflow-wrap:anywhere;min-width:9em}
 .key{margin:.3em 0}.key span{margin-right:1.2em;white-space:nowrap}
 i{display:inline-block;width:.75em;height:.75em;margin-right:.45em;border:1px solid #666}
 h2{margin-top:1.6em}"""
-TEXTS = {"tracker", "sequence", "attribute", "of"}  # heads of the columns that hold no numbers
+TEXTS = {"tracker", "sequence", "attribute", "of"}  # columns without numbers
 
 
 def write_report(
@@ -38,15 +38,15 @@ def write_report(
     colors: Mapping[str, Color],
     problems: Sequence[str] = (),
 ) -> None:
-    """Write the page, and its plots as PNGs beside it.
+    """Write the page, and its plots as PNG files beside it.
 
     Args:
-        path: of the .html file.
-        tables: by heading, from `siamcorr.evaluation.tables`.
+        path: the .html file.
+        tables: tables by heading, from `siamcorr.evaluation.tables`.
         scores: mean scores by tracker, for the plots.
-        per_sequence: overlaps of each frame by sequence and tracker.
-        strips: a picture of frames by sequence, RGB.
-        colors: by tracker, see `tracker_colors`.
+        per_sequence: overlap of each frame, by sequence and tracker.
+        strips: RGB image of frames, by sequence.
+        colors: color by tracker, see `tracker_colors`.
         problems: what could not be evaluated, and why.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +81,12 @@ def _heading(text: str) -> str:
 
 
 def _key(colors: Mapping[str, Color]) -> str:
-    """Which colour is whose."""
+    """Return the legend: names with their colours."""
     return f'<p class="key">{"".join(f"<span>{_named(n, colors)}</span>" for n in colors)}</p>'
 
 
 def _named(text: str, colors: Mapping[str, Color]) -> str:
-    """A text, with its colour before it if it is a tracker's name."""
+    """Return the text as HTML; a tracker's name gets its colour."""
     mark = f'<i style="background:{hex_color(colors[text])}"></i>' if text in colors else ""
     return mark + html.escape(text)
 

@@ -1,4 +1,4 @@
-"""How often a target is lost: the tracker is started again after each failure, as VOT has it."""
+"""Count failures; the tracker is re-initialised after each failure, as in VOT."""
 
 import math
 
@@ -9,15 +9,15 @@ from siamcorr.evaluation.polygons import truth_overlaps
 from siamcorr.evaluation.run import Tracking, start_box
 
 GAP = 5  # frames from a failure to the next start
-SENSITIVITY = 30.0  # frames of which we want to know whether the target is kept
+SENSITIVITY = 30.0  # length of the interval for `robustness`, in frames
 
 
 def run_supervised(tracker: Tracking, sequence: Sequence) -> int:
-    """How often the target is lost in one sequence.
+    """Count the failures of a tracker in one sequence.
 
-    A failure is a box that does not meet the true one, or the true polygon where the frame has
-    one, inside the frame; the next start is five frames later, or on the first frame after those
-    that has a true box.
+    A failure is an overlap of 0 with the true box (or polygon, if the frame has one) inside the
+    frame. The tracker is re-initialised five frames later, or in the first frame after those with
+    a true box.
 
     Raises:
         ValueError: a frame cannot be read.
@@ -41,18 +41,18 @@ def run_supervised(tracker: Tracking, sequence: Sequence) -> int:
 
 
 def robustness(failures: int, frames: int, sensitivity: float = SENSITIVITY) -> float:
-    """The chance that a target is still held after some frames: exp(-sensitivity F / N).
+    """Return the probability that a target is still tracked after S frames: exp(-S F / N).
 
-    The reliability of VOT's accuracy-robustness plots. Over several sequences, failures and frames
-    are summed first, as VOT's toolkit does.
+    It is the reliability in VOT's accuracy-robustness plots. For several sequences, sum failures
+    and frames first, as the VOT toolkit does.
 
     Args:
-        failures: how often the target was lost, F.
-        frames: among how many, N.
-        sensitivity: after how many frames we ask; 30 in the toolkit.
+        failures: number of failures, F.
+        frames: number of frames, N.
+        sensitivity: length of the interval in frames, S; 30 in the toolkit.
 
     Raises:
-        ValueError: no frames.
+        ValueError: frames is below 1.
 
     Reference:
         Kristan et al., A Novel Performance Evaluation Methodology for Single-Target Trackers,

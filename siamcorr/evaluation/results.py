@@ -1,7 +1,7 @@
-"""Results on disk, a text file a sequence, as the toolkits write them: RESULTS/TRACKER/NAME.txt.
+"""Results on disk, one text file per sequence, as toolkits write them: RESULTS/TRACKER/NAME.txt.
 
-Boxes are x,y,w,h lines; NAME_time.txt beside it has the seconds of each frame. A run that was
-killed goes on with the sequences that have no whole file.
+Each line is a box x,y,w,h; NAME_time.txt beside it has the seconds of each frame. A run that was
+killed continues with the sequences without a complete file.
 """
 
 from hashlib import sha256
@@ -13,24 +13,24 @@ import numpy as np
 
 from siamcorr.evaluation.box_errors import Array
 
-LONGEST = 200  # bytes of a folder's name; file systems take 255
+LONGEST = 200  # bytes of a folder's name; file systems allow 255
 
 
 class Result(NamedTuple):
-    """Boxes (N, 4) and seconds (N,); the first frame's are the start and its cost."""
+    """Boxes (N, 4) and seconds (N,); those of the first frame belong to the initialisation."""
 
     boxes: Array
     seconds: Array
 
     @property
     def fps(self) -> float:
-        """Frames a second, without the first."""
+        """Frames per second, without the first frame."""
         spent = float(self.seconds[1:].sum())
         return (len(self.seconds) - 1) / spent if spent > 0 else 0.0
 
 
 def result_path(folder: str | Path, tracker: str, sequence: str) -> Path:
-    """Where a result lies; each tracker has a folder, quoted as in a URL where it must be."""
+    """Return the path of a result; a tracker's folder has its name, quoted as in a URL."""
     name = quote(tracker, safe="=")
     if len(name) > LONGEST:
         name = f"{name[: LONGEST - 17]}-{sha256(tracker.encode()).hexdigest()[:16]}"
@@ -38,14 +38,14 @@ def result_path(folder: str | Path, tracker: str, sequence: str) -> Path:
 
 
 def save_result(path: Path, result: Result) -> None:
-    """Write a result; the boxes last, so that their being there says that all is.
+    """Write a result. The boxes are written last: their file marks a complete result.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     times = path.with_name(f"{path.stem}_time.txt")
-    # At first beside the paths: a full disk leaves what was there.
+    # Write temporary files first: a full disk must not destroy an older result.
     partials = {target: target.with_name(f".{target.name}.part") for target in (times, path)}
     try:
         np.savetxt(partials[times], result.seconds, fmt="%.8f")
@@ -58,7 +58,7 @@ def save_result(path: Path, result: Result) -> None:
 
 
 def load_result(path: Path, frames: int) -> Result | None:
-    """A result that was written whole and fits the sequence, or None."""
+    """Read a result; None if it is incomplete or has another number of frames."""
     times = path.with_name(f"{path.stem}_time.txt")
     if not path.is_file() or not times.is_file():
         return None

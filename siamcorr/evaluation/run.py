@@ -1,4 +1,4 @@
-"""Running trackers over sequences, each once from the first box; results are kept on disk."""
+"""Run trackers over sequences, once each from the first box; results are stored on disk."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,21 +14,21 @@ from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation.results import Result, load_result, result_path, save_result
 from siamcorr.tracking.boxes import Box, Image
 
-ROUNDING = 1e-3  # pixels by which a stored box may differ from the one that was written
+ROUNDING = 1e-3  # tolerance for the first box of a stored result, in pixels
 
 
 class Tracking(Protocol):
-    """What is evaluated: `siamcorr.Tracker`, or anything like it."""
+    """Interface of an evaluated tracker, such as `siamcorr.Tracker`."""
 
     def init(self, frame: Image, box_xywh: Box) -> None:
-        """Take the target inside the box."""
+        """Start on the target inside the box."""
 
     def update(self, frame: Image) -> Any:
-        """Find it in the next frame; the result has `box_xywh`."""
+        """Find the target in the next frame; the result has `box_xywh`."""
 
 
 class Job(NamedTuple):
-    """One tracker on one sequence, and what came of it: a result, or the reason why not."""
+    """One tracker on one sequence, with its result, or None and the problem."""
 
     tracker: str
     sequence: str
@@ -37,7 +37,7 @@ class Job(NamedTuple):
 
 
 def run_sequence(tracker: Tracking, sequence: Sequence) -> Result:
-    """One pass, started on the first box; nothing is told of the truth after that.
+    """Track one sequence from its first box; the tracker gets no other ground truth.
 
     Raises:
         ValueError: the first frame has no box, or a frame cannot be read.
@@ -53,15 +53,15 @@ def run_sequence(tracker: Tracking, sequence: Sequence) -> Result:
         seconds.append(time.perf_counter() - start)
         boxes.append(box)
     if len(boxes) != len(sequence):
-        raise ValueError(f"{len(boxes)} frames can be read of {len(sequence)}")
+        raise ValueError(f"only {len(boxes)} of {len(sequence)} frames can be read")
     return Result(np.array(boxes, dtype=float), np.array(seconds))
 
 
 def start_box(sequence: Sequence, index: int) -> Box:
-    """The true box of a frame.
+    """Return the true box of a frame.
 
     Raises:
-        ValueError: nobody drew one.
+        ValueError: the frame has no true box.
     """
     x, y, w, h = (float(value) for value in sequence.boxes[index])
     if not np.isfinite((x, y, w, h)).all():
@@ -77,19 +77,18 @@ def evaluate(
     processes: int = 1,
     threads: int | None = None,
 ) -> Iterator[Job]:
-    """Every tracker on every sequence; results that lie in the folder already are taken.
+    """Run every tracker on every sequence; results that are already in the folder are reused.
 
-    Those that were begun with another box are of other data, and tracked again.
-
-    A sequence that cannot be tracked is told of and costs only itself.
+    A stored result with another first box belongs to other data, so that sequence is tracked
+    again. A sequence that cannot be tracked yields a job with a problem.
 
     Args:
-        make: a tracker from its name; with several processes a function of a module.
-        names: of trackers.
-        sequences: to track through.
-        folder: where results are written.
-        processes: that work side by side.
-        threads: that torch may use in each of several processes; None is as many as it likes.
+        make: makes a tracker from its name; for several processes, a function of a module.
+        names: names of the trackers.
+        sequences: the sequences.
+        folder: folder of the results.
+        processes: processes in parallel.
+        threads: torch's threads in each of several processes; None is torch's default.
 
     Raises:
         OSError: a result cannot be written.

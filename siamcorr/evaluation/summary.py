@@ -1,4 +1,4 @@
-"""What came of an evaluation: scores, attributes and problems, ready for tables and a report."""
+"""Summary of an evaluation: scores, attributes and problems for tables and the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +26,9 @@ Results = Mapping[str, Mapping[str, Result]]  # by tracker and sequence
 class Summary:
     """Scores, overlaps and boxes of several trackers, each by tracker and sequence.
 
-    sequences: those that somebody finished and that can be scored. problems: what could not be
-    evaluated, and why. failures: how often targets were lost, None where nobody counted.
+    sequences: sequences that can be scored and that at least one tracker finished.
+    problems: what could not be evaluated, and why.
+    failures: number of failures; None if they were not counted.
     """
 
     sequences: list[Clip] = field(default_factory=list)
@@ -40,34 +41,35 @@ class Summary:
 
     @property
     def lengths(self) -> dict[str, int]:
-        """Frames by sequence."""
+        """Number of frames by sequence."""
         return {sequence.name: len(sequence) for sequence in self.sequences}
 
     def means(self) -> dict[str, Scores]:
-        """By tracker, over the sequences that it finished."""
+        """Return each tracker's mean scores over the sequences that it finished."""
         return {name: mean_scores([*rows.values()]) for name, rows in self.scores.items()}
 
     def table(self) -> Table:
-        """A line a tracker."""
+        """Return a table with a row per tracker."""
         table = score_table(self.means(), self.fps)
         if self.failures is not None:
             add_failures(table, self.failures, self.lengths)
         return table
 
     def sequence_table(self) -> Table:
-        """A line for each tracker in each sequence."""
+        """Return a table with a row for each tracker in each sequence."""
         return sequence_table(self.scores, self.lengths, self.failures)
 
     def attribute_table(self) -> Table:
-        """A line an attribute."""
+        """Return a table with a row per attribute."""
         rows = {n: attribute_scores(found, self.sequences) for n, found in self.overlaps.items()}
         return attribute_table(rows)
 
 
 def summarise(results: Results, sequences: Sequence[Clip]) -> Summary:
-    """Score everything that was finished; a tracker that finished nothing is left out.
+    """Score all results; a tracker without results is left out.
 
-    A sequence whose first frame cannot be read, of which the size is needed, costs only itself.
+    Scoring needs the size of the first frame; a sequence whose first frame cannot be read becomes
+    a problem.
 
     Raises:
         ValueError: no tracker finished any sequence.

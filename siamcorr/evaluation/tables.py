@@ -1,4 +1,4 @@
-"""Tables of an evaluation: lists of lines of text, the head first, for CSV, HTML and terminals."""
+"""Tables of an evaluation as lists of rows of text, header first, for CSV, HTML and terminals."""
 
 from collections.abc import Mapping
 
@@ -16,11 +16,11 @@ COLUMNS = (
     ("sr50", "SR 0.5"),
     ("sr75", "SR 0.75"),
 )
-NOTHING = "-"  # where there is no number
+NOTHING = "-"  # cell without a value
 
 
 def score_table(rows: Mapping[str, Scores], fps: Mapping[str, float]) -> Table:
-    """A line a tracker, the best success first."""
+    """Return a row per tracker, the best success AUC first."""
     order = sorted(rows, key=lambda name: -rows[name].success)
     head = ["tracker", *(title for _, title in COLUMNS), "frames a second"]
     return [head, *([name, *_numbers(rows[name]), f"{fps[name]:.0f}"] for name in order)]
@@ -29,12 +29,12 @@ def score_table(rows: Mapping[str, Scores], fps: Mapping[str, float]) -> Table:
 def add_failures(
     table: Table, failures: Mapping[str, Mapping[str, int]], lengths: Mapping[str, int]
 ) -> None:
-    """Columns of failures and robustness, over the sequences in which they were counted.
+    """Add columns of failures and robustness, over the sequences with counted failures.
 
     Args:
-        table: from `score_table`.
-        failures: by tracker and sequence.
-        lengths: frames by sequence.
+        table: a table from `score_table`; it is changed in place.
+        failures: number of failures by tracker and sequence.
+        lengths: number of frames by sequence.
     """
     table[0] += ["failures", "robustness"]
     for line in table[1:]:
@@ -49,12 +49,12 @@ def sequence_table(
     lengths: Mapping[str, int],
     failures: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Table:
-    """A line for each tracker that finished a sequence, sequence by sequence.
+    """Return a row for each sequence and each tracker that finished it.
 
     Args:
         rows: scores by tracker and sequence.
-        lengths: frames by sequence, in the order of the lines.
-        failures: by tracker and sequence, for a column more.
+        lengths: number of frames by sequence, in the order of the rows.
+        failures: number of failures by tracker and sequence; None omits the column.
     """
     counted = [] if failures is None else ["failures"]
     table = [["sequence", "frames", "tracker", *(title for _, title in COLUMNS), *counted]]
@@ -70,10 +70,10 @@ def sequence_table(
 
 
 def attribute_table(rows: Mapping[str, Mapping[str, AttributeScore]]) -> Table:
-    """A line an attribute with every tracker's success AUC; the head alone where there are none.
+    """Return a row per attribute with every tracker's success AUC, below a header.
 
-    How many frames or sequences have the attribute is counted among those that a tracker finished;
-    where trackers differ, the largest number is shown.
+    The count is the number of frames or sequences with the attribute among those that a tracker
+    finished; if trackers differ, the largest count is shown.
 
     Args:
         rows: scores by tracker and attribute.

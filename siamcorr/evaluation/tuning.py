@@ -1,7 +1,7 @@
-"""Tuning: the constants of a recipe with which a network tracks best through some sequences.
+"""Tuning: find the constants of a recipe with which a network tracks some sequences best.
 
-Nothing of the network changes; a trial takes other constants and tracks through all sequences.
-Those that are worse than the others half of the way are given up.
+The network does not change. A trial sets other constants and tracks all sequences; it is pruned
+when its mean so far is worse than the median of the other trials.
 """
 
 import re
@@ -22,7 +22,7 @@ from siamcorr.tracking import Tracker
 if TYPE_CHECKING:
     import optuna
 
-# What is sought, and between which values, by the kind of recipe.
+# Tuned constants and their ranges, by kind of recipe.
 BOXES = {
     "recipe.penalty": (0.0, 0.5),
     "recipe.window": (0.05, 0.7),
@@ -43,13 +43,13 @@ RANGES = {
 }
 ON_TARGET = 0.5  # IoU from which a frame counts as on target
 SCORES = ("recipe.lost_below", "recipe.found_above")
-RARE, SELDOM = 0.001, 0.02  # shares of frames on target that score less than the two of them
+RARE, SELDOM = 0.001, 0.02  # shares of on-target frames that score below lost_below, found_above
 
 
 class Pass(NamedTuple):
-    """A pass through a sequence, without its first frame and those in which nobody drew a box.
+    """Result of tracking a sequence, without the first frame and frames without a true box.
 
-    overlaps: (N,) IoU. scores: (N,) what the tracker thought of it.
+    overlaps: (N,) IoU. scores: (N,) the tracker's scores.
     """
 
     overlaps: np.ndarray
@@ -57,7 +57,7 @@ class Pass(NamedTuple):
 
 
 def own_constants(preset: Preset) -> dict[str, float]:
-    """The constants that can be sought, as a preset has them; cut to the range."""
+    """Return a preset's values of the tuned constants, clipped to their ranges."""
     return {
         name: min(max(float(_get(preset, name)), low), high)
         for name, (low, high) in RANGES[preset.recipe.kind].items()
@@ -65,7 +65,7 @@ def own_constants(preset: Preset) -> dict[str, float]:
 
 
 def with_constants(preset: Preset, constants: dict[str, float]) -> Preset:
-    """A preset with other values under dotted names.
+    """Return a preset with other values; names are dotted.
 
     Example:
         >>> from siamcorr.models import load_preset
@@ -79,7 +79,7 @@ def with_constants(preset: Preset, constants: dict[str, float]) -> Preset:
 
 
 def follow(network: Network, sequence: Frames) -> Pass:
-    """Track through a sequence from its first box.
+    """Track a sequence from its first box.
 
     Raises:
         OSError: a frame cannot be read.
@@ -100,10 +100,10 @@ def follow(network: Network, sequence: Frames) -> Pass:
 
 
 def try_constants(network: Network, sequences: Sequence[Frames], trial: "optuna.Trial") -> float:
-    """A trial: the mean over the sequences of their mean IoU; the preset is left changed.
+    """Run a trial and return the mean over sequences of their mean IoU; this changes the preset.
 
     Raises:
-        optuna.TrialPruned: given up, as others were better so far.
+        optuna.TrialPruned: other trials were better at this point.
     """
     import optuna
 
@@ -123,26 +123,26 @@ def try_constants(network: Network, sequences: Sequence[Frames], trial: "optuna.
 
 
 def thresholds(passes: Iterable[Pass]) -> dict[str, float]:
-    """Scores under which a target is lost, and from which it may be found, by their names.
+    """Return the scores `lost_below` and `found_above` by name.
 
-    One frame on target in a thousand scores less than the first, one in fifty less than the
-    second. None where no frame was on target.
+    One on-target frame in a thousand scores below the first, one in fifty below the second. The
+    dict is empty if no frame was on target.
     """
     together = [*passes]
     found = np.concatenate([one.overlaps for one in together])
     scores = np.concatenate([one.scores for one in together])
-    sure = scores[found >= ON_TARGET]
-    if not sure.size:
+    on_target = scores[found >= ON_TARGET]
+    if not on_target.size:
         return {}
-    ends = np.quantile(np.clip(sure, 0, 1), [RARE, SELDOM])
+    ends = np.quantile(np.clip(on_target, 0, 1), [RARE, SELDOM])
     return {name: float(np.floor(100 * end) / 100) for name, end in zip(SCORES, ends, strict=True)}
 
 
 def open_study(path: Path, preset: Preset, sequences: Sequence[Frames]) -> "optuna.Study":
-    """A new study in a file, which tries the preset's own constants first, or the one begun there.
+    """Open the study in a file, or make a new one that tries the preset's own constants first.
 
     Raises:
-        ValueError: the file is of another network or of other sequences.
+        ValueError: the study in the file has another network or other sequences.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -174,14 +174,14 @@ def search(
     seed: int = 0,
     done: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Try constants until the study holds so many trials; other processes may do so, too.
+    """Run trials until the study has `trials`; other processes may run trials at the same time.
 
     Args:
-        study: from `open_study`.
-        network: that tracks.
-        sequences: to track through.
-        trials: in all, with those of earlier calls and other processes.
-        seed: of what is tried; of several processes each needs its own.
+        study: a study from `open_study`.
+        network: the network that tracks.
+        sequences: the sequences.
+        trials: total number, with those of earlier calls and other processes.
+        seed: seed of the sampler; each process needs another one.
         done: called after each trial.
     """
     import optuna
@@ -193,12 +193,12 @@ def search(
 
 
 def finished(study: "optuna.Study") -> int:
-    """How many trials are over, given up or not."""
+    """Return the number of finished trials, pruned ones included."""
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
 def best_constants(study: "optuna.Study", preset: Preset) -> dict[str, float]:
-    """The constants of the best trial, and thresholds of the score where the recipe has such."""
+    """Return the constants of the best trial, and score thresholds if the recipe has them."""
     best = study.best_trial
     found = {name: float(f"{value:.3g}") for name, value in best.params.items()}
     if preset.recipe.kind in ("points", "anchors"):
@@ -206,11 +206,11 @@ def best_constants(study: "optuna.Study", preset: Preset) -> dict[str, float]:
     return found
 
 
-def changed_text(text: str, constants: dict[str, float]) -> str:
-    r"""A preset's TOML with other values under dotted names; all else stays, comments too.
+def replace_constants(text: str, constants: dict[str, float]) -> str:
+    r"""Replace constants in a preset's TOML text; names are dotted, and comments stay.
 
     Example:
-        >>> print(changed_text("[recipe]\nwindow = 0.4  # wide", {"recipe.window": 0.25}))
+        >>> print(replace_constants("[recipe]\nwindow = 0.4  # wide", {"recipe.window": 0.25}))
         [recipe]
         window = 0.25  # wide
     """

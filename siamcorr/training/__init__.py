@@ -1,1 +1,1 @@
-"""Training: pairs, losses, and the loop."""
+"""Training: data sets, losses, and the training loop."""

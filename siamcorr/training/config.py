@@ -1,4 +1,4 @@
-"""What a training run is made of: one TOML file."""
+"""The configuration of a training run, read from one TOML file."""
 
 import tomllib
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from siamcorr.models.config import from_mapping, read_toml
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where pairs come from.
+    """Where pairs come from, as shares that need not sum to 1, and how crops vary.
 
-    folders: searched for photographs and cut-outs; "~" is the user's home.
-    scenes, photos: shares of rendered scenes and of warped photographs among the pairs.
-    footage: share of pairs of neighbouring frames; unlabelled: the videos that they are of.
-    labelled: share of pairs of sequences with boxes; sequences: folders of those.
-    masks: a folder of masks of those sequences' frames, for cut-outs; empty for none.
-    stills: share of pairs of photographs with boxes; boxed: a folder of those.
-    anything: share of pairs of any part of `pictures`; only the teacher says what is right in them.
-    negative: share of pairs whose template shows another target. blank: share of pairs whose search
-    is of one colour, as when a camera is covered.
-    rivals: share of pairs around another thing in the same frame, where one is known.
-    shift: of the target from the middle of the search crop, in pixels, either way.
-    scale: of the search crop, either way: 0.2 is 0.8 to 1.25.
-    gray: share of pairs without colour. flip: share of pairs that are mirrored.
-    clips: rendered for validation. clip_frames: in each.
-    choice: folders of sequences to validate by, too.
-    marked: a table of boxes in videos to validate by, too; empty for none. videos: their folder.
-    pictures: files and folders of pictures and videos; crops of them teach features, and pairs of
-    anything are of them.
+    folders: folders with photographs and cut-outs; "~" is the user's home.
+    scenes, photos: shares of pairs from rendered scenes and from warped photographs.
+    footage: share of pairs of neighbouring frames; unlabelled: their videos.
+    labelled: share of pairs from sequences with boxes; sequences: folders of the sequences.
+    masks: folder with masks of those sequences' frames, for cut-outs; may be empty.
+    stills: share of pairs from photographs with boxes; boxed: folder of the photographs.
+    anything: share of pairs from any part of `pictures`; only the teacher gives their targets.
+    negative: share of all pairs whose template shows another target.
+    blank: share of all pairs whose search crop has one colour, as of a covered camera.
+    rivals: share of pairs with the search crop around another object of the frame, if one is known.
+    shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
+    scale: range of the search crop's scale: 0.2 is 0.8 to 1.25.
+    gray, flip: shares of all pairs without colour, and mirrored.
+    clips: number of rendered clips for validation; clip_frames: their length.
+    choice: folders of more sequences for validation.
+    marked: table of boxes in more videos for validation, may be empty; videos: their folder.
+    pictures: files and folders of pictures and videos, for crops that teach features and for
+        `anything`.
     """
 
     folders: tuple[str, ...]
@@ -79,19 +79,22 @@ class DataConfig:
         if self.clips < 0 or self.clip_frames < 2:
             raise ValueError("clips must be >= 0 and clip_frames >= 2")
         if not (self.clips or self.marked or self.choice):
-            raise ValueError("clips must be >= 1 where neither marked nor choice is given")
+            raise ValueError("clips must be >= 1 if neither marked nor choice is given")
 
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """A published network that teaches.
+    """A published network as the teacher.
 
-    model: its preset. weights: its file; empty looks for it as `siamcorr track` does.
-    features: weight of the error of the features. maps: weight of its scores and boxes as targets.
-    always: its maps count wherever no mark says that the target is absent; otherwise in those pairs
-    alone in which it finds what is marked.
-    inner: weight of the error of inner maps, those of `layers`: modules of the student's head, and
-    for each the modules of the teacher's head that it should know about.
+    model: preset of the teacher.
+    weights: its checkpoint; if empty, it is found as by `siamcorr track`.
+    features: weight of the feature loss.
+    maps: weight of the loss with the teacher's scores and boxes as targets.
+    always: use the teacher's maps in every pair except those with an absent target; otherwise only
+        in pairs in which the teacher finds the target.
+    inner: weight of the loss of inner maps.
+    layers: modules of the student's head for `inner`, each with the modules of the teacher's head
+        that it learns from.
     """
 
     model: str
@@ -109,25 +112,26 @@ class TeacherConfig:
             raise ValueError("inner is the weight of layers: both must be given, or neither")
 
 
-PARTS = ("backbone", "neck", "head")  # of a network
+PARTS = ("backbone", "neck", "head")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a run goes.
+    """Settings of a training run.
 
-    model: a preset. output: folder for checkpoints and logs.
+    model: preset of the network. output: folder for checkpoints and logs.
     learns: "pairs", or "features": the backbone learns the teacher's features of any crop.
-    teacher: the network that teaches, if any does. marks: weight of what people marked.
-    initial: weights of the network, to go on from; empty for random ones. initial_parts: the parts
-    of it that are taken, "backbone" or "head"; the others begin at random.
-    pairs: an epoch has so many. batch: over all processes together.
-    optimizer: "adamw" or "sgd". rate: the highest learning rate; backbone_rate: the backbone's
-    share of it. warmup: steps up to it; from there it falls as half a cosine.
-    unfreeze: the epoch from which the backbone learns, too; counted from 0.
-    norms: whether its batch norms learn with it; they keep their statistics otherwise.
-    clip: the gradient's norm at most. average: of the moving average of weights (EMA).
-    workers: processes that make pairs, for each process that trains.
+    teacher: see `TeacherConfig`; may be missing. marks: weight of the ground truth's loss.
+    initial: checkpoint to start from; empty for random weights.
+    initial_parts: parts loaded from it ("backbone", "neck", "head"); the others start at random.
+    pairs: pairs per epoch. batch: pairs per step over all processes.
+    optimizer: "adamw" or "sgd". rate: the highest learning rate. backbone_rate: the backbone's
+        share of it.
+    warmup: steps of linear increase to `rate`; then the rate falls along half a cosine.
+    unfreeze: first epoch, counted from 0, in which the backbone is trained.
+    norms: update the backbone's batch norms, too; otherwise their statistics are fixed.
+    clip: maximum norm of the gradient. average: decay of the moving average of weights (EMA).
+    workers: data loader processes for each training process.
     """
 
     model: str
@@ -173,11 +177,11 @@ class TrainConfig:
 
 
 def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
-    """Read a run's file; `changes` are key=value, data.key=value for a table's.
+    """Read a run's TOML file; `changes` are key=value, or table.key=value as in data.gray=0.2.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such file, or a change names no key.
+        ValueError: the file or a change is wrong.
     """
     path = Path(path)
     table = read_toml(path)
@@ -185,7 +189,7 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
         for change in changes:
             _set(table, change)
     except RecursionError:
-        raise ValueError("--set: a value nested too deep") from None
+        raise ValueError("--set: a value is nested too deeply") from None
     return from_mapping(TrainConfig, table, path.name)
 
 
@@ -197,8 +201,8 @@ def _set(table: dict[str, Any], change: str) -> None:
     for part in tables:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise ValueError(f"--set {change}: {part} is no table")
+            raise ValueError(f"--set {change}: {part} is not a table")
     try:
         table[key] = tomllib.loads(f"value = {text}")["value"]
-    except ValueError:  # no TOML, or a number of thousands of digits
+    except ValueError:  # not TOML, or a number with thousands of digits
         table[key] = text.strip()

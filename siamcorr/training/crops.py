@@ -1,4 +1,4 @@
-"""Crops to learn features from: any square of any picture, no mark needed."""
+"""Dataset of crops for learning features: random squares of any picture, without labels."""
 
 import math
 
@@ -13,22 +13,22 @@ from siamcorr.models import Preset
 from siamcorr.tracking.crops import crop_box, mean_color
 from siamcorr.training.config import DataConfig
 
-SMALLEST, LARGEST = 60, 320  # pixels of a crop's side in its picture
+SMALLEST, LARGEST = 60, 320  # side of a crop in its picture, in pixels
 
 
 class CropDataset(Dataset[Tensor]):
-    """Random squares of pictures and of videos' frames, at the size of a template.
+    """Random squares of pictures and video frames, at the size of a template.
 
-    A crop is a function of the seed and its number alone, as a pair is.
+    A crop depends only on the seed and its number, like a pair.
 
     Args:
-        preset: for the size of the crops and the order of colours.
-        config: `pictures` says where from, see `Stock`.
-        count: crops in an epoch.
-        seed: of everything.
+        preset: gives the size of the crops and the colour order.
+        config: `pictures` are the sources, see `Stock`.
+        count: crops per epoch.
+        seed: seed of all crops.
 
     Raises:
-        OSError, ValueError: as `Stock`.
+        OSError, ValueError: see `Stock`.
     """
 
     def __init__(self, preset: Preset, config: DataConfig, count: int, seed: int) -> None:
@@ -39,7 +39,7 @@ class CropDataset(Dataset[Tensor]):
         return self.count
 
     def __getitem__(self, index: int) -> Tensor:
-        """The crop of a number: (3, 127, 127) uint8 in the network's colour order."""
+        """Return the crop with this number: (3, 127, 127) uint8 in the network's colour order."""
         rng = np.random.default_rng([self.seed, index])
         picture = self.stock.any(rng)
         height, width = picture.shape[:2]

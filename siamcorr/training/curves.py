@@ -1,4 +1,4 @@
-"""A run's log as a picture."""
+"""Read and plot the logs of training runs."""
 
 import csv
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ LOSSES = ("total", "score", "box", "quality", "features", "taught")
 
 
 def read_log(path: str | Path) -> dict[str, list[float]]:
-    """A log.csv as columns.
+    """Read a log.csv as columns.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no table of numbers, or holds no epoch.
+        OSError: the file cannot be read.
+        ValueError: the file is not a table of numbers, or has no rows.
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         try:
@@ -20,18 +20,18 @@ def read_log(path: str | Path) -> dict[str, list[float]]:
                 {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
             ]
         except (TypeError, ValueError, csv.Error):
-            raise ValueError(f"{path}: is no log of a training run") from None
+            raise ValueError(f"{path}: is not a log of a training run") from None
     if not rows:
-        raise ValueError(f"{path}: holds no epoch")
+        raise ValueError(f"{path}: has no epoch")
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def plot_logs(logs: Sequence[dict[str, list[float]]], path: str | Path) -> None:
-    """Losses on the left, mean overlap on the choice clips on the right; one run after the other.
+    """Plot the losses on the left and the validation overlap on the right, run after run.
 
     Args:
-        logs: from `read_log`, in the order of the runs; a line stands between two of them.
-        path: of the PNG.
+        logs: logs from `read_log`, in the order of the runs; a vertical line separates two runs.
+        path: the PNG file.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -54,7 +54,7 @@ def plot_logs(logs: Sequence[dict[str, list[float]]], path: str | Path) -> None:
                 axes.axvline(start + 0.5, color="0.7", linewidth=1)
         start = epochs[-1]
     left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    right.set(xlabel="epoch", ylabel="mean overlap on the choice clips")
+    right.set(xlabel="epoch", ylabel="mean overlap on the validation clips")
     left.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""What a head says on its way: maps of its inner modules, and how far they are from a teacher's."""
+"""Capture the outputs of inner modules, such as those of a head."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def outputs_of(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """What the submodules of these names return while the block runs; the last call's count.
+def capture_outputs(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Capture the outputs of submodules, by name, while the block runs; later calls overwrite.
 
     Raises:
-        AttributeError: there is no submodule of that name.
+        AttributeError: there is no submodule with that name.
 
     Example:
         >>> import torch
         >>> chain = nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU())
-        >>> with outputs_of(chain, ["0"]) as seen:
+        >>> with capture_outputs(chain, ["0"]) as seen:
         ...     out = chain(torch.rand(1, 1, 4, 4))
         >>> torch.equal(seen["0"].relu(), out)
         True

@@ -1,4 +1,4 @@
-"""The loop: pairs in, better weights out; killed and resumed, on one process or many."""
+"""The training loop, on one process or several; a killed run can be resumed."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -22,17 +22,17 @@ from siamcorr.training.processes import Processes
 
 
 class Trainer:
-    """A run: network, optimizer, schedule and moving average, and how to write them down.
+    """A training run: network, optimizer, schedule and moving average, and their checkpoint.
 
     Args:
-        network: with the weights to begin from, on its device.
-        dataset: the pairs of all processes; the run's share is taken from it.
+        network: network with its initial weights, on its device.
+        dataset: pairs for all processes; each process takes its share.
         config: see `TrainConfig`.
-        processes: this one among the others.
-        objective: what is minimised; marked pairs alone if not given.
+        processes: rank and number of the processes.
+        objective: the loss; default: the loss of the ground truth alone.
 
     Raises:
-        ValueError: the batch cannot be shared out evenly, or there are no losses for the head.
+        ValueError: the batch is not a multiple of the processes, or the head has no loss.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(enabled=cuda)
 
     def run_epoch(self) -> Iterator[dict[str, float]]:
-        """Train through an epoch's pairs; yields each step's losses, rate and gradient norm."""
+        """Train one epoch; yield the losses, the rate and the gradient norm of each step."""
         learns = self.epoch >= self.config.unfreeze
         for parameter in self.network.backbone.parameters():
             parameter.requires_grad_(learns)
         self.network.train()
         if not (learns and self.config.norms):
-            self.network.backbone.eval()  # its norms keep what they were taught before
+            self.network.backbone.eval()  # its batch norms keep their statistics
         if isinstance(self.objective, PairObjective):
             self.objective.freeze()
-        module = self.processes.wrapped(self.objective)
+        module = self.processes.wrap(self.objective)
         for batch in self._loader():
             yield self._step(module, self._to_device(batch))
         self.epoch += 1
@@ -94,7 +94,7 @@ class Trainer:
         }
 
     def _to_device(self, batch: Any) -> Any:
-        """A tensor, or a named tuple of them; images become floats, channels last."""
+        """Move a tensor or a named tuple of tensors; images become float, channels last."""
         if not isinstance(batch, Tensor):
             return type(batch)(*(self._to_device(part) for part in batch))
         moved = batch.to(self.network.device)
@@ -103,7 +103,7 @@ class Trainer:
         return moved
 
     def _loader(self) -> DataLoader[Any]:
-        """This process's share of the epoch's pairs, in an order that all agree on."""
+        """Load this process's share of the epoch; all processes use the same shuffled order."""
         config, processes = self.config, self.processes
         order = torch.randperm(
             len(self.dataset), generator=torch.Generator().manual_seed(config.seed + self.epoch)
@@ -112,7 +112,7 @@ class Trainer:
         numbers = (order[: self.steps * config.batch] + first).view(self.steps, config.batch)
         share = processes.share(numbers).flatten().tolist()
         if config.workers:
-            one_thread()  # a worker would wait for ever for OpenCV's other threads
+            one_thread()  # a forked worker would wait forever for OpenCV's other threads
         return DataLoader(
             self.dataset,
             batch_size=config.batch // processes.count,
@@ -123,7 +123,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs."""
+        """Return everything that a resumed run needs."""
         return {
             "epoch": self.epoch,
             "best": self.best,
@@ -138,11 +138,11 @@ class Trainer:
         }
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint that `state` filled.
+        """Continue from a checkpoint with the contents of `state`.
 
         Raises:
-            OSError: it cannot be read.
-            ValueError: it is one of another run, or none.
+            OSError: the file cannot be read.
+            ValueError: the file is not a checkpoint, or one of another run.
         """
         try:
             state = torch.load(path, map_location=self.network.device, weights_only=True)
@@ -156,27 +156,27 @@ class Trainer:
             self.objective.inner.load_state_dict(state.get("inner", {}))
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
-            if state["scaler"]:  # empty where the run was on a CPU until now
+            if state["scaler"]:  # empty if the run was on a CPU until now
                 self.scaler.load_state_dict(state["scaler"])
             self.epoch, self.best = state["epoch"], state["best"]
         except OSError:
             raise
-        except Exception as error:  # an unpickler before arbitrary bytes raises almost anything
-            raise ValueError(f"{path}: is no checkpoint of this run ({error})") from None
+        except Exception as error:  # unpickling arbitrary bytes can raise almost anything
+            raise ValueError(f"{path}: is not a checkpoint of this run ({error})") from None
 
     def _imitation(self) -> dict[str, Tensor]:
-        """What learns beside the network and is thrown away after training."""
+        """Return the weights that are trained with the network but not kept after training."""
         module = self.objective.imitation
         return {} if module is None else module.state_dict()
 
     @property
     def averaged(self) -> SiameseNetwork:
-        """The network with the moving average of its weights: what is validated and kept."""
+        """The network with the moving average of its weights; this one is validated and saved."""
         return cast("SiameseNetwork", self.average.module).eval()
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint so that path holds all of it, or what it held before."""
+    """Write a checkpoint; if this fails, the old file stays as it was."""
     partial = path.with_name(f".{path.name}.part")
     try:
         torch.save(state, partial)

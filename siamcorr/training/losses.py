@@ -1,4 +1,4 @@
-"""Losses of an anchor-free head: is it there, where does it end, how good is that."""
+"""Losses of an anchor-free head: score, box and quality."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from torch import Tensor, distributed
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.training.points import boxes_at, cell_points
 
-CENTER = 0.5  # of the box's sides: cells within this middle part are targets
+CENTER = 0.5  # cells in this central part of the box, relative to its sides, are positive
 
 
 class Losses(NamedTuple):
-    """Each a mean over its cells; `total` weighs them."""
+    """Three losses, each a mean over its cells; `total` is their weighted sum."""
 
     score: Tensor
     box: Tensor
@@ -21,25 +21,26 @@ class Losses(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """What is minimised."""
+        """The weighted sum, which is minimised."""
         return self.score + 2 * self.box + 0.5 * self.quality
 
 
 def anchor_free_losses(
     maps: LiteMaps, box: Tensor, present: Tensor, marked: Tensor, stride: int, size: int
 ) -> Losses:
-    """Focal loss of the score, generalised IoU of the boxes, cross-entropy of their quality.
+    """Compute focal loss of the score, GIoU loss of the boxes, cross-entropy of the quality.
 
-    Cells in the middle part of the box are targets, cells outside the box are not, and those
-    between count for nothing. A box too small to hold a cell takes the one nearest to its middle.
+    Cells in the central part of the box are positive, cells outside the box are negative, and the
+    cells between are ignored. If no cell is in a small box, the cell nearest to its centre is
+    positive.
 
     Args:
-        maps: from `LiteHead.maps`.
+        maps: maps from `LiteHead.maps`.
         box: (B, 4) left, top, right, bottom in pixels of the search crop.
-        present: (B,) 1 where the target is there at all.
-        marked: (B,) 1 where box and present are known; the others count for nothing.
-        stride: pixels from cell to cell.
-        size: of the search crop.
+        present: (B,) 1 if the search crop shows the target.
+        marked: (B,) 1 if box and present are known; other pairs are ignored.
+        stride: pixels between cells.
+        size: side of the search crop in pixels.
 
     Reference:
         Lin et al., Focal Loss, 2017, arXiv:1708.02002; Rezatofighi et al., GIoU, 2019,
@@ -52,8 +53,8 @@ def anchor_free_losses(
     count = mean_over_processes(positive.sum()).clamp(min=1)
     score = _focal(logits, positive)[positive | negative].sum() / count
     predicted = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1)[positive]
-    wanted = box[:, None, None, :].expand(*positive.shape, 4)[positive]
-    iou, giou = overlaps(predicted, wanted)
+    true = box[:, None, None, :].expand(*positive.shape, 4)[positive]
+    iou, giou = overlaps(predicted, true)
     quality = maps.quality[:, 0].float()[positive]
     return Losses(
         score,
@@ -63,7 +64,7 @@ def anchor_free_losses(
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean over all processes that train together, so that they weigh every cell alike."""
+    """Average over all training processes, so that every cell has the same weight."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return value
     total = value.detach().float()
@@ -72,7 +73,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def cell_labels(points: Tensor, box: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-    """Which cells are targets, and which are not: two (B, S, S) masks."""
+    """Return the masks of positive and of negative cells, (B, S, S) each."""
     middle = (box[:, :2] + box[:, 2:]) / 2
     half = (box[:, 2:] - box[:, :2]) / 2
     offset = (points[None] - middle[:, :, None, None]).abs()  # (B, 2, S, S)
@@ -86,7 +87,7 @@ def cell_labels(points: Tensor, box: Tensor, present: Tensor) -> tuple[Tensor, T
 
 
 def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU in 0..1 and generalised IoU in -1..1 of boxes (N, 4), row by row."""
+    """Return IoU in 0..1 and generalised IoU in -1..1 of boxes (N, 4), row by row."""
     area_a = (a[:, 2:] - a[:, :2]).prod(dim=1)
     area_b = (b[:, 2:] - b[:, :2]).prod(dim=1)
     common = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
@@ -98,8 +99,8 @@ def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _focal(logits: Tensor, target: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    wanted = target.to(logits.dtype)
-    plain = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    label = target.to(logits.dtype)
+    plain = F.binary_cross_entropy_with_logits(logits, label, reduction="none")
     wrong = torch.where(target, 1 - logits.sigmoid(), logits.sigmoid())
     weight = torch.where(target, alpha, 1 - alpha)
     return weight * wrong**gamma * plain

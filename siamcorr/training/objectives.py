@@ -1,6 +1,6 @@
-"""What a step minimises: a module from a batch to named losses, `total` among them.
+"""Objectives: modules that map a batch to named losses; `total` is minimised.
 
-Network and losses are one module, so that many processes can share its gradients.
+Network and losses are one module, as DistributedDataParallel needs it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,43 +16,43 @@ from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.models import SiameseNetwork, for_inference
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.crops import CropDataset
-from siamcorr.training.inner_maps import outputs_of
+from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.losses import anchor_free_losses, overlaps
 from siamcorr.training.pairs import Pair, PairDataset, collate
 from siamcorr.training.points import boxes_at, cell_points
-from siamcorr.training.teacher import FeatureImitation, TaughtPair, Teacher, load_teacher
+from siamcorr.training.teacher import FeatureImitation, Teacher, TeacherOutput, load_teacher
 
-LEARNING = (LiteHead, LiteTwofoldHead)  # heads that there are losses for
-MEASURED = 256  # pictures for the mean and the deviation of the teacher's channels
-MEASURED_PAIRS = 64  # and for those of its inner maps
-Layers = Mapping[str, Sequence[str]]  # modules of the head, and of the teacher's for each
+TRAINABLE_HEADS = (LiteHead, LiteTwofoldHead)  # heads that have losses
+MEASURE_PICTURES = 256  # pictures for the mean and the deviation of the teacher's channels
+MEASURE_PAIRS = 64  # pairs for those of its inner maps
+Layers = Mapping[str, Sequence[str]]  # modules of the head, each with modules of the teacher's head
 
-AGREES = 0.5  # IoU with the mark from which the teacher's best box is believed
+MIN_AGREEMENT = 0.5  # the teacher has found the target if its best box has at least this IoU
 
 
 class Objective(nn.Module):
-    """What both have: the network, a teacher that is no part of it, and the imitation."""
+    """Base class: the network, the teacher, and the imitation losses."""
 
     def __init__(self, network: SiameseNetwork, teacher: Teacher | None) -> None:
         super().__init__()
         self.network = network
-        self._teacher = [teacher] if teacher else []  # in a list, so that it is no submodule
+        self._teacher = [teacher] if teacher else []  # a list, so that it is not a submodule
         self.imitation: FeatureImitation | None = None
         self.inner = nn.ModuleList()  # imitations of inner maps
 
     def measure(self, images: Tensor) -> None:
-        """Take the teacher's statistics from images (B, 3, h, w), if its features are learnt."""
+        """Measure the statistics of the teacher's features on images (B, 3, h, w), if needed."""
         for teacher in self._teacher:
             if self.imitation is not None:
                 self.imitation.measure(teacher.features(images))
 
 
 class FeatureObjective(Objective):
-    """The backbone learns the teacher's features of any crop; the head waits.
+    """The backbone learns the teacher's features of any crop; the head is not trained.
 
     Args:
-        network: that learns.
-        teacher: that is asked.
+        network: the student.
+        teacher: the teacher.
     """
 
     columns = ("features",)
@@ -60,32 +60,33 @@ class FeatureObjective(Objective):
     def __init__(self, network: SiameseNetwork, teacher: Teacher) -> None:
         super().__init__(network, teacher)
         cast("nn.Module", network.head).requires_grad_(False)
-        self.imitation = imitation(network, teacher)
+        self.imitation = make_imitation(network, teacher)
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:
-        """Crops (B, 3, h, w) to the loss."""
-        taught = self._teacher[0].features(crops)
+        """Compute the loss of crops (B, 3, h, w)."""
+        target = self._teacher[0].features(crops)
         assert self.imitation is not None
-        loss = self.imitation(self.network.features(crops), taught)
+        loss = self.imitation(self.network.features(crops), target)
         return {"features": loss, "total": loss}
 
 
 class PairObjective(Objective):
-    """Marks, and what a teacher says of the same pairs.
+    """The network learns the ground truth, and the teacher's output for the same pairs.
 
     Args:
-        network: that learns; its head has `maps`, as `LiteHead` has.
-        teacher: None where marks alone teach.
-        marks: weight of the losses of marked boxes.
-        features: weight of the error of the features.
-        maps: weight of the teacher's scores and boxes.
-        always: they count wherever no mark says that the target is absent, not only where the
-            teacher finds what is marked.
-        inner: weight of the error of the maps of `layers`, in every pair.
-        layers: modules of the head, and the modules of the teacher's head that each learns from.
+        network: the student; its head has a method `maps`, like `LiteHead`.
+        teacher: the teacher; None for the ground truth alone.
+        marks: weight of the ground truth's loss.
+        features: weight of the feature loss.
+        maps: weight of the loss of the teacher's scores and boxes.
+        always: use the teacher's maps in every pair except those with an absent target, not only
+            in pairs in which the teacher finds the target.
+        inner: weight of the loss of inner maps, for every pair.
+        layers: modules of the head, each with the modules of the teacher's head that it learns
+            from.
 
     Raises:
-        ValueError: there are no losses for the head.
+        ValueError: the head has no loss.
     """
 
     def __init__(
@@ -100,47 +101,49 @@ class PairObjective(Objective):
         layers: Layers = MappingProxyType({}),
     ) -> None:
         super().__init__(network, teacher)
-        if not isinstance(network.head, LEARNING):
-            names = " and ".join(kind.__name__ for kind in LEARNING)
-            raise ValueError(f"{network.preset.name}: its head is not trained, only {names} are")
+        if not isinstance(network.head, TRAINABLE_HEADS):
+            names = " and ".join(kind.__name__ for kind in TRAINABLE_HEADS)
+            raise ValueError(f"{network.preset.name}: its head cannot be trained, only {names}")
         self.marks, self.always, self.layers = marks, always, dict(layers)
         self.weights = {"features": features, "maps": maps, "inner": inner}
         self._frozen: list[SiameseNetwork] = []
         if teacher and features:
-            self.imitation = imitation(network, teacher)
-        self.inner = nn.ModuleList(inner_imitations(network, teacher, layers) if teacher else [])
+            self.imitation = make_imitation(network, teacher)
+        self.inner = nn.ModuleList(
+            make_inner_imitations(network, teacher, layers) if teacher else []
+        )
         self.columns: tuple[str, ...] = ("score", "box", "quality")
         if teacher:
             self.columns += ("features",) * bool(features) + ("taught",) * bool(maps)
             self.columns += ("inner",) * bool(layers)
 
     def freeze(self) -> None:
-        """The backbone does not learn now: run a fused copy of it instead."""
+        """If the backbone is not trained now, run a fused copy of it."""
         learns = any(p.requires_grad for p in self.network.backbone.parameters())
         self._frozen = [] if learns else [for_inference(self.network)]
 
-    def _inner_error(self, own: Mapping[str, Tensor], taught: Mapping[str, Tensor]) -> Tensor:
+    def _inner_error(self, own: Mapping[str, Tensor], output: Mapping[str, Tensor]) -> Tensor:
         errors = [
-            loss(own[name], taught[name])
+            loss(own[name], output[name])
             for name, loss in zip(self.layers, self.inner, strict=True)
         ]
         return torch.stack(errors).mean()
 
     def measure_inner(self, pairs: Pair) -> None:
-        """Take the mean and deviation of the teacher's inner maps from pairs."""
+        """Measure mean and deviation of the teacher's inner maps on pairs."""
         for teacher in self._teacher:
-            taught = ask(teacher, self.layers, pairs.search, pairs.template, 1).inner
+            output = run_teacher(teacher, self.layers, pairs.search, pairs.template, 1).inner
             for name, loss in zip(self.layers, self.inner, strict=True):
-                cast("FeatureImitation", loss).measure(taught[name])
+                cast("FeatureImitation", loss).measure(output[name])
 
     def forward(self, pair: Pair) -> dict[str, Tensor]:
-        """The losses of a batch of pairs."""
+        """Compute the losses of a batch of pairs."""
         preset, head = self.network.preset, self.network.head
-        assert isinstance(head, LEARNING)
+        assert isinstance(head, TRAINABLE_HEADS)
         with torch.set_grad_enabled(not self._frozen):
             backbone = self._frozen[0] if self._frozen else self.network
             template, search = (backbone.features(image) for image in (pair.template, pair.search))
-        with outputs_of(head, [*self.layers]) as inner:
+        with capture_outputs(head, [*self.layers]) as inner:
             maps = head.maps(search, head.template(template))
         stride, size = preset.recipe.stride, preset.crop.search_size
         marked = anchor_free_losses(maps, pair.box, pair.present, pair.marked, stride, size)
@@ -148,76 +151,78 @@ class PairObjective(Objective):
         total = self.marks * marked.total
         for teacher in self._teacher:
             cells = maps.logits.shape[-1]
-            taught = ask(teacher, self.layers, pair.search, pair.template, cells)
+            output = run_teacher(teacher, self.layers, pair.search, pair.template, cells)
             if self.imitation is not None:
-                sides = (template, taught.template), (search, taught.search)
+                sides = (template, output.template), (search, output.search)
                 losses["features"] = sum(self.imitation(*side) for side in sides) / 2
                 total = total + self.weights["features"] * losses["features"]
             if self.weights["maps"]:
                 absent = pair.marked * (1 - pair.present)
-                believed = 1 - absent if self.always else agrees(taught, pair)
-                losses["taught"] = taught_losses(maps, taught, believed, stride, size)
+                pair_weight = 1 - absent if self.always else teacher_agrees(output, pair)
+                losses["taught"] = teacher_loss(maps, output, pair_weight, stride, size)
                 total = total + self.weights["maps"] * losses["taught"]
             if self.layers:
-                losses["inner"] = self._inner_error(inner, taught.inner)
+                losses["inner"] = self._inner_error(inner, output.inner)
                 total = total + self.weights["inner"] * losses["inner"]
         return losses | {"total": total}
 
 
-def ask(
+def run_teacher(
     teacher: Teacher, layers: Layers, search: Tensor, template: Tensor, cells: int
-) -> TaughtPair:
-    """What the teacher says of pairs; its inner maps put together under the student's names."""
+) -> TeacherOutput:
+    """Run the teacher on pairs; its inner maps are concatenated under the student's names."""
     names = [name for several in layers.values() for name in several]
-    taught = teacher.pair(search, template, cells, names)
+    output = teacher.pair(search, template, cells, names)
     inner = {
-        own: torch.cat([taught.inner[name] for name in several], dim=1)
+        own: torch.cat([output.inner[name] for name in several], dim=1)
         for own, several in layers.items()
     }
-    return taught._replace(inner=inner)
+    return output._replace(inner=inner)
 
 
-def agrees(taught: TaughtPair, pair: Pair) -> Tensor:
-    """Which pairs' targets are there, and are what the teacher finds: (B,) of 1 and 0."""
-    best = taught.score.flatten(1).argmax(dim=1)
-    chosen = taught.boxes.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[:, :, 0]
-    return ((overlaps(chosen, pair.box)[0] > AGREES) & (pair.present > 0)).float()
+def teacher_agrees(output: TeacherOutput, pair: Pair) -> Tensor:
+    """Return 1 for pairs with a target that the teacher finds, else 0: (B,)."""
+    best = output.score.flatten(1).argmax(dim=1)
+    chosen = output.boxes.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[:, :, 0]
+    return ((overlaps(chosen, pair.box)[0] > MIN_AGREEMENT) & (pair.present > 0)).float()
 
 
-def taught_losses(
-    maps: LiteMaps, taught: TaughtPair, believed: Tensor, stride: int, size: int
+def teacher_loss(
+    maps: LiteMaps, output: TeacherOutput, pair_weight: Tensor, stride: int, size: int
 ) -> Tensor:
-    """The teacher's scores as soft targets; its boxes, and how well they are met, where it is sure.
+    """Compute the loss of the teacher's scores, and of its boxes weighted by these scores.
+
+    The student's quality learns the IoU with the teacher's boxes, with the same weights.
 
     Args:
-        maps: from `LiteHead.maps`.
-        taught: from `Teacher.pair`.
-        believed: (B,) the weight of each pair.
-        stride: pixels from cell to cell.
-        size: of the search crop.
+        maps: maps from `LiteHead.maps`.
+        output: the teacher's output from `Teacher.pair`.
+        pair_weight: (B,) the weight of each pair.
+        stride: pixels between cells.
+        size: side of the search crop in pixels.
 
     Reference:
         Li et al., Generalized Focal Loss, 2020, arXiv:2006.04388, for the score.
     """
-    points = cell_points(maps.logits.shape[-1], stride, size).to(taught.boxes)
-    weight = believed[:, None, None]
-    logits, wanted = maps.logits[:, 0].float(), taught.score
-    error = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    focused = (wanted - logits.sigmoid()).square() * error * weight
-    sure = wanted * weight
-    count = sure.sum().clamp(min=1)
+    points = cell_points(maps.logits.shape[-1], stride, size).to(output.boxes)
+    weight = pair_weight[:, None, None]
+    logits, target = maps.logits[:, 0].float(), output.score
+    error = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    focal = (target - logits.sigmoid()).square() * error * weight
+    cell_weight = target * weight
+    count = cell_weight.sum().clamp(min=1)
     own = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1).reshape(-1, 4)
-    theirs = taught.boxes.permute(0, 2, 3, 1).reshape(-1, 4)
+    theirs = output.boxes.permute(0, 2, 3, 1).reshape(-1, 4)
     iou, giou = overlaps(own, theirs)
     quality = F.binary_cross_entropy_with_logits(
         maps.quality.float().flatten(), iou.detach(), reduction="none"
     )
-    met = (1 - giou + quality / 2) * sure.flatten()
-    return focused.sum() / count + met.sum() / count
+    box_loss = (1 - giou + quality / 2) * cell_weight.flatten()
+    return focal.sum() / count + box_loss.sum() / count
 
 
-def imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
-    """A loss of features for these two, by the number of their channels."""
+def make_imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
+    """Make the feature loss for the channels of student and teacher."""
     size = network.preset.crop.template_size
     image = torch.zeros(1, 3, size, size, device=network.device)
     own = _channels(network, image)
@@ -225,10 +230,10 @@ def imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
 
 
 @torch.no_grad()
-def inner_imitations(
+def make_inner_imitations(
     network: SiameseNetwork, teacher: Teacher, layers: Layers
 ) -> list[FeatureImitation]:
-    """A loss for each of these modules of the head, by the number of their channels.
+    """Make a loss for each of these modules of the head, for their channels.
 
     Raises:
         ValueError: a head has no such module.
@@ -242,15 +247,15 @@ def inner_imitations(
     )
     training = network.training
     try:
-        with outputs_of(head, [*layers]) as own:
+        with capture_outputs(head, [*layers]) as own:
             network.eval()(search, template)
-        taught = ask(teacher, layers, search, template, 1).inner
+        output = run_teacher(teacher, layers, search, template, 1).inner
     except AttributeError as error:
         raise ValueError(f"layers: {error}") from None
     finally:
         network.train(training)
     return [
-        FeatureImitation(own[name].shape[1], taught[name].shape[1]).to(network.device)
+        FeatureImitation(own[name].shape[1], output[name].shape[1]).to(network.device)
         for name in layers
     ]
 
@@ -261,18 +266,18 @@ def _channels(network: SiameseNetwork, image: Tensor) -> int:
         features: Any = network.eval().features(image)
     network.train(training)
     if not isinstance(features, Tensor):
-        raise ValueError(f"{network.preset.name}: has several levels, and one is taught")
+        raise ValueError(f"{network.preset.name}: features of several levels cannot be taught")
     return features.shape[1]
 
 
 def make_objective(
     network: SiameseNetwork, config: TrainConfig
 ) -> FeatureObjective | PairObjective:
-    """What a run's file asks for.
+    """Make the objective of a configuration.
 
     Raises:
         OSError: the teacher's weights cannot be read.
-        ValueError: the teacher cannot teach this network, or there are no losses for its head.
+        ValueError: the teacher cannot teach this network, or the network's head has no loss.
     """
     if config.teacher is None:
         return PairObjective(network)
@@ -287,10 +292,10 @@ def make_objective(
 def measure_features(
     objective: FeatureObjective | PairObjective, dataset: PairDataset | CropDataset
 ) -> None:
-    """Take the teacher's statistics from the first pictures of the data, the same every time."""
+    """Measure the statistics of the teacher's features on the first items of the dataset."""
     if objective.imitation is None:
         return
-    some = [dataset[index] for index in range(MEASURED)]
+    some = [dataset[index] for index in range(MEASURE_PICTURES)]
     images = torch.stack([item if isinstance(item, Tensor) else item.template for item in some])
     objective.measure(images.to(objective.network.device).float())
 
@@ -298,10 +303,10 @@ def measure_features(
 def measure_inner(
     objective: FeatureObjective | PairObjective, dataset: PairDataset | CropDataset
 ) -> None:
-    """Take the statistics of the teacher's inner maps from the first pairs, likewise."""
+    """Measure the statistics of the teacher's inner maps on the first pairs of the dataset."""
     if isinstance(objective, PairObjective) and objective.layers:
         assert isinstance(dataset, PairDataset)
-        pairs = collate([dataset[index] for index in range(MEASURED_PAIRS)])
+        pairs = collate([dataset[index] for index in range(MEASURE_PAIRS)])
         objective.measure_inner(
             Pair(*(part.to(objective.network.device).float() for part in pairs))
         )

@@ -1,4 +1,4 @@
-"""How weights move: the optimizer, its rate from step to step, and the average behind them."""
+"""The optimizer, the learning rate schedule, and the moving average of weights."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from siamcorr.training.config import TrainConfig
 
 
 def make_optimizer(objective: nn.Module, config: TrainConfig) -> Optimizer:
-    """For the head and all else, and at a share of its rate for the network's backbone."""
+    """Make the optimizer; the backbone's learning rate is `backbone_rate` times the others'."""
     known = [*objective.named_parameters()]
     head = [p for name, p in known if not name.startswith("network.backbone.")]
     backbone = {
@@ -25,7 +25,7 @@ def make_optimizer(objective: nn.Module, config: TrainConfig) -> Optimizer:
 
 
 def learning_rate(step: int, config: TrainConfig, steps: int) -> float:
-    """Share of the highest rate at a step: a line up to it, then half a cosine down to a hundredth.
+    """Return the factor of the learning rate: linear warm-up, then half a cosine down to 0.01.
 
     Example:
         >>> from siamcorr.training.config import DataConfig
@@ -43,13 +43,13 @@ def learning_rate(step: int, config: TrainConfig, steps: int) -> float:
 def moving_average(
     decay: float, averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int
 ) -> None:
-    """Move averages towards values, in place; faster at first, or the random start would stay.
+    """Update the moving averages in place; faster at first, to forget the random start.
 
     Args:
-        decay: the share of the old that is kept in the long run.
-        averages: of weights and buffers.
-        values: what they are now.
-        count: updates so far.
+        decay: share of the old average that an update keeps in the long run.
+        averages: averages of weights and buffers.
+        values: current weights and buffers.
+        count: number of updates so far.
     """
     kept = min(decay, (1 + int(count)) / (10 + int(count)))
     for average, value in zip(averages, values, strict=True):

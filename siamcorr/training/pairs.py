@@ -1,7 +1,7 @@
-"""Pairs to learn from: a template crop, a search crop, and where the target is in it.
+"""Dataset of pairs: a template crop, a search crop, and the target's box in the search crop.
 
-A pair is a function of the seed and its number alone, so that any number of workers and processes,
-and a run that was killed, see the same ones.
+A pair depends only on the seed and its number, so that the pairs are the same for any number of
+workers and processes, and in a resumed run.
 """
 
 from collections.abc import Callable
@@ -33,10 +33,10 @@ Source = Callable[[np.random.Generator], list[tuple[Image, Box]]]
 class Pair(NamedTuple):
     """One pair, or a batch of them.
 
-    template: (3, 127, 127) uint8, in the network's colour order. search: (3, 255, 255).
+    template: (3, 127, 127) uint8, in the network's colour order. search: (3, 255, 255), likewise.
     box: (4,) left, top, right, bottom of the target in the search crop, in pixels.
-    present: 1, or 0 where the template shows another target, or the search crop nothing.
-    marked: 1, or 0 where box and present are chance, and only a teacher knows what is right.
+    present: 1; 0 if the template shows another target, or the search crop does not show it.
+    marked: 1; 0 if box and present are arbitrary, and only a teacher gives targets.
     """
 
     template: Tensor
@@ -47,14 +47,14 @@ class Pair(NamedTuple):
 
 
 class PairDataset(Dataset[Pair]):
-    """So many pairs, other ones in every epoch.
+    """Training pairs, different ones in every epoch.
 
     Args:
-        library: where the pictures come from.
-        preset: for the sizes of the crops and the order of colours.
+        library: photographs and cut-outs.
+        preset: gives the sizes of the crops and the colour order.
         config: see `DataConfig`.
-        count: pairs in an epoch.
-        seed: of everything.
+        count: pairs per epoch.
+        seed: seed of all pairs.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class PairDataset(Dataset[Pair]):
         return self.count
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair of a number; numbers beyond the length go on into later epochs."""
+        """Return the pair with this number; numbers beyond the length are those of later epochs."""
         rng = np.random.default_rng([self.seed, index])
         source = self._source(rng)
         frames = source(rng)
@@ -108,7 +108,7 @@ class PairDataset(Dataset[Pair]):
         )
 
     def _source(self, rng: np.random.Generator) -> Source:
-        """What gives two frames of one target, that of the template and that of the search."""
+        """Choose a source; it gives two frames of one target, for template and search."""
         shares = np.array([share for share, _ in self.sources])
         return self.sources[rng.choice(len(shares), p=shares / shares.sum())][1]
 
@@ -123,10 +123,10 @@ class PairDataset(Dataset[Pair]):
     def _search(
         self, frames: list[tuple[Image, Box]], rng: np.random.Generator
     ) -> tuple[Crop, list[float], bool]:
-        """The search crop, the target's box in it, and whether the target is in it at all.
+        """Return the search crop, the target's box in it, and whether the target is in it.
 
-        It is around a rival where there is one and chance says so; but not where the target would
-        be cut in two by the crop's edge, so that nobody could say whether it is there.
+        With probability `rivals`, the crop is around another object, if there is one. This is not
+        done if the crop's edge would cut the target, because its presence would be ambiguous.
         """
         size = self.preset.crop.search_size
         image, box = frames[1]
@@ -147,7 +147,7 @@ class PairDataset(Dataset[Pair]):
         jitter: bool,
         around: Box | None = None,
     ) -> tuple[Crop, list[float]]:
-        """A crop around a place near the target, or near something else, and the box within it."""
+        """Cut a crop near the target or near `around`; return it and the target's box in it."""
         crop, config = self.preset.crop, self.config
         x, y, w, h = box
         sides = np.array(context_box(w, h, crop.context, crop.keep_ratio))
@@ -175,5 +175,5 @@ class PairDataset(Dataset[Pair]):
 
 
 def collate(pairs: list[Any]) -> Pair:
-    """A batch from pairs."""
+    """Stack pairs to a batch."""
     return Pair(*(torch.stack(parts) for parts in zip(*pairs, strict=True)))

@@ -1,4 +1,4 @@
-"""One process, or several under torchrun that train as one."""
+"""One process, or several processes of torchrun."""
 
 import os
 from dataclasses import dataclass, field
@@ -8,46 +8,46 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-PATIENCE = timedelta(days=1)  # one may have a longer share than another
+PATIENCE = timedelta(days=1)  # the shares of the processes may take very different times
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process (rank, counted from 0) among `count`, and the device it trains on."""
+    """Rank of this process, counted from 0, number of processes, and device of this process."""
 
     rank: int = 0
     count: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def share(self, numbers: Tensor) -> Tensor:
-        """This process's columns of (steps, batch)."""
+        """Return this process's columns of numbers (steps, batch)."""
         return numbers[:, self.rank :: self.count]
 
-    def wrapped(self, module: nn.Module) -> nn.Module:
-        """The module, whose gradients are means over all processes."""
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """Wrap the module so that its gradients are averaged over all processes."""
         if self.count == 1:
             return module
         place = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=place)
 
     def wait(self) -> None:
-        """Until all have come this far."""
+        """Wait until all processes have reached this call."""
         if self.count > 1:
             distributed.barrier()
 
     def close(self) -> None:
-        """Part from the others."""
+        """Leave the process group."""
         if self.count > 1:
             distributed.destroy_process_group()
 
 
 def rank_and_count() -> tuple[int, int]:
-    """Which process this is, counted from 0, and of how many; 0 and 1 where torchrun is not.
+    """Return rank, counted from 0, and number of processes; 0 and 1 without torchrun.
 
     Raises:
-        ValueError: torchrun's environment is not whole.
+        ValueError: torchrun's environment is incomplete.
     """
-    broken = "torchrun's environment is not whole"
+    broken = "torchrun's environment is incomplete"
     rank, count = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
     if count is not None and rank is None:
         raise ValueError(f"{broken}: there is WORLD_SIZE without RANK")
@@ -61,13 +61,13 @@ def rank_and_count() -> tuple[int, int]:
 
 
 def join_processes(device: torch.device) -> Processes:
-    """Join the others, if torchrun started some.
+    """Join the process group, if torchrun started several processes.
 
     Args:
-        device: to train on; of several GPUs each process takes its own.
+        device: device to train on; with several GPUs, each process uses its own.
 
     Raises:
-        ValueError: torchrun's environment is not whole.
+        ValueError: torchrun's environment is incomplete.
     """
     rank, count = rank_and_count()
     if "WORLD_SIZE" in os.environ and device.type == "cuda":

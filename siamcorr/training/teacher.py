@@ -1,7 +1,7 @@
-"""A published network as a teacher: its features, its score map and its boxes, for the same crops.
+"""A published network as the teacher: its features, scores and boxes for the student's crops.
 
-The student learns from a teacher what marks alone cannot tell it: how any crop looks to a network
-that has seen millions of marked frames, and how sure one can be of each cell.
+A teacher gives more than the ground truth: features of a network that was trained on millions of
+labelled frames, and a soft score for each cell.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,17 +24,17 @@ from siamcorr.models.build import load_weights
 from siamcorr.models.checkpoints import read_checkpoint
 from siamcorr.models.recipe import AnchorConfig
 from siamcorr.training.config import TeacherConfig
-from siamcorr.training.inner_maps import outputs_of
+from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.points import boxes_at, cell_points, sample_cells
 
 
-class TaughtPair(NamedTuple):
-    """What the teacher says of pairs; its maps at the cells of the student.
+class TeacherOutput(NamedTuple):
+    """The teacher's output for pairs; score and boxes are at the student's cells.
 
-    template: features (B, C, h, w) of the templates. search: (B, C, H, W) of the search crops.
+    template, search: features (B, C, h, w) of the templates and (B, C, H, W) of the search crops.
     score: (B, S, S), 0..1.
     boxes: (B, 4, S, S) left, top, right, bottom in pixels of the search crop.
-    inner: maps (B, C, S, S) of modules of its head, by their names.
+    inner: maps (B, C, S, S) of modules of the teacher's head, by name.
     """
 
     template: Tensor
@@ -45,14 +45,14 @@ class TaughtPair(NamedTuple):
 
 
 class Teacher:
-    """A trained network that is only asked, never changed.
+    """A trained network with fixed weights.
 
     Args:
-        network: with its weights.
-        student: preset of the network that learns; crops are in its colour order.
+        network: the teacher's network with its weights.
+        student: preset of the student; crops are in its colour order.
 
     Raises:
-        ValueError: the teacher looks at other crops than the student.
+        ValueError: the crops of teacher and student differ, or the teacher predicts no boxes.
     """
 
     def __init__(self, network: SiameseNetwork, student: Preset) -> None:
@@ -76,32 +76,32 @@ class Teacher:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """Features of images (B, 3, H, W) as the student sees them: (B, C, h, w).
+        """Return the features (B, C, h, w) of images (B, 3, H, W) in the student's colour order.
 
-        Levels of several are put together along the channels, at the size of the first.
+        Several levels are resized to the first one and concatenated along the channels.
         """
         return self._join(self.network.features(self._colors(images)))
 
     @torch.no_grad()
     def pair(
         self, search: Tensor, template: Tensor, cells: int, layers: Sequence[str] = ()
-    ) -> TaughtPair:
-        """Features, scores and boxes for pairs, at the student's `cells` x `cells`.
+    ) -> TeacherOutput:
+        """Return features, scores and boxes for pairs, at the student's `cells` x `cells`.
 
-        Cells where the teacher has none count as background.
+        Cells outside the teacher's maps are background.
 
         Args:
             search: (B, 3, H, W), in the student's colour order.
             template: (B, 3, h, w), likewise.
-            cells: of the student's maps.
-            layers: modules of its head whose maps are wanted, too.
+            cells: cells per side of the student's maps.
+            layers: modules of the teacher's head whose outputs are returned as `inner`.
         """
         network, crop = self.network, self.network.preset.network.template_crop or None
-        looked = network.features(self._colors(search))
+        search_features = network.features(self._colors(search))
         whole = network.features(self._colors(template))
-        shown = whole if crop is None else network.features(self._colors(template), crop)
-        with outputs_of(cast("nn.Module", network.head), layers) as inner:
-            prediction = network.head(looked, network.head.template(shown))
+        center = whole if crop is None else network.features(self._colors(template), crop)
+        with capture_outputs(cast("nn.Module", network.head), layers) as inner:
+            prediction = network.head(search_features, network.head.template(center))
         recipe, size = network.preset.recipe, self.student.crop.search_size
         points = cell_points(prediction.logits.shape[-1], recipe.stride, size).to(search)
         if recipe.kind == "anchors":
@@ -112,10 +112,10 @@ class Teacher:
             score = _target_score(prediction.logits, 1)[:, 0]
             boxes = boxes_at(points, prediction.boxes)
         own = cell_points(cells, self.student.recipe.stride, size).to(search)
-        together = torch.cat([score[:, None], boxes], dim=1).float()
-        sampled, inside = sample_cells(together, points, own)
+        maps = torch.cat([score[:, None], boxes], dim=1).float()
+        sampled, inside = sample_cells(maps, points, own)
         score, boxes = sampled[:, 0] * inside, sampled[:, 1:]
-        return TaughtPair(self._join(whole), self._join(looked), score, boxes, inner)
+        return TeacherOutput(self._join(whole), self._join(search_features), score, boxes, inner)
 
     def _colors(self, images: Tensor) -> Tensor:
         return images.flip(1) if self.swap_colors else images
@@ -135,11 +135,12 @@ class Teacher:
 
 
 def load_teacher(config: TeacherConfig, student: Preset) -> Teacher:
-    """The teacher that a run's file names.
+    """Load the teacher of a configuration.
 
     Raises:
-        OSError: its weights cannot be read, or are not on this machine.
-        ValueError: no such preset, weights of another network, or other crops than the student's.
+        OSError: its weights are missing or cannot be read.
+        ValueError: the preset is unknown, the weights are of another network, or the crops of
+            teacher and student differ.
     """
     preset = load_preset(config.model)
     network = assemble(preset)
@@ -149,15 +150,15 @@ def load_teacher(config: TeacherConfig, student: Preset) -> Teacher:
 
 
 class FeatureImitation(nn.Module):
-    """How far the student's features are from the teacher's, channel by channel.
+    """Loss between the features of student and teacher.
 
-    The teacher's channels are normalised by their own mean and deviation, so that each counts
-    alike; the student's pass a 1x1 convolution, which is thrown away after training. A student
-    with as many channels begins with it as the identity.
+    The teacher's channels are normalised to mean 0 and deviation 1, so that all have the same
+    weight. The student's features pass a 1x1 convolution, which is dropped after training. It
+    starts as the identity if the numbers of channels are equal.
 
     Args:
-        channels: of the student.
-        teacher_channels: of the teacher.
+        channels: number of the student's channels, C.
+        teacher_channels: number of the teacher's channels, T.
 
     Shapes: (B, C, h, w) and (B, T, h', w') -> a scalar, 1 minus the explained share of variance.
     """
@@ -176,21 +177,21 @@ class FeatureImitation(nn.Module):
 
     @torch.no_grad()
     def measure(self, features: Tensor) -> None:
-        """Take mean and deviation of the teacher's channels from features (B, T, h, w)."""
+        """Measure mean and deviation of the teacher's channels on features (B, T, h, w)."""
         self.mean.copy_(features.mean(dim=(0, 2, 3))[:, None, None])
         self.deviation.copy_(features.std(dim=(0, 2, 3)).clamp(min=1e-6)[:, None, None])
 
-    def forward(self, features: Tensor, taught: Tensor) -> Tensor:
-        """Mean squared error, in the teacher's deviations."""
-        wanted = (taught.float() - self.mean) / self.deviation
+    def forward(self, features: Tensor, teacher_features: Tensor) -> Tensor:
+        """Return the mean squared error to the normalised features of the teacher."""
+        target = (teacher_features.float() - self.mean) / self.deviation
         own = self.adapter(features).float()
-        if own.shape[-2:] != wanted.shape[-2:]:  # another stride
-            wanted = F.interpolate(wanted, own.shape[-2:], mode="bilinear", align_corners=False)
-        return F.mse_loss(own, wanted)
+        if own.shape[-2:] != target.shape[-2:]:  # another stride
+            target = F.interpolate(target, own.shape[-2:], mode="bilinear", align_corners=False)
+        return F.mse_loss(own, target)
 
 
 def _target_score(logits: Tensor, anchors: int) -> Tensor:
-    """Probability of target (B, k, S, S) of logits (B, 2k, S, S) or (B, k, S, S)."""
+    """Convert logits (B, 2k, S, S) or (B, k, S, S) to probabilities of the target (B, k, S, S)."""
     planes = logits.reshape(len(logits), -1, anchors, *logits.shape[2:])
     score: Tensor = planes.softmax(dim=1)[:, 1] if planes.shape[1] == 2 else planes[:, 0].sigmoid()
     return score
@@ -199,7 +200,7 @@ def _target_score(logits: Tensor, anchors: int) -> Tensor:
 def _best_anchors(
     logits: Tensor, offsets: Tensor, points: Tensor, config: AnchorConfig
 ) -> tuple[Tensor, Tensor]:
-    """The surest anchor of each cell: score (B, S, S), box (B, 4, S, S)."""
+    """Return the score (B, S, S) and the box (B, 4, S, S) of each cell's best anchor."""
     from siamcorr.tracking.decoding import anchor_sizes
 
     sizes = torch.tensor(anchor_sizes(config)).to(offsets)[None, :, :, None, None]  # (1, 2, k, …)

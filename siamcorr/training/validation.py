@@ -1,4 +1,4 @@
-"""Choosing: how well a network tracks through clips that it was not trained on."""
+"""Validation: mean overlap of a network on clips that are not in the training data."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from siamcorr.training.config import DataConfig
 
 
 class Clip(NamedTuple):
-    """Frames, and the target's box in some of them; None where it was not marked."""
+    """Frames, and the target's boxes; None in frames without annotation."""
 
     name: str
     frames: Sequence[Image]
@@ -28,7 +28,7 @@ class Clip(NamedTuple):
 
 
 def rendered_clips(library: Library, config: DataConfig, seed: int = 1) -> list[Clip]:
-    """The clips to choose by, out of pictures that are held out."""
+    """Render the validation clips from held-out pictures."""
     clips = []
     for index in range(config.clips):
         scene = Scene(library, np.random.default_rng([seed, index]), config.scene)
@@ -38,12 +38,12 @@ def rendered_clips(library: Library, config: DataConfig, seed: int = 1) -> list[
 
 
 def marked_clips(table: str | Path, folder: str | Path) -> list[Clip]:
-    """Videos in a folder, with the boxes that a table marks in some of their frames.
+    """Read videos in a folder, with boxes from a table for some of their frames.
 
     Args:
-        table: a CSV file with the columns clip, frame, x, y, w, h; the clip is the video's name
-            without its ending, frames count from 0.
-        folder: of the videos.
+        table: a CSV file with the columns clip, frame, x, y, w, h; clip is the video's name without
+            suffix, frames count from 0.
+        folder: folder of the videos.
 
     Raises:
         OSError: the table or a video cannot be read.
@@ -69,13 +69,14 @@ def marked_clips(table: str | Path, folder: str | Path) -> list[Clip]:
 
 
 def sequence_clips(folders: Iterable[str]) -> list[Clip]:
-    """Whole sequences, with the boxes that people drew, from both ends; "~" is the user's home.
+    """Read sequences with their ground truth, forwards and backwards; "~" is the user's home.
 
-    One that is lost in its first second says little of a network; from its other end it may not be.
+    A sequence whose target is lost in the first second says little about a network; backwards it
+    may say more.
 
     Raises:
         OSError: a folder cannot be read.
-        ValueError: there are no sequences in one.
+        ValueError: a folder has no sequences.
     """
     clips = []
     for folder in folders:
@@ -86,7 +87,7 @@ def sequence_clips(folders: Iterable[str]) -> list[Clip]:
 
 
 def _backwards(clip: Clip) -> Clip:
-    """From its last marked frame to its first."""
+    """Reverse a clip; it starts at its last frame with a box."""
     marked = [index for index, box in enumerate(clip.boxes) if box is not None and min(box[2:]) > 0]
     count = marked[-1] + 1 if marked else len(clip.boxes)
     frames, boxes = clip.frames[:count], clip.boxes[:count]
@@ -99,9 +100,9 @@ def _known(row: NDArray[np.float64]) -> Box | None:
 
 
 def mean_overlaps(network: Network, clips: Iterable[Clip]) -> dict[str, float]:
-    """Mean IoU with the marked boxes by clip, each started on its first box.
+    """Return the mean IoU by clip; each clip is tracked from its first box.
 
-    A target that is out of sight (its box has no area) is not counted.
+    Frames without annotation, or with an absent target (a box without area), are left out.
     """
     return {clip.name: _mean_overlap(network, clip) for clip in clips}
 

@@ -1,4 +1,4 @@
-"""Inside the got10k toolkit, our trackers find what they find outside, and so do our scores."""
+"""In the got10k toolkit, our trackers give the same boxes and scores."""
 
 import json
 import warnings
@@ -91,7 +91,7 @@ def test_grey_images(model):
         assert box.tolist() == list(tracker.update(np.dstack([image] * 3)).box_xywh)
 
 
-def test_what_the_toolkit_asks_for(model):
+def test_interface_of_the_toolkit(model):
     adaptor, named = got10k_tracker(model), got10k_tracker(model, name="mine")
     assert isinstance(adaptor, trackers.Tracker)
     assert (adaptor.name, named.name) == ("dcfnet", "mine")

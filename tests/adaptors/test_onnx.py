@@ -1,4 +1,4 @@
-"""ONNX: the graphs track as the network they were made from, and nothing else is taken for one."""
+"""ONNX: the graphs track like their network, and other files are refused."""
 
 import errno
 import json
@@ -108,10 +108,10 @@ def test_many_targets_as_the_network(name, graphs):
     np.testing.assert_allclose(found[1], found[0], atol=0.1)
 
 
-def test_images_that_are_no_whole_targets(graphs):
+def test_images_that_are_no_multiple_of_the_batch(graphs):
     loaded = OnnxNetwork(graphs("siamfc-alexnet")[1])
     template = loaded.template(torch.zeros(1, 3, 127, 127))
-    with pytest.raises(ValueError, match="4 images, its graph takes 3 a target"):
+    with pytest.raises(ValueError, match="4 images are not a multiple of its graph's batch of 3"):
         loaded.search(torch.zeros(4, 3, 255, 255), template)
 
 
@@ -194,7 +194,7 @@ def test_no_graph(name, siamfc):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, "does not say what preset it was made from"),
+        (None, "has no preset in its metadata"),
         ('{"name": "x", "abut": "y"}', "unknown key 'abut', did you mean 'about'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Our trackers where OpenCV's are expected, and OpenCV's where ours are."""
+"""Our trackers with OpenCV's interface, and OpenCV's with ours."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -133,7 +133,7 @@ def test_peer_failure_keeps_the_last_box():
     assert [result.lost for result in found] == [True, False, True]
 
 
-def test_peer_tells_what_opencv_cannot_do():
+def test_peer_raises_value_error():
     """cv2.error is no ValueError, and would end an evaluation."""
     with pytest.raises(ValueError, match=r"^opencv:mil: .*posSamples"):
         Peer("mil").init(RGB[0], (500, 500, 20, 20))

@@ -1,4 +1,4 @@
-"""Between the runs of a detector its boxes are carried on, as supervision's own Detections."""
+"""A detector's boxes are tracked between its runs, as supervision's Detections."""
 
 import sys
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from siamcorr import MultiTracker, build_model
-from siamcorr.adaptors.supervision import SiameseTracker, matched
+from siamcorr.adaptors.supervision import SiameseTracker, match_boxes
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.tracking import TrackResult, box_iou
 
@@ -172,14 +172,14 @@ MATCHES = {
 
 
 @pytest.mark.parametrize(("boxes", "found", "expected"), MATCHES.values(), ids=MATCHES)
-def test_matched(boxes, found, expected):
-    assert matched(boxes, detected(*found), 0.3) == expected
+def test_match_boxes(boxes, found, expected):
+    assert match_boxes(boxes, detected(*found), 0.3) == expected
 
 
 # who goes
 
 
-def test_target_that_the_detector_finds_no_more(model):
+def test_target_that_the_detector_no_longer_finds(model):
     tracker, multi = scripted(model, max_missed=2)
     tracker.update(FRAME, detected(LEFT, RIGHT))
     for _ in range(5):
@@ -192,7 +192,7 @@ def test_target_that_the_detector_finds_no_more(model):
     assert tracker.update(FRAME, detected(LEFT, RIGHT)).tracker_id.tolist() == [2, 3]
 
 
-def test_nothing_found_is_a_run_too(model):
+def test_a_run_without_detections_counts(model):
     tracker, multi = scripted(model, max_missed=2)
     tracker.update(FRAME, detected(LEFT))
     assert len(tracker.update(FRAME, NOTHING)) == 1

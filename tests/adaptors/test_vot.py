@@ -1,4 +1,4 @@
-"""Served over TraX to its own client, our trackers find what they find here."""
+"""Over TraX, with its own client, our trackers return the same boxes."""
 
 import os
 import subprocess

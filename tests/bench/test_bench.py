@@ -42,7 +42,7 @@ def test_a_row(case):
     assert all(error < 1e-5 for error in row.errors.values())
 
 
-def test_promised_rows_are_there():
+def test_documented_rows_exist():
     labels = {(case.op, case.label, case.backward) for case in cases.quick_cases()}
     for batch in (1, 8, 32):
         assert ("batched", f"{batch}, 256, 6/22", False) in labels
@@ -109,7 +109,7 @@ def test_command(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--ops", "naive,pixel"], "--ops: no operator is called pixel"),
+        (["--ops", "naive,pixel"], "--ops: unknown operator pixel"),
         (["--threads", "0"], "--threads must be >= 1, got 0"),
         (["--device", "cuda:99"], "device cuda:99: there are"),
         (["--json", "/no/such/folder/rows.json"], "No such file or directory"),
@@ -126,7 +126,7 @@ def test_command_errors(options, text, monkeypatch, capsys):
     assert text in lines[0]
 
 
-def test_solve_recovers_prices():
+def test_solve_recovers_costs():
     generator = torch.Generator().manual_seed(0)
     true = [1e-5, 3e-11, 2e-9]
     samples = []
@@ -134,8 +134,8 @@ def test_solve_recovers_prices():
         exponents = torch.empty(2).uniform_(4, 8, generator=generator)
         counts = [1.0, *(10 ** exponents.double()).tolist()]
         samples.append((counts, sum(a * b for a, b in zip(true, counts, strict=True))))
-    prices, error = fit.solve(samples)
-    assert prices == pytest.approx(true, rel=0.05)
+    costs, error = fit.solve(samples)
+    assert costs == pytest.approx(true, rel=0.05)
     assert error < 0.01
 
 
@@ -147,11 +147,11 @@ def test_fit_writes_a_table_of_the_same_kind(tmp_path, monkeypatch, capsys):
     out.write_text(json.dumps({"cpu": others}))
     assert main(["bench", "--fit", "--costs", str(out)]) == 0
     found = json.loads(out.read_text())["cpu"]
-    prices = found.pop("float32")
+    costs = found.pop("float32")
     assert found == others  # what is known of other dtypes stays
-    for method, constants in prices.items():
+    for method, constants in costs.items():
         for key, values in constants.items():
             op = key.split()[0]
             assert len(values) == len(work(method, replace(shapes[0], op=op)))
             assert all(value >= 0 for value in values)
-    assert {"conv", "gemm", "fft"} <= set(prices)
+    assert {"conv", "gemm", "fft"} <= set(costs)

@@ -1,4 +1,4 @@
-"""profile_tracker: every moment of a frame is some stage's, by a clock that the parts set."""
+"""profile_tracker: all time of a frame belongs to a stage, by a fake clock."""
 
 from types import SimpleNamespace
 
@@ -144,7 +144,7 @@ def test_too_few_frames(count, warm):
         profile_tracker(build_model("nanotrack-v2"), FRAMES[:count], BOX, warm)
 
 
-def test_lap_begins_anew():
+def test_lap_resets():
     watch = profile.Stopwatch(torch.device("cpu"))
     with watch.stage("decode"):
         pass

@@ -1,4 +1,4 @@
-"""What many targets cost: every frame is given to every tracker, the first few do not count."""
+"""Time of many targets: every tracker gets every frame, the first few are not counted."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ TEXTURED = [
 ]
 
 
-def test_in_sight_none_is_searched_for_and_lost_all_are(monkeypatch):
+def test_only_lost_targets_are_searched(monkeypatch):
     """Whatever the network says, here one with random weights."""
     seen, real = [], targets.MultiTracker
 

@@ -1,4 +1,4 @@
-"""`siamcorr annotate`: a person at a window, and a dataset that `siamcorr eval` reads."""
+"""`siamcorr annotate`: a scripted user, and a dataset that `siamcorr eval` reads."""
 
 import csv
 import os
@@ -106,7 +106,7 @@ def test_drawn_boxes_become_a_sequence(clip, person, tmp_path, capsys):
     assert run(clip, "--output", tmp_path, "--every", 5) == 0
     assert run(clip, "--output", tmp_path, "--every", 5) == 0  # nothing left to do
     out = capsys.readouterr().out
-    assert f"12 frames marked, kept in {tmp_path}" not in out
+    assert f"12 frames marked, saved in {tmp_path}" not in out
     assert marks(tmp_path) == {0: START, 5: END, 10: END}
     person.does(TAKE)
     assert run(clip, "--output", tmp_path, "--every", 5) == 0
@@ -157,7 +157,7 @@ def test_absence(clip, person, tmp_path, capsys):
     ]
 
 
-def test_back_and_otherwise(clip, person, tmp_path):
+def test_back_and_mark_again(clip, person, tmp_path):
     other = (5, 6, 30, 20)
     person.does(BACK, *DRAWN[0], *DRAWN[1], BACK, BACK, box(*other), TAKE, TAKE, GONE)
     assert run(clip, "--output", tmp_path, "--every", 6) == 0
@@ -176,10 +176,10 @@ def test_drawn_again_and_space(clip, person, tmp_path):
 
 
 @pytest.mark.parametrize("how", [LEAVE, key("escape"), Input(closed=True)])
-def test_left_and_gone_on_with(how, clip, person, tmp_path, capsys):
+def test_leave_and_continue(how, clip, person, tmp_path, capsys):
     person.does(*DRAWN[0], *DRAWN[1], how)
     assert run(clip, "--output", tmp_path, "--every", 4) == 0
-    assert f"2 frames marked, kept in {tmp_path / 'clip.marks.csv'}" in capsys.readouterr().out
+    assert f"2 frames marked, saved in {tmp_path / 'clip.marks.csv'}" in capsys.readouterr().out
     assert not (tmp_path / "clip" / "groundtruth.txt").exists()
     person.does(TAKE, GONE)
     assert run(clip, "--output", tmp_path, "--every", 4) == 0
@@ -260,7 +260,7 @@ def test_screen_shows_the_box_and_the_keys(folder, person, tmp_path):
 @pytest.mark.parametrize(
     ("actions", "text"),
     [
-        ([], "frame 0 of 0 to 5: draw a box around the target; it must be in sight here"),
+        ([], "frame 0 of 0 to 5: draw a box around the target; it must be visible here"),
         ([box(*START)], "frame 0 of 0 to 5: not marked yet"),
         ([*DRAWN[0]], "frame 2 of 0 to 5: not marked yet"),
         ([*DRAWN[0], BACK], "frame 0 of 0 to 5: marked"),
@@ -290,7 +290,7 @@ ERRORS = {
     "no start": ("{clip} --start -1", "start must be >= 0, got -1"),
     "every": ("{clip} --every 0", "--every must be >= 1, got 0"),
     "frames": ("{clip} --frames 0", "--frames must be >= 1, got 0"),
-    "hidden": ("{tmp}/.clip.mp4", "gives the sequence its name, which cannot begin with a dot"),
+    "hidden": ("{tmp}/.clip.mp4", "names the sequence, and that name cannot begin with a dot"),
     "output is a file": ("{clip} --output {tmp}/notes.txt", "notes.txt: File exists"),
     "output in a file": ("{clip} --output {tmp}/notes.txt/a", "notes.txt/a: Not a directory"),
     "somebody's folder": ("{clip} --output {tmp}/taken", "clip: exists and holds"),
@@ -355,7 +355,7 @@ def test_another_dataset_s_frames_are_refused(folder, person, tmp_path, capsys):
     assert marks(tmp_path / "out", "grey") == {0: START}
 
 
-def test_video_that_ends_early_is_told(clip, person, tmp_path, capsys):
+def test_video_that_ends_early_is_reported(clip, person, tmp_path, capsys):
     short = tmp_path / "short.avi"
     with VideoSink(short, fps=25) as video:
         for frame in open_source(clip):

@@ -1,4 +1,4 @@
-"""`siamcorr annotate --follow MODEL`: what a tracker fills, and what it asks about."""
+"""`siamcorr annotate --follow MODEL`: boxes from a tracker, and questions about unsure frames."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ def test_a_real_target_is_followed(clip, person, tmp_path):
 
 
 @pytest.mark.parametrize("leaves", [False, True])
-def test_asked_where_it_is_not_sure(leaves, clip, person, tmp_path, monkeypatch):
+def test_asks_where_the_tracker_is_not_sure(leaves, clip, person, tmp_path, monkeypatch):
     """With its guess, which the person takes or draws anew, until all is sure or q is pressed."""
     guess = Mark((1.0, 2.0, 30.0, 30.0))
     guesses = [(5, guess), (7, replace(guess)), None]
@@ -96,7 +96,7 @@ def test_asked_where_it_is_not_sure(leaves, clip, person, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--weights", "any.pth"], "--weights: for the model of --follow, which is missing"),
+        (["--weights", "any.pth"], "--weights needs --follow MODEL"),
         (["--follow", "siamfoo"], "siamfoo"),
         (["--follow", "siamcorr-lite", "--weights", "gone.pth"], "gone.pth: No such file"),
     ],

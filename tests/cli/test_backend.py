@@ -104,7 +104,7 @@ def test_compile_is_passed_on(compiled, clip, weights, monkeypatch):
         (["--compile"], "--backend onnxruntime runs on the CPU, without --compile"),
         (["--weights", "gone.onnx"], "gone.onnx: no gone-template.onnx and gone-search-*.onnx"),
         (["--weights", "gone.pth"], "gone.pth: No such file or directory"),
-        (["--backend", "torch", "--weights", "net.onnx"], "net.onnx: is for --backend onnxruntime"),
+        (["--backend", "torch", "--weights", "net.onnx"], "net.onnx: needs --backend onnxruntime"),
     ],
 )
 def test_errors_are_one_line_and_code_2(flags, text, clip, weights, tmp_path, monkeypatch, capsys):
@@ -130,7 +130,7 @@ def test_graphs_of_another_model_are_refused(model, code, clip, tmp_path, capsys
     command = ["track", clip, "--box", BOX, "--weights", graphs, "--backend", "onnxruntime"]
     options = [*named, "--no-show", "--max-frames", 1]
     assert main([str(argument) for argument in (*command, *options)]) == code
-    text = f"{graphs}: not graphs of siamcorr-lite, they were made from siamfc-alexnet"
+    text = f"{graphs}: not graphs of siamcorr-lite, they were exported from siamfc-alexnet"
     assert (text in capsys.readouterr().err) == (code == 2)
 
 
@@ -142,7 +142,7 @@ def test_auto_takes_onnxruntime_and_says_so(clip, weights, cache, tmp_path, caps
         found = rows(clip, weights, tmp_path / "auto.csv", "--backend", "auto", "--device", "cpu")
         np.testing.assert_allclose(found, expected, atol=0.1)
         said = [line for line in capsys.readouterr().err.splitlines() if "siamfc-alexnet" in line]
-        making = ["siamcorr: siamfc-alexnet: making graphs for onnxruntime, once"]
+        making = ["siamcorr: siamfc-alexnet: exporting graphs for onnxruntime, once"]
         assert said == making * first + ["siamcorr: siamfc-alexnet by onnxruntime"]
     assert len([*cache.glob("siamfc-alexnet-*-template.onnx")]) == 1
 

@@ -1,4 +1,4 @@
-"""`siamcorr bench`: the device that is measured, and what is told before."""
+"""`siamcorr bench`: the selected device, and errors before the measurement."""
 
 from types import SimpleNamespace
 
@@ -24,20 +24,22 @@ def measured(monkeypatch):
     ("device", "kind", "current"),
     [("cpu", "cpu", []), ("cuda", "cuda", []), ("cuda:1", "cuda", [torch.device("cuda:1")])],
 )
-def test_the_device_that_was_named_is_measured(device, kind, current, measured):
+def test_the_selected_device_is_measured(device, kind, current, measured):
     assert main(["bench", "--quick", "--device", device]) == 0
     assert (measured.devices, measured.current) == ([kind], current)
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot", "--fit --costs"])
-def test_outputs_that_are_folders_are_told_before(option, measured, tmp_path, monkeypatch, capsys):
+def test_outputs_that_are_folders_fail_before_measuring(
+    option, measured, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(bench, "fit_costs", lambda *_: pytest.fail("measured"))
     assert main(["bench", "--quick", *option.split(), str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"siamcorr: {tmp_path}: Is a directory\n"
     assert measured.devices == []
 
 
-def test_what_is_interrupted_leaves_no_empty_files(measured, tmp_path, monkeypatch):
+def test_an_interrupt_leaves_no_empty_files(measured, tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 

@@ -29,7 +29,7 @@ def clean(random_weights, tmp_path):
     return path
 
 
-def test_tells_what_was_written(random_weights, tmp_path, capsys):
+def test_prints_what_was_written(random_weights, tmp_path, capsys):
     clean = tmp_path / "clean.safetensors"
     assert convert(random_weights, clean) == 0
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`--device`: names that are taken, and the one line about all others."""
+"""`--device`: valid names, and the error for all others."""
 
 import pytest
 import torch

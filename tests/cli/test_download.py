@@ -1,4 +1,4 @@
-"""`siamcorr download`: where the file is and whose it is, or one line."""
+"""`siamcorr download`: path, licence and progress bar, or an error of one line."""
 
 import hashlib
 import re
@@ -38,7 +38,7 @@ def own(tmp_path, monkeypatch):
     return write
 
 
-def test_says_where_it_is_and_whose(own, tmp_path, capsys):
+def test_prints_path_and_licence(own, tmp_path, capsys):
     path = tmp_path / "cache" / "siamcorr" / "nanotrackv2.pth"
     line = f"{path} (Apache-2.0, from {PUBLISHED.page})\n"
     for _ in range(2):  # the second time it is there
@@ -59,9 +59,9 @@ def test_bar_shows_all_of_it(own, tmp_path, capsys):
     assert "240k/240k" in last
 
 
-def test_unknown_sum_is_told(own, capsys):
+def test_unknown_checksum_is_reported(own, capsys):
     assert main(["download", own(sha256="")]) == 0
-    text = "siamcorr: nobody has told its SHA-256, so it could not be checked"
+    text = "siamcorr: its SHA-256 is not known, so the file could not be verified"
     assert capsys.readouterr().out.splitlines()[1:] == [text]
 
 

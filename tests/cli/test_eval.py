@@ -1,4 +1,4 @@
-"""`siamcorr eval`: the table, what it writes, what it does not do twice, and what it refuses."""
+"""`siamcorr eval`: the table, tables, files, reused results, and errors."""
 
 import math
 import re
@@ -102,7 +102,7 @@ def test_failures_are_counted(still, tmp_path, monkeypatch):
     assert failures == {"left": "4", "right": "5"}
 
 
-def test_a_broken_sequence_costs_itself(evaluated, data, tmp_path):
+def test_a_broken_sequence_stops_no_other(evaluated, data, tmp_path):
     """Also where failures are counted, which comes after all the tracking."""
     (data / "left" / "img" / "0003.png").write_bytes(b"no image")
     code, out, _ = evaluated("--failures", trackers=[MIL])
@@ -116,7 +116,7 @@ def test_a_broken_sequence_costs_itself(evaluated, data, tmp_path):
     assert "0003.png: not a readable image</li>" in page
 
 
-def test_a_failure_that_cannot_be_counted_is_told(still, tmp_path, monkeypatch):
+def test_a_failure_that_cannot_be_counted_is_reported(still, tmp_path, monkeypatch):
     """A tracker may refuse to start in the middle."""
 
     def refuse(tracker, sequence):
@@ -162,7 +162,7 @@ def test_attributes(still, data, tmp_path):
     assert not (tmp_path / "out" / "attributes.csv").exists()  # it would be of other data
 
 
-def test_what_lies_beyond_the_frame_does_not_count_for_ao(still, data, tmp_path):
+def test_ao_ignores_parts_outside_the_frame(still, data, tmp_path):
     (data / "left" / "groundtruth_rect.txt").write_text("-20,10,60,40\n" + "-50,10,70,40\n" * 5)
     still()
     sequence = find_sequences(data)[0]
@@ -245,7 +245,7 @@ def test_unknown_trackers(evaluated, tmp_path, trackers, text):
     ("name", "text"),
     [("text.mp4", "text.mp4/results: Not a directory"), ("folder", "report.html: Is a directory")],
 )
-def test_an_output_that_cannot_be_written_is_told_before(name, text, still, tmp_path, monkeypatch):
+def test_an_unwritable_output_fails_before_tracking(name, text, still, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "run_sequence", lambda *_: pytest.fail("tracked"))
     (tmp_path / "text.mp4").write_text("mine")
     (tmp_path / "folder" / "report.html").mkdir(parents=True)

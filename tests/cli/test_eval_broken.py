@@ -1,4 +1,4 @@
-"""`siamcorr eval` on data that is broken: what it costs, and what is told of it."""
+"""`siamcorr eval` with broken data: results and reported problems."""
 
 import re
 
@@ -44,7 +44,7 @@ def rewritten(change):
         (rewritten(lambda lines: [*lines[:2], "nan,nan,nan,nan", "5,5,0,9", *lines[4:]]), None),
     ],
 )  # fmt: skip
-def test_what_is_broken_costs_itself(still, data, tmp_path, spoil, told):
+def test_broken_sequences_stop_no_other(still, data, tmp_path, spoil, told):
     """And what benchmarks have, too, boxes that are missing or empty, costs nothing."""
     spoil(data / "left")
     code, out, err = still("--failures")
@@ -62,7 +62,7 @@ def test_what_is_broken_costs_itself(still, data, tmp_path, spoil, told):
         assert "<h2>Problems</h2>\n<ul><li>" in page
 
 
-def test_boxes_after_the_last_frame_are_told_of(still, data, tmp_path):
+def test_boxes_after_the_last_frame_are_reported(still, data, tmp_path):
     (data / "left" / "img" / f"{FRAMES:04d}.png").unlink()
     _, out, _ = still()
     text = f"siamcorr: left: ground truth has {FRAMES} rows for {FRAMES - 1} frames, cut"
@@ -90,7 +90,7 @@ def test_a_frame_that_broke_after_tracking(still, data, tmp_path, frame, told, s
     assert f"not a readable image, {told}</li>" in page
 
 
-def test_why_none_can_be_used(still, data):
+def test_reasons_when_no_sequence_can_be_used(still, data):
     for name in ("left", "right"):
         (data / name / "groundtruth_rect.txt").write_text("one two\n")
     code, out, err = still()

@@ -1,9 +1,9 @@
-"""What is taken from a source: which frames, how large, how many and how fast."""
+"""Frames selected from a source: which ones, how large, how many and how fast."""
 
 import numpy as np
 import pytest
 
-from siamcorr.cli.frame_selection import cut_reel
+from siamcorr.cli.frame_selection import select_frames
 from siamcorr.cli.interrupts import StopRequest
 from siamcorr.media import Frame, SourceError
 
@@ -23,8 +23,8 @@ class Source:
 
 def cut(source, **options):
     with StopRequest() as stop:
-        reel = cut_reel(source, stop, **options)
-        return reel, [reel.first, *reel.rest]
+        selection = select_frames(source, stop, **options)
+        return selection, [selection.first, *selection.rest]
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def cut(source, **options):
     [
         ({}, range(10)),
         ({"every": 3}, (0, 3, 6, 9)),
-        ({"most": 4}, range(4)),
-        ({"most": 1}, (0,)),
-        ({"every": 4, "most": 2}, (0, 4)),
+        ({"limit": 4}, range(4)),
+        ({"limit": 1}, (0,)),
+        ({"every": 4, "limit": 2}, (0, 4)),
     ],
 )
 def test_which_frames(options, numbers):
@@ -44,15 +44,15 @@ def test_which_frames(options, numbers):
 
 
 @pytest.mark.parametrize(
-    ("longest", "shape", "shrink"),
+    ("max_side", "shape", "shrink"),
     [(None, (60, 80, 3), 1), (40, (30, 40, 3), 0.5), (1, (1, 1, 3), 1 / 80), (99, (60, 80, 3), 1)],
 )
-def test_how_large(longest, shape, shrink):
+def test_how_large(max_side, shape, shrink):
     """Never larger than they are, never nothing; the source's own size is kept in mind."""
-    reel, frames = cut(Source(), longest=longest)
+    selection, frames = cut(Source(), max_side=max_side)
     assert {frame.image.shape for frame in frames} == {shape}
-    assert reel.shrink == pytest.approx(shrink)
-    assert reel.size == (80, 60)
+    assert selection.shrink == pytest.approx(shrink)
+    assert selection.size == (80, 60)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_how_large(longest, shape, shrink):
         (0, {}, None),
         (10, {}, 10),
         (10, {"every": 3}, 4),
-        (10, {"most": 6}, 6),
-        (10, {"most": 60}, 10),
-        (None, {"most": 6}, 6),
+        (10, {"limit": 6}, 6),
+        (10, {"limit": 60}, 10),
+        (None, {"limit": 6}, 6),
     ],
 )
 def test_how_many_are_announced(announced, options, total):
@@ -80,13 +80,13 @@ def test_how_fast():
 
 
 def test_no_frame():
-    with pytest.raises(SourceError, match="source: holds no readable frame"):
+    with pytest.raises(SourceError, match="source: has no readable frame"):
         cut(Source(count=0))
 
 
-def test_who_asks_gets_no_more():
+def test_no_frames_after_a_stop_request():
     with StopRequest() as stop:
-        reel = cut_reel(Source(), stop)
-        assert next(reel.rest).index == 1
-        stop.asked = True
-        assert list(reel.rest) == []
+        selection = select_frames(Source(), stop)
+        assert next(selection.rest).index == 1
+        stop.requested = True
+        assert list(selection.rest) == []

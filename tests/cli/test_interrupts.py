@@ -1,4 +1,4 @@
-"""Ctrl-C: the frame in hand is finished, and who only waits stops at once."""
+"""Ctrl-C: the current frame is finished, and waiting ends at once."""
 
 import signal
 import subprocess
@@ -38,32 +38,32 @@ def test_ctrl_c_keeps_video_and_table_in_step(random_weights, tmp_path):
     assert [frame.index for frame in open_source(video)] == frame_numbers(table)
 
 
-def test_first_signal_asks_and_second_interrupts():
+def test_first_signal_requests_and_second_interrupts():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with StopRequest() as request:
-        assert not request.asked
+        assert not request.requested
         signal.raise_signal(signal.SIGTERM)
-        assert request.asked
+        assert request.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_who_asks_while_the_source_is_waited_for_need_not_wait():
+def test_a_request_ends_the_wait_for_the_source():
     def source():
         yield 1
         signal.raise_signal(signal.SIGINT)  # nothing comes
         yield 2
 
     with StopRequest() as request:
-        assert list(request.waited_for(source())) == [1]
-        assert request.asked
+        assert list(request.until_requested(source())) == [1]
+        assert request.requested
 
 
-def test_who_asks_with_a_frame_in_hand_gets_it_finished():
+def test_a_request_lets_the_current_frame_finish():
     with StopRequest() as request:
         done = []
-        for item in request.waited_for([1, 2, 3]):
+        for item in request.until_requested([1, 2, 3]):
             if item == 2:
                 signal.raise_signal(signal.SIGINT)
             done.append(item)

@@ -52,7 +52,7 @@ def test_paragraph(name, paragraphs, kept):
     assert lines[4:] == ([f"  sha256 {weights.sha256}"] if weights.sha256 else [])
 
 
-def test_reader_that_has_read_enough():
+def test_closed_pipe():
     """As behind `| head -1`: nothing to say about it."""
     with subprocess.Popen(
         [sys.executable, "-m", "siamcorr", "models"],

@@ -1,4 +1,4 @@
-"""Where `track` sends what it finds: one frame to all of them, and a live video at its pace."""
+"""Outputs of `siamcorr track`: a live video keeps its pace."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""`siamcorr profile`: five stages and their sum; which network is looked at."""
+"""`siamcorr profile`: five stages and their sum, and the selected network."""
 
 import re
 
@@ -72,7 +72,7 @@ def test_weights(random_weights, monkeypatch):
     ("command", "text"),
     [
         ("--threads 0", "--threads must be >= 1, got 0"),
-        ("--compile --no-fuse", "--compile works on the fused network: leave --no-fuse away"),
+        ("--compile --no-fuse", "--compile needs the fused network: omit --no-fuse"),
         ("--frames 6", "profile: 7 frames at least, got 6"),
         ("--frames 0", "frames and zoom must be >= 1"),
         ("--device gpu", "device must be auto, cpu, cuda or cuda:N, got gpu"),

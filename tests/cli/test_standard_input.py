@@ -37,7 +37,7 @@ def test_a_video_from_standard_input(clip, random_weights, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "text"), [(b"", "standard input: is empty"), (b"x" * 5000, "standard input: not a")]
 )
-def test_what_is_no_video(content, text, random_weights, tmp_path):
+def test_input_that_is_no_video(content, text, random_weights, tmp_path):
     done = track(content, "--weights", random_weights, "--no-show", folder=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.decode().splitlines()

@@ -13,7 +13,7 @@ def test_model(capsys):
     out = capsys.readouterr().out
     assert out.startswith("input 1 x 3 x 255 x 255\n")
     assert re.search(r"backbone +MobileNetV3Small +1 x 48 x 16 x 16 +190,520 +[\d,]+ +319 +16", out)
-    assert re.search(r"once a target: [\d,]+ multiply-adds", out)
+    assert re.search(r"once per target: [\d,]+ multiply-adds", out)
 
 
 def test_block(capsys):

@@ -1,4 +1,4 @@
-"""`siamcorr track`: what it writes, how it ends, and the one line it says when it cannot."""
+"""`siamcorr track`: outputs, exit codes, and errors of one line."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from siamcorr.media import Input, SourceError, open_source
 
 @pytest.fixture(autouse=True)
 def _no_display(monkeypatch):
-    """The same on every machine; a test that wants a display makes one up."""
+    """No display on any machine; tests that need one fake it."""
     monkeypatch.setattr(track, "display_available", lambda: False)
 
 
@@ -89,7 +89,7 @@ def test_boxes_are_drawn_where_the_table_says(folder, random_weights, tmp_path):
     assert green > max(red, blue) + 80
 
 
-def test_many_boxes_are_as_many_targets(clip, random_weights, tmp_path):
+def test_each_box_is_a_target(clip, random_weights, tmp_path):
     table, alone = tmp_path / "out.csv", tmp_path / "alone.csv"
     common = [clip, "--weights", random_weights, "--boxes"]
     assert run(*common, table, "--box", BOX, "--box", "10,20,50,30") == 0
@@ -157,7 +157,7 @@ def test_recovery_is_passed_on(wanted, clip, random_weights, monkeypatch):
 @pytest.mark.parametrize(("flags", "notices"), [([], 1), (["--no-show"], 0)])
 def test_headless_notice_is_one_line(flags, notices, clip, random_weights, capsys):
     assert run(clip, "--box", BOX, "--weights", random_weights, *flags) == 0
-    text = "siamcorr: no display, going on without a window"
+    text = "siamcorr: no display, tracking without a window"
     assert said(capsys.readouterr().err) == [text] * notices
 
 
@@ -234,7 +234,7 @@ ERRORS = {
     "table is source": ("{clip} --box {box} --boxes {clip}", "clip.mp4: is the source itself"),
     "one output": (
         "{clip} --box {box} --output {tmp}/a.mp4 --boxes {tmp}/./a.mp4",
-        "a.mp4: the video and the table cannot be one file",
+        "a.mp4: the video and the table cannot be the same file",
     ),
     "suffix": ("{clip} --box {box} --output {tmp}/a.gif", "a.gif: unknown video suffix"),
     "no folder": ("{clip} --box {box} --output {tmp}/no/a.mp4", "a.mp4: No such file or directory"),
@@ -313,7 +313,7 @@ def test_debug_shows_the_traceback(tmp_path, random_weights, monkeypatch):
 # processes
 
 
-def test_libraries_say_nothing_beside_the_one_line(clip, random_weights, tmp_path):
+def test_libraries_print_nothing(clip, random_weights, tmp_path):
     """FFmpeg's own words on such a file would come from below Python."""
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(clip.read_bytes()[:500])
@@ -337,7 +337,7 @@ def test_ctrl_c_before_tracking_began(clip, random_weights, monkeypatch, capsys)
     assert capsys.readouterr().err == "siamcorr: interrupted\n"
 
 
-def test_speed_of_what_is_live(clip, random_weights, monkeypatch, capsys):
+def test_speed_of_live_sources(clip, random_weights, monkeypatch, capsys):
     class Live:
         name, live, fps, frame_count = "camera", True, 30.0, None
 

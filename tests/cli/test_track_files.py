@@ -1,4 +1,4 @@
-"""`siamcorr track`: what is told of its files, and that each is what its name says."""
+"""`siamcorr track`: messages about its files, and their formats."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from siamcorr.media import VideoSink, open_source
 from siamcorr.media.sinks import audio, video_sink
 
 
-def test_video_that_ends_early_is_told(clip, random_weights, tmp_path, capsys):
+def test_video_that_ends_early_is_reported(clip, random_weights, tmp_path, capsys):
     short = tmp_path / "short.avi"
     with VideoSink(short, fps=25) as video:
         for frame in open_source(clip):
@@ -22,7 +22,7 @@ def test_video_that_ends_early_is_told(clip, random_weights, tmp_path, capsys):
     assert said(capsys.readouterr().err) == [text]
 
 
-def test_frames_that_were_left_out_are_not_missed(clip, random_weights, tmp_path, capsys):
+def test_skipped_frames_are_not_reported(clip, random_weights, tmp_path, capsys):
     """By --every; what the video lacks is counted in frames that were to be tracked."""
     given = ["--box", BOX, "--weights", random_weights, "--no-show", "--every", 2]
     short = tmp_path / "short.avi"
@@ -75,7 +75,7 @@ def test_the_quality_of_the_video(clip, random_weights, tmp_path, capsys):
     assert not path.exists()
 
 
-def test_a_video_that_browsers_do_not_play_is_told(
+def test_a_video_that_browsers_do_not_play_is_reported(
     clip, random_weights, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(video_sink, "can_write_h264", lambda: False)

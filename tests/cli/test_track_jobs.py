@@ -1,4 +1,4 @@
-"""`siamcorr track --jobs TABLE.csv`: many videos, each followed whole or not at all."""
+"""`siamcorr track --jobs TABLE.csv`: many videos, each tracked completely or not at all."""
 
 import csv
 import os
@@ -45,7 +45,7 @@ def rows(path):
 
 
 def test_many_videos(folder, capsys):
-    """One that fails costs only itself; a second run takes what is done as it is."""
+    """A failure does not stop the others; a second run skips finished videos."""
     table = write(
         folder / "jobs.csv",
         f"one.mp4,0,{mark(0)},ball",
@@ -55,10 +55,10 @@ def test_many_videos(folder, capsys):
     out, videos = folder / "boxes", folder / "videos"
     flags = "--boxes", out, "--output", videos, "--device", "cpu", "--processes", 2
     assert run(table, *flags) == 2
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == "2 followed, 0 there already, 1 failed"
-    assert said[1].startswith(f"siamcorr: {folder / 'broken.mp4'}: ")
-    assert "broken.mp4" in said[1].split(": ", 2)[2]
+    out_lines = capsys.readouterr().out.splitlines()
+    assert out_lines[0] == "2 tracked, 0 already done, 1 failed"
+    assert out_lines[1].startswith(f"siamcorr: {folder / 'broken.mp4'}: ")
+    assert "broken.mp4" in out_lines[1].split(": ", 2)[2]
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     results = {"boxes/one.csv", "boxes/day/one.csv", "videos/one.mp4", "videos/day/one.mp4"}
     assert files == {"jobs.csv", "one.mp4", "day/one.mp4", "broken.mp4"} | results
@@ -69,27 +69,27 @@ def test_many_videos(folder, capsys):
         assert len([*source]) == 5
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")}
     assert run(table, *flags) == 2
-    assert capsys.readouterr().out.startswith("0 followed, 2 there already, 1 failed\n")
+    assert capsys.readouterr().out.startswith("0 tracked, 2 already done, 1 failed\n")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")} == before
 
 
-def die(job, wanted, options):
-    """What a decoder does that crashes."""
+def crash(job, outputs, options):
+    """A decoder that crashes on one video."""
     if "one" in job.video.name:
         os._exit(11)
-    return jobs.Told(job, "followed")
+    return jobs.Outcome(job, "tracked")
 
 
-def test_a_process_that_dies_costs_its_video_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "_follow", die)
+def test_a_crashed_process_fails_its_own_video_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "_track", crash)
     listed = [Job(Path(f"{name}.mp4"), (), Path(name)) for name in ("two", "one", "three")]
-    told = {each.job.result.name: each for each in run_jobs(listed, {"--boxes": tmp_path}, [])}
-    assert {name: each.state for name, each in told.items()} == {
-        "two": "followed",
+    outcomes = {each.job.result.name: each for each in run_jobs(listed, {"--boxes": tmp_path}, [])}
+    assert {name: each.state for name, each in outcomes.items()} == {
+        "two": "tracked",
         "one": "failed",
-        "three": "followed",
+        "three": "tracked",
     }
-    assert told["one"].problem == "the process that followed it died"
+    assert outcomes["one"].problem == "its process crashed"
 
 
 def test_a_table(tmp_path):
@@ -109,12 +109,12 @@ def test_a_table(tmp_path):
         ([], "video,x,y,w,h", "names no video"),
         (["a.mp4,1"], "video,x", "its columns must be video,frame,x,y,w,h,name"),
         (["a.mp4,1,2,3,4,5"], "video,x,y,w,h,colour", "its columns must be"),
-        (["a.mp4,1,2,3"], "video,x,y,w,h", "line 2: has not as many fields"),
-        (["a.mp4,1,2,3,4,5"], "video,x,y,w,h", "line 2: has not as many fields"),
+        (["a.mp4,1,2,3"], "video,x,y,w,h", "line 2: its number of fields differs"),
+        (["a.mp4,1,2,3,4,5"], "video,x,y,w,h", "line 2: its number of fields differs"),
         ([",1,2,3,4"], "video,x,y,w,h", "line 2: names no video"),
         (["a.mp4,1,2,3,x"], "video,x,y,w,h", "line 2: a mark must be X,Y,W,H@FRAME"),
         (["a.mp4,1,2,3,4,one"], "video,x,y,w,h,frame", "line 2: a mark must be"),
-        (["a.mp4,1,2,3,4", "a.avi,1,2,3,4"], "video,x,y,w,h", "have one name"),
+        (["a.mp4,1,2,3,4", "a.avi,1,2,3,4"], "video,x,y,w,h", "have the same name"),
     ],
 )
 def test_tables_that_are_wrong(lines, header, text, tmp_path, capsys):
@@ -127,20 +127,20 @@ def test_tables_that_are_wrong(lines, header, text, tmp_path, capsys):
 
 
 def test_a_table_that_is_too_long_is_refused_and_not_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "LONGEST", 2)
+    monkeypatch.setattr(jobs, "MAX_ROWS", 2)
     lines = [f"{name}.mp4,1,2,3,4" for name in "abc"]
     with pytest.raises(ValueError, match="has more than 2 rows"):
         read_jobs(write(tmp_path / "a.csv", *lines, header="video,x,y,w,h"))
     assert len(read_jobs(write(tmp_path / "b.csv", *lines[:2], header="video,x,y,w,h"))) == 2
 
 
-def test_what_does_not_go_with_a_table(folder, capsys):
+def test_options_that_contradict_a_table(folder, capsys):
     table = write(folder / "jobs.csv", f"one.mp4,0,{mark(0)},")
     for flags, text in [
         ([], "--jobs: give --boxes FOLDER, --output FOLDER or both"),
-        (["--boxes", table], "jobs.csv: is no folder, which --jobs writes to"),
-        (["--boxes", folder / "x", "--box", "1,2,3,4"], "its table marks the targets"),
-        (["--boxes", folder / "x", "--show"], "its table marks the targets"),
+        (["--boxes", table], "jobs.csv: is not a folder, and --jobs writes to folders"),
+        (["--boxes", folder / "x", "--box", "1,2,3,4"], "the table has the marks"),
+        (["--boxes", folder / "x", "--show"], "the table has the marks"),
         (["--boxes", folder / "x", "--processes", 0], "--processes must be >= 1"),
         ([folder / "one.mp4", "--boxes", folder / "x"], "give either SOURCE or --jobs"),
     ]:

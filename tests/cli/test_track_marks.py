@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from siamcorr.cli import main
-from siamcorr.cli.box_option import Mark, grouped, parse_mark
+from siamcorr.cli.box_option import Mark, group_marks, parse_mark
 from siamcorr.cli.outputs import Outputs
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.media import VideoSink, open_source
@@ -103,7 +103,7 @@ def test_stopped(clip, tmp_path, monkeypatch, capsys):
     assert "stopped after 4 of 12 frames" in capsys.readouterr().err
 
 
-def test_interrupted_while_it_follows(clip, tmp_path, monkeypatch, capsys):
+def test_interrupted_during_tracking(clip, tmp_path, monkeypatch, capsys):
     """Nothing is known of most frames yet: it ends at once, and the table is whole."""
     update, calls = MultiTracker.update, []
 
@@ -122,12 +122,12 @@ def test_interrupted_while_it_follows(clip, tmp_path, monkeypatch, capsys):
 
 
 ERRORS = {
-    "not tracked": ("--box {box} --every 2", "--box in frame 5: is not tracked, with --start 0"),
-    "before": ("--box {box} --start 6", "--box in frame 5: is not tracked, with --start 6"),
+    "not tracked": ("--box {box} --every 2", "--box in frame 5: not tracked with --start 0"),
+    "before": ("--box {box} --start 6", "--box in frame 5: not tracked with --start 6"),
     "no frame": ("--box 1,1,20,20@12", "--box of 0 in frame 12: there is no such frame"),
     "outside": ("--box 900,1,20,20@3:a", "--box of a in frame 3: box 900,1,20,20 lies outside"),
-    "twice": ("--box {box}:a --box {box}:a", "--box: two of a in frame 5"),
-    "window": ("--box {box} --show", "--show: a target that is marked in a later frame"),
+    "twice": ("--box {box}:a --box {box}:a", "--box: two boxes of a in frame 5"),
+    "window": ("--box {box} --show", "--show: not available with --box X,Y,W,H@FRAME"),
     "word": ("--box 1,1,20,20@five", "--box must be X,Y,W,H@FRAME or X,Y,W,H@FRAME:NAME, got"),
     "negative": ("--box 1,1,20,20@-5", "--box must be X,Y,W,H@FRAME or X,Y,W,H@FRAME:NAME, got"),
     "comma": ("--box 1,1,20,20@5:a,b", "--box must be X,Y,W,H@FRAME or X,Y,W,H@FRAME:NAME, got"),
@@ -156,7 +156,7 @@ def test_marks():
     assert parse_mark("1,2,3,4") == Mark((1, 2, 3, 4))
     assert parse_mark("1,2,3,4@7:No. 7 ä") == Mark((1, 2, 3, 4), 7, "No. 7 ä")
     a, b, c = parse_mark("1,2,3,4@4:x"), parse_mark("5,6,7,8"), parse_mark("9,9,9,9@8:x")
-    boxes, names = grouped([b, a, c], 2, 2)
+    boxes, names = group_marks([b, a, c], 2, 2)
     assert boxes == {0: {0: (5, 6, 7, 8)}, 1: {1: (1, 2, 3, 4), 3: (9, 9, 9, 9)}}
     assert names == {1: "x"}
     assert np.isfinite(boxes[0][0]).all()

@@ -1,4 +1,4 @@
-"""`siamcorr train`: a run leaves weights behind, goes on where it was, and says what is wrong."""
+"""`siamcorr train`: written files, resumed runs, and errors."""
 
 import csv
 from pathlib import Path
@@ -106,14 +106,14 @@ def test_best_weights_are_known(done):
     assert metadata == {"preset": "siamcorr-lite", "epoch": best["epoch"]}
 
 
-def test_a_run_that_is_done_is_left_alone(done, capsys):
+def test_a_finished_run_does_nothing(done, capsys):
     before = contents(done.parent / "out")
     assert train(done) == 0
     assert contents(done.parent / "out") == before
     assert capsys.readouterr().out == ""
 
 
-def test_set_gives_a_done_run_more_to_do(done, tmp_path, capsys):
+def test_set_extends_a_finished_run(done, tmp_path, capsys):
     """Nested keys, too; and each epoch is told in a line."""
     out = tmp_path / "more"
     out.mkdir()
@@ -127,7 +127,7 @@ def test_set_gives_a_done_run_more_to_do(done, tmp_path, capsys):
     assert f"overlap {float(rows(out)[-1]['overlap']):.4g}" in line
 
 
-def test_two_calls_do_what_one_does(done, pictures, tmp_path):
+def test_two_calls_equal_one(done, pictures, tmp_path):
     config = write_config(tmp_path, pictures)
     assert train(config) == 0
     last, whole = (
@@ -209,7 +209,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     assert [row["epoch"] for row in rows(tmp_path / "second")] == ["1", "2"]
 
 
-def test_weights_with_more_than_the_network_are_refused_as_a_whole(pictures, tmp_path, capsys):
+def test_weights_with_additional_keys_are_refused(pictures, tmp_path, capsys):
     """Of one part, what the network lacks is left; of all of it, it is another network's."""
     state = assemble(load_preset("siamcorr-lite")).state_dict()
     path = tmp_path / "more.pth"
@@ -217,11 +217,11 @@ def test_weights_with_more_than_the_network_are_refused_as_a_whole(pictures, tmp
     config = write_config(tmp_path, pictures)
     flags = "--max-epochs", 1, "--set", f"initial={path}"
     assert train(config, *flags) == 2
-    assert "more.pth: no weights of siamcorr-lite" in capsys.readouterr().err
+    assert "more.pth: does not contain weights of siamcorr-lite" in capsys.readouterr().err
     assert train(config, *flags, "--set", 'initial_parts=["backbone"]') == 0
 
 
-def test_chosen_by_sequences(pictures, tmp_path):
+def test_validation_on_sequences(pictures, tmp_path):
     """Whole ones; a frame that nobody marked does not count."""
     folder = tmp_path / "choice" / "cup"
     folder.mkdir(parents=True)
@@ -244,7 +244,7 @@ def test_chosen_by_sequences(pictures, tmp_path):
 # what a run is chosen by
 
 
-def test_backwards_from_the_last_frame_that_is_marked(tmp_path):
+def test_backwards_from_the_last_marked_frame(tmp_path):
     folder = tmp_path / "cup"
     folder.mkdir()
     for index in range(4):
@@ -336,16 +336,19 @@ ERRORS = {
     ),
     "no key": ("{config} --set epoch=3", "unknown key 'epoch', did you mean 'epochs'?"),
     "no nested key": ("{config} --set data.grey=1", "unknown key 'grey', did you mean 'gray'?"),
-    "no table": ("{config} --set model.name=1", "--set model.name=1: model is no table"),
+    "no table": ("{config} --set model.name=1", "--set model.name=1: model is not a table"),
     "batch": ("{config} --set batch=0", "epochs and batch must be >= 1"),
     "no scale": ("{config} --set data.scale=1", "negative, gray and scale must be in 0..1"),
     "no model": ("{config} --set model=siamcorr-light", "did you mean siamcorr-lite?"),
-    "no such head": ("{config} --set model=nanotrack-v2", "nanotrack-v2: its head is not trained"),
+    "no such head": (
+        "{config} --set model=nanotrack-v2",
+        "nanotrack-v2: its head cannot be trained",
+    ),
     "no initial": ("{config} --set initial={tmp}/gone.pth", "gone.pth: No such file"),
     "broken initial": ("{config} --set initial={tmp}/broken", "broken: not a checkpoint"),
     "other initial": (
         "{config} --set initial={tmp}/other.pth",
-        "other.pth: no weights of siamcorr-",
+        "other.pth: does not contain weights of siamcorr-",
     ),
     "no pictures": (
         "{config} --set learns=features --set teacher.model=nanotrack-v2 "
@@ -358,7 +361,10 @@ ERRORS = {
         "{config} --set teacher.model=dcfnet --set teacher.weights={tmp}/dcfnet.pth",
         "dcfnet cannot teach siamcorr-lite: its template_size is 125, not 127",
     ),
-    "broken checkpoint": ("{config} --set output={tmp}/run", "last.pt: is no checkpoint of this"),
+    "broken checkpoint": (
+        "{config} --set output={tmp}/run",
+        "last.pt: is not a checkpoint of this",
+    ),
     "output": ("{config} --set output={config}", "run.toml: File exists"),
     "no threads": ("{config} --threads 0", "--threads must be >= 1, got 0"),
     "no epochs": ("{config} --max-epochs 0", "--max-epochs must be >= 1, got 0"),

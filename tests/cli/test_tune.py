@@ -1,4 +1,4 @@
-"""`siamcorr tune`: a study, a preset that can be used, and what is wrong said in a line."""
+"""`siamcorr tune`: a study, a usable preset, and errors of one line."""
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ def tune(*args):
     return main(["tune", *map(str, args)])
 
 
-def test_writes_a_preset_and_goes_on(data, tmp_path, capsys):
+def test_writes_a_preset_and_continues(data, tmp_path, capsys):
     out = tmp_path / "out"
     assert tune("siamcorr-lite", "--data", data, "--output", out, "--trials", 3) == 0
     text = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What commands see to before they begin: counts, threads, and files that can be written."""
+"""Checks of options: counts, threads, and writable files."""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ def test_threads(monkeypatch):
     [["eval", "opencv:mil", "--data", "."], ["tune", "nanotrack-v2", "--data", "."]],
 )
 @pytest.mark.parametrize("option", ["--threads", "--processes"])
-def test_more_than_the_cores_can_carry(command, option, monkeypatch, capsys):
+def test_more_than_the_cores_allow(command, option, monkeypatch, capsys):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert main([*command, option, "9"]) == 2
     text = f"{option} must be at most 8 on this machine with 2 cores, got 9"
@@ -80,4 +80,4 @@ def test_a_second_end_of_options(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["convert", "--", "--", "--"])
     assert stop.value.code == 2
-    assert "-- ends the options, and may stand once" in capsys.readouterr().err
+    assert "-- ends the options and may occur once" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`siamcorr web`: what it says at the start, how it ends, and what it refuses."""
+"""`siamcorr web`: printed addresses, exit code, and errors."""
 
 import re
 import signal
@@ -28,7 +28,7 @@ def run(*arguments):
     return main(["web", "--port", "0", *arguments])
 
 
-def test_on_the_loopback_no_token_is_asked_for(started, capsys):
+def test_no_token_on_the_loopback(started, capsys):
     assert run() == 130
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", line)
@@ -38,7 +38,7 @@ def test_on_the_loopback_no_token_is_asked_for(started, capsys):
     assert "siamcorr-lite" in server.networks.models
 
 
-def test_bound_elsewhere_every_start_makes_up_a_token(started, capsys):
+def test_random_token_for_other_addresses(started, capsys):
     tokens = []
     for _ in range(2):
         assert run("--host", "0.0.0.0", "--max-sessions", "2") == 130
@@ -54,7 +54,7 @@ def test_bound_elsewhere_every_start_makes_up_a_token(started, capsys):
     assert started[0].limits.sessions == 2
 
 
-def test_a_token_of_one_s_own(started, capsys):
+def test_token_of_the_user(started, capsys):
     assert run("--token", "a b&c") == 130
     line = capsys.readouterr().out.strip()
     assert parse_qs(urlsplit(line).query) == {"token": ["a b&c"]}

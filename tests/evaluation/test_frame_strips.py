@@ -1,4 +1,4 @@
-"""Strips: frames that tell the trackers apart, and whose box is which."""
+"""Strips: frames in which trackers differ, with colored boxes."""
 
 import math
 
@@ -8,7 +8,7 @@ from tiny_datasets import only, write_images, write_rows, write_video
 
 from siamcorr.data.datasets.sequences import Sequence
 from siamcorr.evaluation import tracker_colors
-from siamcorr.evaluation.frame_strips import frames_at, strip, telling_frames
+from siamcorr.evaluation.frame_strips import frames_at, most_different_frames, strip
 from siamcorr.media import SourceError
 
 TRUTH = np.tile([20.0, 20, 30, 40], (12, 1))
@@ -18,33 +18,33 @@ def moved(x, y):
     return TRUTH + np.array([x, y, 0, 0])
 
 
-def test_telling_frames_are_where_trackers_differ():
+def test_most_different_frames_are_where_trackers_differ():
     a, b = np.full(100, 0.8), np.full(100, 0.8)
     b[[15, 40, 70, 90]] = [0.1, 0.2, 0.3, 0.0]
     b[[41, 42, 71]] = [0.21, 0.22, 0.31]  # as telling as their neighbours, so one is enough
-    assert telling_frames({"a": a, "b": b}, 4) == [15, 40, 70, 90]
+    assert most_different_frames({"a": a, "b": b}, 4) == [15, 40, 70, 90]
 
 
 @pytest.mark.parametrize(("length", "expected"), [(1, 1), (3, 3), (6, 6), (100, 6), (1000, 6)])
-def test_telling_frames_are_apart(rng, length, expected):
-    chosen = telling_frames({"a": rng.random(length), "b": rng.random(length)})
+def test_most_different_frames_are_apart(rng, length, expected):
+    chosen = most_different_frames({"a": rng.random(length), "b": rng.random(length)})
     assert len(chosen) == expected
     assert chosen == sorted(set(chosen))
     assert np.diff(chosen).min(initial=length) >= length // 12
     assert all(0 <= index < length for index in chosen)
 
 
-def test_telling_frames_of_one_tracker_are_its_worst():
+def test_most_different_frames_of_one_tracker_are_its_worst():
     overlap = np.full(60, 0.9)
     overlap[[5, 30, 50]] = [0.2, 0.0, 0.4]
-    assert telling_frames({"a": overlap}, 3) == [5, 30, 50]
+    assert most_different_frames({"a": overlap}, 3) == [5, 30, 50]
 
 
-def test_telling_frames_where_truth_is_unknown():
+def test_most_different_frames_where_truth_is_unknown():
     a, b = np.ones(40), np.ones(40)
     a[10:20] = b[10:20] = math.nan
     b[33] = 0.0
-    assert 33 in telling_frames({"a": a, "b": b}, 1)
+    assert 33 in most_different_frames({"a": a, "b": b}, 1)
 
 
 def test_strip():

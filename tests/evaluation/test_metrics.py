@@ -1,4 +1,4 @@
-"""Scores: equal to the got10k toolkit's, and right where they can be said by heart."""
+"""Scores: equal to the got10k toolkit's, and to known values."""
 
 import dataclasses
 import math
@@ -127,7 +127,7 @@ def test_frames_without_truth_are_left_out(rng):
 
 @pytest.mark.parametrize("polygons", [False, True])
 @pytest.mark.parametrize("lost", [math.nan, math.inf, -math.inf])
-def test_a_box_that_is_not_finite_meets_nothing(lost, polygons):
+def test_a_box_that_is_not_finite_has_no_overlap(lost, polygons):
     if polygons:
         pytest.importorskip("shapely")
     boxes = TRUTH.copy()

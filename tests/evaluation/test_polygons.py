@@ -1,4 +1,4 @@
-"""Overlaps with polygons: equal to the got10k toolkit's, and right where they can be said."""
+"""Overlaps with polygons: equal to the got10k toolkit's, and to known values."""
 
 import builtins
 import math

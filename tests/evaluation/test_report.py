@@ -68,7 +68,7 @@ def shows(picture, color):
     return int((abs(picture[:, :, ::-1].astype(int) - color).max(axis=2) < 12).sum())
 
 
-def test_page_needs_nothing_beside_it(page):
+def test_page_needs_no_other_files(page):
     assert page.startswith("<!doctype html>")
     assert re.findall(r'(?:src|href|url)\s*[=(]\s*"?(?!"?data:)', page) == []
     for tag in ("<script", "<link", "@import"):
@@ -87,7 +87,7 @@ def test_words_are_flush_left_and_numbers_right(page):
     assert re.findall(r'<td class="text">([a-z]+)</td>', page) == ["fog", "frames"]
 
 
-def test_a_color_stands_before_every_name_in_tables_and_keys(page):
+def test_every_name_in_tables_and_keys_has_its_color(page):
     for name in NAMES:
         mark = f'<i style="background:{hex_color(COLORS[name])}"></i>{html.escape(name)}'
         # two tables, and the keys of the sequences that it finished
@@ -135,7 +135,7 @@ def test_a_tracker_keeps_its_color_where_others_are_missing():
     assert [shows(picture, colors[name]) > 300 for name in "abc"] == [False, False, True]
 
 
-def test_legend_takes_its_own_room(scores, tmp_path):
+def test_legend_covers_no_curve(scores, tmp_path):
     """The more trackers, the higher the picture, so that no curve is covered."""
     heights = []
     for count in (2, 12):

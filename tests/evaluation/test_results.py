@@ -1,4 +1,4 @@
-"""Results on disk: read as they were written, whole or not at all."""
+"""Results on disk: read as they were written, completely or not at all."""
 
 import errno
 
@@ -78,7 +78,7 @@ def test_trackers_share_no_folder(tmp_path):
         None,
     ],
 )
-def test_what_is_not_whole_is_not_taken(tmp_path, file, break_it):
+def test_incomplete_results_are_not_used(tmp_path, file, break_it):
     path = tmp_path / "bag.txt"
     save_result(path, some())
     assert load_result(path, 5) is not None
@@ -91,13 +91,13 @@ def test_what_is_not_whole_is_not_taken(tmp_path, file, break_it):
 
 
 @pytest.mark.filterwarnings("ignore:loadtxt")
-def test_empty_files_are_not_taken(tmp_path):
+def test_empty_files_are_not_used(tmp_path):
     for name in ("bag.txt", "bag_time.txt"):
         (tmp_path / name).touch()
     assert load_result(tmp_path / "bag.txt", 5) is None
 
 
-def test_wrong_length_is_not_taken(tmp_path):
+def test_wrong_length_is_not_used(tmp_path):
     save_result(tmp_path / "bag.txt", some())
     assert load_result(tmp_path / "bag.txt", 4) is None
     assert load_result(tmp_path / "bag.txt", 6) is None

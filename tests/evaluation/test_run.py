@@ -1,4 +1,4 @@
-"""Running trackers: what they are shown, what is kept of it, and what is not done twice."""
+"""Running trackers: frames, stored results, and resumed runs."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def sequence(tmp_path):
 
 
 def test_one_pass(sequence):
-    """It is never told of the truth again, also where the target is lost."""
+    """It never gets ground truth again, also after a loss."""
     assert (run_sequence(Scripted(away=range(3, 30)), sequence).boxes[3:] == AWAY).all()
     tracker = Scripted(step=0.5)
     result = run_sequence(tracker, sequence)
@@ -131,7 +131,7 @@ def test_killed_in_the_middle(tmp_path):
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_broken_sequence_costs_itself(tmp_path, gone):
+def test_a_broken_sequence_stops_no_other(tmp_path, gone):
     sequences = [walk(tmp_path / name, name, 6) for name in "abc"]
     if gone:
         sequences[1].frames[3].unlink()
@@ -144,7 +144,7 @@ def test_a_broken_sequence_costs_itself(tmp_path, gone):
     assert not result_path(tmp_path / "results", "still", "b").exists()
 
 
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(tmp_path, monkeypatch):
     """And is no fault of the sequence."""
 
     def full(path, result):

@@ -1,4 +1,4 @@
-"""Tables: what stands in which column, and in which order the lines come."""
+"""Tables: columns and the order of rows."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_failures_are_summed_before_the_robustness_is_taken(table):
     assert table[2][-2:] == ["9", f"{np.exp(-30 * 9 / 100):.3f}"]  # where they were counted
 
 
-def test_failures_that_nobody_could_count(table):
+def test_failures_that_were_not_counted(table):
     add_failures(table, {"good": {}}, {"a": 100})
     assert [line[-2:] for line in table[1:]] == [["-", "-"]] * 2
 

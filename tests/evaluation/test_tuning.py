@@ -1,4 +1,4 @@
-"""Tuning: constants under dotted names, what a trial measures, and studies that go on."""
+"""Tuning: constants with dotted names, trials, and resumed studies."""
 
 import tomllib
 from dataclasses import replace
@@ -13,10 +13,10 @@ from siamcorr.evaluation.tuning import (
     RANGES,
     Pass,
     best_constants,
-    changed_text,
     finished,
     open_study,
     own_constants,
+    replace_constants,
     search,
     thresholds,
     try_constants,
@@ -61,7 +61,7 @@ def pretended(monkeypatch):
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_has_constants_to_seek(name):
+def test_every_preset_has_constants_to_tune(name):
     """And with its own ones it stays what it is, as far as they are in the range."""
     preset = load_preset(name)
     own = own_constants(preset)
@@ -92,7 +92,7 @@ def test_own_constants_come_first_and_better_ones_are_found(tmp_path):
     assert goodness(with_constants(PRESET, found)) == pytest.approx(study.best_value, abs=0.01)
 
 
-def test_a_study_goes_on(tmp_path):
+def test_a_study_continues(tmp_path):
     path = tmp_path / "s.journal"
     search(open_study(path, PRESET, [sequence()]), Network(), [sequence()], 3)
     study = open_study(path, PRESET, [sequence()])
@@ -103,7 +103,7 @@ def test_a_study_goes_on(tmp_path):
     assert len(firsts) == 1
 
 
-def test_a_study_that_is_done_is_left_alone(tmp_path, pretended):
+def test_a_finished_study_runs_no_trials(tmp_path, pretended):
     study = open_study(tmp_path / "s.journal", PRESET, [sequence()])
     search(study, Network(), [sequence()], 2)
     tried = len(pretended)
@@ -126,7 +126,7 @@ def test_the_mean_is_over_sequences_not_frames(tmp_path, monkeypatch):
     assert value == pytest.approx(0.5)
 
 
-def test_a_bad_trial_is_given_up(tmp_path, pretended):
+def test_a_bad_trial_is_pruned(tmp_path, pretended):
     """Its second half is not tracked."""
     many = [sequence(name) for name in "abcd"]
     study = open_study(tmp_path / "s.journal", PRESET, many)
@@ -150,7 +150,7 @@ def test_never_on_target():
     assert thresholds([Pass(np.zeros(5), np.ones(5))]) == {}
 
 
-def test_thresholds_only_where_a_score_is_a_chance(tmp_path):
+def test_thresholds_only_for_probabilities(tmp_path):
     preset = load_preset("dcfnet")
     network = Network()
     network.preset = preset
@@ -169,13 +169,13 @@ def test_a_changed_file_is_the_changed_preset(name, tmp_path):
     constants = {key: round((low + high) / 2, 3) for key, (low, high) in kind.items()}
     path = tmp_path / "changed.toml"
     text = preset_path(name).read_text(encoding="utf-8")
-    path.write_text(changed_text(text, constants), encoding="utf-8")
+    path.write_text(replace_constants(text, constants), encoding="utf-8")
     assert load_preset(str(path)) == with_constants(preset, constants)
 
 
 def test_comments_stay():
     text = "# a\n[recipe]\n# b\nwindow = 0.4 # c\n\n[crop]\ncontext = 0.5\n"
-    changed = changed_text(text, {"recipe.window": 0.2, "recipe.penalty": 0.1})
+    changed = replace_constants(text, {"recipe.window": 0.2, "recipe.penalty": 0.1})
     assert changed == (
         "# a\n[recipe]\npenalty = 0.1\n# b\nwindow = 0.2 # c\n\n[crop]\ncontext = 0.5\n"
     )

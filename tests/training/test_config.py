@@ -1,4 +1,4 @@
-"""A run's file: read, changed from the command line, and refused with a reason."""
+"""A run's file: reading, changes from the command line, and errors."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -85,7 +85,7 @@ def test_the_last_change_counts(path):
         ("epochs", "--set takes key=value, got 'epochs'"),
         ("=3", "--set takes key=value, got '=3'"),
         ("data.=3", r"--set takes key=value, got 'data\.=3'"),
-        ("model.name=x", r"--set model\.name=x: model is no table"),
+        ("model.name=x", r"--set model\.name=x: model is not a table"),
     ],
 )
 def test_bad_changes(change, text, path):

@@ -1,4 +1,4 @@
-"""Curves: a log comes back as columns, and as a picture with as many lines."""
+"""Curves: a log is read as columns and plotted."""
 
 import cv2
 import pytest
@@ -25,9 +25,9 @@ def test_log_is_read_by_columns(log):
 
 @pytest.mark.parametrize(
     ("text", "rule"),
-    [(HEAD, "holds no epoch"), (HEAD + "1,x,2\n", "is no log"), ("", "holds no epoch")],
+    [(HEAD, "has no epoch"), (HEAD + "1,x,2\n", "is not a log"), ("", "has no epoch")],
 )
-def test_what_is_no_log(text, rule, tmp_path):
+def test_files_that_are_no_log(text, rule, tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=rule):

@@ -1,4 +1,4 @@
-"""The loop: what learns when and how fast, and that a killed run goes on as if it had not been."""
+"""The loop: what is trained when and how fast, and that resumed runs equal uninterrupted ones."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -107,7 +107,7 @@ def taught(library, config):
     return Trainer(network, dataset, replace(config, norms=True), Processes(), objective)
 
 
-def test_a_taught_run_goes_on_too(library, config, tmp_path):
+def test_a_run_with_a_teacher_resumes_too(library, config, tmp_path):
     """With its imitation and the backbone's norms."""
     run = taught(library, config)
     list(run.run_epoch())
@@ -120,7 +120,7 @@ def test_a_taught_run_goes_on_too(library, config, tmp_path):
     assert_same(again.state(), run.state())
 
 
-def test_norms_learn_where_they_are_told_to(library, config):
+def test_norms_are_trained_if_configured(library, config):
     run = taught(library, replace(config, unfreeze=0))
     before = part(snapshot(run), "backbone.", "running_mean")
     list(run.run_epoch())
@@ -134,7 +134,7 @@ def test_every_epoch_has_its_own_pairs(whole):
     assert sorted(asked[4:]) == [4, 5, 6, 7]
 
 
-def test_pairs_come_in_an_order_of_their_own(library, config):
+def test_pairs_are_shuffled(library, config):
     """So many that no shuffle leaves them as they are; pairs beyond the last step are left out."""
     large = replace(config, pairs=50, batch=4)
     orders = []
@@ -170,7 +170,7 @@ def test_norms_of_the_backbone_keep_their_statistics(whole):
         assert not any(torch.equal(value, head[1][key]) for key, value in head[0].items())
 
 
-def test_steps_tell_what_was_done(whole):
+def test_steps_report_losses_rate_and_norm(whole):
     config, _, steps, _, _ = whole
     keys = {"rate", "total", "norm", "score", "box", "quality"}
     assert [set(step) for step in steps] == [keys] * 4
@@ -286,7 +286,7 @@ def test_checkpoint_of_another_run_is_refused(change, whole, library, tmp_path):
     config, states, _, _, _ = whole
     path = tmp_path / "last.pt"
     torch.save(change(states[1]), path)
-    with pytest.raises(ValueError, match=f"^{path}: is no checkpoint of this run"):
+    with pytest.raises(ValueError, match=f"^{path}: is not a checkpoint of this run"):
         trainer(library, config).resume(path)
 
 
@@ -296,7 +296,7 @@ def test_a_run_with_the_other_optimizer_is_refused(optimizer, library, config, t
     save(path, trainer(library, replace(config, optimizer=optimizer)).state())
     trainer(library, replace(config, optimizer=optimizer)).resume(path)
     (other,) = {"adamw", "sgd"} - {optimizer}
-    with pytest.raises(ValueError, match="is no checkpoint of this run"):
+    with pytest.raises(ValueError, match="is not a checkpoint of this run"):
         trainer(library, replace(config, optimizer=other)).resume(path)
 
 
@@ -304,7 +304,7 @@ def test_a_run_with_the_other_optimizer_is_refused(optimizer, library, config, t
 def test_broken_checkpoint_is_refused(content, library, config, tmp_path):
     path = tmp_path / "last.pt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^{path}: is no checkpoint of this run"):
+    with pytest.raises(ValueError, match=f"^{path}: is not a checkpoint of this run"):
         trainer(library, config).resume(path)
 
 

@@ -1,4 +1,4 @@
-"""Losses: which cells count, and what each of them costs."""
+"""Losses: labels of cells, and values of the losses."""
 
 import math
 

@@ -10,18 +10,18 @@ import torch.nn.functional as F
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import TeacherConfig
-from siamcorr.training.inner_maps import outputs_of
+from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.objectives import (
     FeatureObjective,
     PairObjective,
-    agrees,
     make_objective,
     measure_features,
-    taught_losses,
+    teacher_agrees,
+    teacher_loss,
 )
 from siamcorr.training.pairs import Pair
 from siamcorr.training.points import cell_points
-from siamcorr.training.teacher import TaughtPair, Teacher
+from siamcorr.training.teacher import Teacher, TeacherOutput
 
 STUDENT = load_preset("siamcorr-lite")
 BOX = torch.tensor([[96.0, 96.0, 160.0, 160.0]])
@@ -61,7 +61,7 @@ def maps_of(box, logit=0.0):
 def said(box, score):
     boxes = box[0][None, :, None, None].expand(1, 4, 17, 17)
     nothing = torch.zeros(1)
-    return TaughtPair(nothing, nothing, score, boxes)
+    return TeacherOutput(nothing, nothing, score, boxes)
 
 
 def peak(height=0.9):
@@ -75,25 +75,25 @@ def test_score_and_box_of_the_teacher_cost_nothing_once_learnt():
     maps = maps_of(BOX)
     sure = torch.full((1, 1, 17, 17), 20.0)
     learnt = LiteMaps(score.clamp(1e-6, 1).logit()[:, None], maps.boxes, sure)
-    same = taught_losses(learnt, said(BOX, score), ONE, 16, 255)
+    same = teacher_loss(learnt, said(BOX, score), ONE, 16, 255)
     assert same.item() == pytest.approx(0, abs=1e-5)
     beside = said(BOX + torch.tensor([4.0, 0.0, 4.0, 0.0]), score)
     doubtful = learnt._replace(quality=torch.zeros(1, 1, 17, 17))
-    shifted = taught_losses(doubtful, beside, ONE, 16, 255)
+    shifted = teacher_loss(doubtful, beside, ONE, 16, 255)
     assert shifted.item() == pytest.approx(0.9 * (1 - 60 / 68 + math.log(2) / 2), abs=1e-3)
-    assert taught_losses(maps, said(BOX, score), ONE, 16, 255) > 0.1
-    assert taught_losses(maps, said(BOX, score), 0 * ONE, 16, 255) == 0
+    assert teacher_loss(maps, said(BOX, score), ONE, 16, 255) > 0.1
+    assert teacher_loss(maps, said(BOX, score), 0 * ONE, 16, 255) == 0
 
 
 @pytest.mark.parametrize("case", ["elsewhere", "absent"])
 def test_a_teacher_who_is_wrong_teaches_nothing(case):
     box = BOX + 80 if case == "elsewhere" else BOX
     shown = pair(1, present=0.0 if case == "absent" else 1.0)
-    assert agrees(said(box, peak()), shown) == 0
-    assert agrees(said(BOX, peak()), pair(1)) == 1
+    assert teacher_agrees(said(box, peak()), shown) == 0
+    assert teacher_agrees(said(BOX, peak()), pair(1)) == 1
 
 
-def test_a_teacher_who_is_always_believed():
+def test_a_teacher_that_is_always_used():
     """Pairs that nobody marked cost nothing but what the teacher says of them."""
     torch.manual_seed(2)
     network, shown = student(), pair(present=0.0, marked=0.0)
@@ -107,7 +107,7 @@ def test_a_teacher_who_is_always_believed():
     torch.testing.assert_close(losses[1]["total"], losses[1]["taught"])
 
 
-def test_a_mark_that_says_absent_is_believed_before_the_teacher():
+def test_an_absent_target_overrules_the_teacher():
     objective = PairObjective(student(), teacher(), maps=1.0, always=True)
     assert objective(pair(present=1.0))["taught"] > 0
     assert objective(pair(present=0.0))["taught"] == 0
@@ -132,8 +132,8 @@ def test_inner_maps_are_learnt_layer_by_layer():
     assert [loss.adapter.out_channels for loss in objective.inner] == [96, 192]
     objective.measure_inner(pair())
     with (
-        outputs_of(network.head, [*LAYERS]) as own,
-        outputs_of(
+        capture_outputs(network.head, [*LAYERS]) as own,
+        capture_outputs(
             asked.network.head, [name for several in LAYERS.values() for name in several]
         ) as theirs,
     ):
@@ -202,7 +202,7 @@ def test_the_teacher_is_no_part_of_what_is_learnt():
 
 def test_only_our_head_is_trained(config):
     network = assemble(load_preset("nanotrack-v2"))
-    with pytest.raises(ValueError, match=r"^nanotrack-v2: its head is not trained"):
+    with pytest.raises(ValueError, match=r"^nanotrack-v2: its head cannot be trained"):
         make_objective(network, config)
 
 

@@ -100,7 +100,7 @@ def test_shares_are_disjoint_and_cover_all():
             assert sorted(together) == numbers[step].tolist()
 
 
-def test_processes_ask_for_the_pairs_that_one_would():
+def test_processes_load_the_pairs_of_one_process():
     orders = [
         [
             [*Trainer(network(), Noise(), CONFIG, Processes(rank, count))._loader().sampler]
@@ -122,7 +122,7 @@ def test_alone(monkeypatch):
     assert alone == Processes(0, 1, device)
     assert not torch.distributed.is_initialized()
     module = nn.Linear(1, 1)
-    assert alone.wrapped(module) is module
+    assert alone.wrap(module) is module
     alone.wait()
     alone.close()
 
@@ -130,12 +130,12 @@ def test_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({}, "torchrun's environment is not whole: there is WORLD_SIZE without RANK"),
+        ({}, "torchrun's environment is incomplete: there is WORLD_SIZE without RANK"),
         ({"RANK": "0"}, "MASTER_ADDR"),
         ({"RANK": "first"}, "first"),
     ],
 )
-def test_half_an_environment(given, text, monkeypatch):
+def test_incomplete_environment(given, text, monkeypatch):
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"WORLD_SIZE": "2", **given}.items():
@@ -168,7 +168,7 @@ def test_two_processes_step_as_one_with_the_whole_batch(backbone, together):
         assert part.any() != still, name
 
 
-def test_the_noise_has_unequally_many_positive_cells():
+def test_the_pairs_have_different_numbers_of_positive_cells():
     box = torch.stack([Noise()[index].box for index in range(4)])
     positive, _ = cell_labels(cell_points(17, 16, 255), box, torch.ones(4))
     counts = positive.sum(dim=(1, 2))

@@ -1,4 +1,4 @@
-"""Teachers: what they say of a pair, in the student's colours and at its cells."""
+"""Teachers: output for a pair, in the student's colours and at its cells."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def images():
 
 
 @pytest.mark.parametrize("name", ["nanotrack-v1", "nanotrack-v2", "siamrpnpp-mobilenetv2"])
-def test_says_what_its_network_says(name, images):
+def test_output_equals_the_networks(name, images):
     """At the 15, or 25, cells of its own map, laid on the student's; nothing outside of them."""
     network = untrained(name)
     teacher = Teacher(network, STUDENT)
@@ -80,7 +80,7 @@ def test_all_levels_of_features_are_put_together(images):
     assert features.shape[1] == sum(level.shape[1] for level in levels)
 
 
-def test_it_is_never_changed(images):
+def test_the_teacher_is_not_trained(images):
     teacher = Teacher(untrained("nanotrack-v2"), STUDENT)
     assert not any(p.requires_grad for p in teacher.network.parameters())
     assert not teacher.network.training
@@ -98,7 +98,7 @@ def test_other_crops_are_refused(name, value):
         Teacher(untrained("nanotrack-v2"), replace(STUDENT, crop=changed))
 
 
-def test_who_predicts_no_boxes_cannot_teach():
+def test_a_network_without_boxes_cannot_teach():
     network = untrained("siamfc-alexnet")
     student = replace(STUDENT, crop=network.preset.crop)
     with pytest.raises(ValueError, match=r"^siamfc-alexnet cannot teach: it predicts no boxes$"):
@@ -123,7 +123,7 @@ def test_imitation_is_one_minus_the_explained_share():
     assert loss(said, taught).item() == pytest.approx(0, abs=1e-9)
 
 
-def test_channels_count_alike():
+def test_channels_have_equal_weights():
     taught = torch.randn(64, 2, 8, 8) * torch.tensor([1.0, 100.0])[:, None, None]
     loss = FeatureImitation(2, 2)
     loss.measure(taught)
