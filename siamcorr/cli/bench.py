@@ -32,7 +32,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add("--ops", default="naive,batched,depthwise", metavar="OP,OP", help="default: all")
     add("--device", default="cpu", metavar="auto|cpu|cuda[:N]")
-    add("--dtype", choices=DTYPES, default="float32")
+    add("--dtype", choices=list(DTYPES), default="float32")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's)")
     add("--quick", action="store_true", help="only the documented shapes, in less than a minute")
     add("--json", metavar="OUT.json", help="write all measurements")
