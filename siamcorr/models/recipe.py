@@ -83,6 +83,7 @@ class RecipeConfig:
     lost_below: a score below it means that the target is lost, 0..1.
     found_above: score from which a candidate may be the lost target, lost_below..1; 0 means
         halfway from lost_below to 1.
+    hold_below: with a lower score the box keeps place and size, 0..1; 0 means lost_below.
     smallest: minimum side of the box, in frame pixels; pysot uses 10.
     """
 
@@ -94,6 +95,7 @@ class RecipeConfig:
     update_rate: float = 0.0
     lost_below: float = 0.0
     found_above: float = 0.0
+    hold_below: float = 0.0
     smallest: float = 10.0
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     scales: ScaleConfig = field(default_factory=ScaleConfig)
@@ -107,9 +109,10 @@ class RecipeConfig:
         if self.stride > 1024 or self.penalty > 1000:
             raise ValueError("stride must be <= 1024 and penalty <= 1000")
         shares = (self.window, self.learning_rate, self.update_rate, self.found_above)
-        if not all(0 <= share <= 1 for share in (*shares, self.lost_below)):
+        if not all(0 <= share <= 1 for share in (*shares, self.lost_below, self.hold_below)):
             raise ValueError(
-                "window, learning_rate, update_rate, found_above and lost_below must be in 0..1"
+                "window, learning_rate, update_rate, found_above, lost_below and hold_below "
+                "must be in 0..1"
             )
         if not 1 <= self.smallest <= 1000:
             raise ValueError(f"smallest must be in 1..1000, got {self.smallest:g}")

@@ -85,7 +85,7 @@ def test_unknown_name():
         ("stride = 16\n", "", r"recipe: key 'stride' is missing"),
         ("stride = 16", "stride = 16.5", r"recipe.stride: must be int, got 16.5"),
         ("stride = 16", "stride = true", r"recipe.stride: must be int, got True"),
-        ("window = 0.490", "window = 1.5", r"lost_below must be in 0..1"),
+        ("window = 0.490", "window = 1.5", r"hold_below must be in 0\.\.1"),
         ('color = "bgr"', 'color = "gbr"', r'color must be "rgb" or "bgr", got \'gbr\''),
         ("context = 0.5", "context = -1", r"context must be >= 0"),
         ("template_size = 127", "template_size = 300", r"at most search_size"),

@@ -1,5 +1,7 @@
 """The tracker: geometry with a perfect network, contracts, and real video."""
 
+import copy
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -110,6 +112,20 @@ def test_the_box_stays_while_the_score_is_below_lost_below(nanotrack):
         result = tracker.update(np.zeros_like(CLIP[0][0]))
         assert result.lost
         assert result.box_xywh == pytest.approx(before)
+
+
+@pytest.mark.parametrize("hold_below", [0.01, 0.99])
+def test_hold_below_decides_whether_the_box_stays(hold_below, model):
+    """Lost it is by lost_below in both cases."""
+    recipe = replace(model.preset.recipe, lost_below=1.0, found_above=1.0, hold_below=hold_below)
+    network = copy.deepcopy(model)
+    network.preset = replace(model.preset, recipe=recipe)
+    tracker = Tracker(network)
+    tracker.init(*CLIP[0])
+    result = tracker.update(CLIP[1][0])
+    assert result.lost
+    stays = result.box_xywh == pytest.approx(CLIP[0][1], abs=1e-6)
+    assert stays == (result.score < hold_below)
 
 
 def test_errors(model):

@@ -59,7 +59,8 @@ class BoxRecipe(Recipe):
         long_term = self.config.long_term
         if long_term.search_size and best.score < long_term.below:
             return replace(target, lost=True)  # stay, and search a larger crop
-        if best.score < self.config.lost_below:  # the maps show something else: stay
+        hold_below = self.config.hold_below or self.config.lost_below
+        if best.score < hold_below:  # the maps show something else: stay
             return target.move_to(target.center, target.size, self.config.smallest)
         rate = best.penalty * best.score * self.config.learning_rate
         width, height = (
