@@ -92,7 +92,7 @@ class TeacherConfig:
     maps: weight of the loss with the teacher's scores and boxes as targets.
     always: use the teacher's maps in every pair except those with an absent target; otherwise only
         in pairs in which the teacher finds the target.
-    inner: weight of the loss of inner maps.
+    inner: weight of the loss of inner maps, for every pair except those with an absent target.
     layers: modules of the student's head for `inner`, each with the modules of the teacher's head
         that it learns from.
     """

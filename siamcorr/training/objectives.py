@@ -81,7 +81,7 @@ class PairObjective(Objective):
         maps: weight of the loss of the teacher's scores and boxes.
         always: use the teacher's maps in every pair except those with an absent target, not only
             in pairs in which the teacher finds the target.
-        inner: weight of the loss of inner maps, for every pair.
+        inner: weight of the loss of inner maps, for every pair except those with an absent target.
         layers: modules of the head, each with the modules of the teacher's head that it learns
             from.
 
@@ -122,9 +122,11 @@ class PairObjective(Objective):
         learns = any(p.requires_grad for p in self.network.backbone.parameters())
         self._frozen = [] if learns else [for_inference(self.network)]
 
-    def _inner_error(self, own: Mapping[str, Tensor], output: Mapping[str, Tensor]) -> Tensor:
+    def _inner_error(
+        self, own: Mapping[str, Tensor], output: Mapping[str, Tensor], weight: Tensor
+    ) -> Tensor:
         errors = [
-            loss(own[name], output[name])
+            loss(own[name], output[name], weight)
             for name, loss in zip(self.layers, self.inner, strict=True)
         ]
         return torch.stack(errors).mean()
@@ -149,6 +151,7 @@ class PairObjective(Objective):
         marked = anchor_free_losses(maps, pair.box, pair.present, pair.marked, stride, size)
         losses = marked._asdict()
         total = self.marks * marked.total
+        absent = pair.marked * (1 - pair.present)  # a teacher may see a target there
         for teacher in self._teacher:
             cells = maps.logits.shape[-1]
             output = run_teacher(teacher, self.layers, pair.search, pair.template, cells)
@@ -157,12 +160,11 @@ class PairObjective(Objective):
                 losses["features"] = sum(self.imitation(*side) for side in sides) / 2
                 total = total + self.weights["features"] * losses["features"]
             if self.weights["maps"]:
-                absent = pair.marked * (1 - pair.present)
                 pair_weight = 1 - absent if self.always else teacher_agrees(output, pair)
                 losses["taught"] = teacher_loss(maps, output, pair_weight, stride, size)
                 total = total + self.weights["maps"] * losses["taught"]
             if self.layers:
-                losses["inner"] = self._inner_error(inner, output.inner)
+                losses["inner"] = self._inner_error(inner, output.inner, 1 - absent)
                 total = total + self.weights["inner"] * losses["inner"]
         return losses | {"total": total}
 

@@ -36,7 +36,8 @@ class Pair(NamedTuple):
     template: (3, 127, 127) uint8, in the network's colour order. search: (3, 255, 255), likewise.
     box: (4,) left, top, right, bottom of the target in the search crop, in pixels.
     present: 1; 0 if the template shows another target, or the search crop does not show it.
-    marked: 1; 0 if box and present are arbitrary, and only a teacher gives targets.
+    marked: 1; 0 if box and present are arbitrary, and only a teacher gives targets. A template of
+        another picture needs no annotation: its target is absent.
     """
 
     template: Tensor
@@ -104,7 +105,7 @@ class PairDataset(Dataset[Pair]):
             self._tensor(looked, rng, gray),
             torch.tensor(box, dtype=torch.float32),
             torch.tensor(float(present and seen and not blank)),
-            torch.tensor(float(blank or source is not self.unmarked)),
+            torch.tensor(float(blank or not present or source is not self.unmarked)),
         )
 
     def _source(self, rng: np.random.Generator) -> Source:

@@ -181,13 +181,24 @@ class FeatureImitation(nn.Module):
         self.mean.copy_(features.mean(dim=(0, 2, 3))[:, None, None])
         self.deviation.copy_(features.std(dim=(0, 2, 3)).clamp(min=1e-6)[:, None, None])
 
-    def forward(self, features: Tensor, teacher_features: Tensor) -> Tensor:
-        """Return the mean squared error to the normalised features of the teacher."""
+    def forward(
+        self, features: Tensor, teacher_features: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean squared error to the normalised features of the teacher.
+
+        Args:
+            features: (B, C, h, w), the student's.
+            teacher_features: (B, T, h', w').
+            weight: (B,) weight of each picture; default: 1.
+        """
         target = (teacher_features.float() - self.mean) / self.deviation
         own = self.adapter(features).float()
         if own.shape[-2:] != target.shape[-2:]:  # another stride
             target = F.interpolate(target, own.shape[-2:], mode="bilinear", align_corners=False)
-        return F.mse_loss(own, target)
+        error = F.mse_loss(own, target, reduction="none").mean(dim=(1, 2, 3))
+        if weight is None:
+            return error.mean()
+        return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
 def _target_score(logits: Tensor, anchors: int) -> Tensor:

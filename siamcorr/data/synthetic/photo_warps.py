@@ -73,7 +73,7 @@ def _choose_part(photo: Image, rng: np.random.Generator) -> Box:
         w, h = (min(height, width) * math.exp(rng.uniform(-2.3, -0.9)) for _ in range(2))
         x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
         part = photo[int(y) : int(y + h) + 1, int(x) : int(x + w) + 1]
-        contrast = float(part.std(axis=(0, 1)).mean())
+        contrast = float(cv2.meanStdDev(part)[1].mean())
         if contrast > best:
             best, found = contrast, (x, y, w, h)
     return found
