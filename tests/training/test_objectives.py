@@ -113,6 +113,17 @@ def test_an_absent_target_overrules_the_teacher():
     assert objective(pair(present=0.0))["taught"] == 0
 
 
+def test_inner_maps_of_an_absent_target_do_not_count():
+    """The loss of a batch with such a pair is that of the other pair alone."""
+    objective = PairObjective(student().eval(), teacher(), inner=1.0, layers=LAYERS)
+    both = pair()
+    objective.measure_inner(both)
+    mixed = both._replace(present=torch.tensor([1.0, 0.0]))
+    alone = objective(Pair(*(part[:1] for part in both)))
+    torch.testing.assert_close(objective(mixed)["inner"], alone["inner"], rtol=1e-4, atol=1e-4)
+    assert objective(pair(present=0.0))["inner"] == 0
+
+
 def test_total_is_the_weighted_sum():
     objective = PairObjective(student(), teacher(), marks=0.5, features=2.0, maps=3.0)
     losses = objective(pair())

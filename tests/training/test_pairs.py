@@ -293,6 +293,17 @@ def test_pairs_of_anything_are_not_marked(library, preset, tmp_path):
     assert np.mean(marked) == pytest.approx(0.5, abs=0.1)
 
 
+def test_a_template_of_another_picture_is_a_known_absence(library, preset, tmp_path):
+    path = tmp_path / "pictures" / "one.png"
+    path.parent.mkdir()
+    cv2.imwrite(str(path), photograph(0, 320, 240))
+    shares = {"scenes": 0.0, "photos": 0.0, "anything": 1.0}
+    config = replace(STILL, **shares, negative=0.5, pictures=(str(path.parent),))
+    made = dataset(library, preset, config, count=100)
+    pairs = [(float(made[index].present), float(made[index].marked)) for index in range(100)]
+    assert {*pairs} == {(1.0, 0.0), (0.0, 1.0)}
+
+
 def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
     """Half of the pairs; both crops of them."""
     flipped = dataset(library, preset, replace(STILL, flip=0.5))
