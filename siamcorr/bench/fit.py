@@ -53,7 +53,7 @@ def fit_costs(dtype: torch.dtype, device: str, tell: Callable[[str], None]) -> C
                 if geometry.flops > LONGEST * (1 if dtype == torch.float32 else 0.02):
                     continue  # conv2d runs group by group for these dtypes and takes seconds
                 for method, seconds in _time(computed, geometry, dtype, device).items():
-                    seen[method].append((work(method, geometry), seconds))
+                    seen[method].append((work(method, geometry, computed), seconds))
             for method, samples in seen.items():
                 costs[method][f"{op} {computed}"], error = solve(samples)
                 tell(f"{op} {computed} by {method}: typical error {error:.0%}")

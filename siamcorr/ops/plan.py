@@ -26,7 +26,9 @@ COSTS: dict[str, dict[str, dict[str, dict[str, list[float]]]]] = json.loads(
 )
 
 
-def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]:
+def work(
+    method: str, geometry: Geometry, computed: Computed, prepared: bool = False
+) -> list[float]:
     """Count the work of a method for a contraction, in the units of `COSTS`.
 
     The first count is 1, for the fixed cost of a call. prepared omits the work for a template that
@@ -34,7 +36,11 @@ def work(method: str, geometry: Geometry, prepared: bool = False) -> list[float]
     """
     if method == "fft":
         return fft.work(geometry, prepared)
-    counts: list[float] = METHODS[method].work(geometry)
+    counts: list[float]
+    if method in ("conv", "native"):  # their padding and empty lanes differ
+        counts = METHODS[method].work(geometry, computed)
+    else:
+        counts = METHODS[method].work(geometry)
     return counts
 
 
@@ -50,7 +56,7 @@ def predict(
             continue
         if method == "native" and not kernels.available(device):
             continue
-        counts = work(method, geometry, prepared)
+        counts = work(method, geometry, computed, prepared)
         terms = zip(constants[f"{geometry.op} {computed}"], counts, strict=True)
         seconds[method] = sum(price * count for price, count in terms)
     return seconds

@@ -4,15 +4,23 @@ conv2d takes one set of kernels for the whole batch. To give each search its own
 batch is folded into the channels, and `groups` separates the pairs.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from siamcorr.ops.methods.depthwise_gradients import template_cells, template_gradient
-from siamcorr.ops.shapes import Geometry
+from siamcorr.ops.methods.depthwise_gradients import (
+    search_gradient,
+    template_cells,
+    template_gradient,
+)
+from siamcorr.ops.shapes import Computed, Geometry
 from siamcorr.ops.torch_versions import exporting
 
 BUDGET = 64 << 20  # bytes of a response before its channels are summed
+# oneDNN's fast depthwise kernels take at most as much padding as their block of columns is wide.
+MOST_PADDING = 6 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 3
 
 
 def batched_response(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
@@ -95,11 +103,14 @@ def depthwise_search(template: Tensor, grad: Tensor, geometry: Geometry) -> Tens
     """(B or 1, C, h, w) with (B, C, H', W'), the full correlation -> (B, C, H, W).
 
     The correlation of the padded grad with the template rotated by 180 degrees: twice as fast as
-    F.conv_transpose2d. Padding inside conv2d is faster than F.pad before it.
+    F.conv_transpose2d. Padding inside conv2d is faster than F.pad before it, but on a CPU conv2d
+    takes ten times as long with more than `MOST_PADDING`.
     """
+    padding = geometry.extent[0] - 1, geometry.extent[1] - 1
+    if grad.device.type == "cpu" and max(padding) > MOST_PADDING:
+        return search_gradient(depthwise_response, template, grad, geometry)
     batch, channels, rows, columns = grad.shape
     kernels = template.flip(2, 3).reshape(-1, 1, *template.shape[2:])
-    padding = geometry.extent[0] - 1, geometry.extent[1] - 1
     folded = grad if template.shape[0] == 1 else grad.reshape(1, batch * channels, rows, columns)
     full = F.conv2d(
         folded, kernels, padding=padding, groups=folded.shape[1], dilation=geometry.dilation
@@ -118,16 +129,18 @@ def _kernels(template: Tensor, geometry: Geometry) -> Tensor:
     return template.reshape(count * geometry.outputs, geometry.search[1], h, w)
 
 
-def work(geometry: Geometry) -> list[float]:
+def work(geometry: Geometry, computed: Computed) -> list[float]:
     """Calls, multiplications and elements, for the planner.
 
     Batched with one output is a depthwise correlation and a sum; with several outputs it is a
-    convolution, which is slower with groups.
+    convolution, which is slower with groups. The gradient of search multiplies zeros, too.
     """
     flops, elements = float(geometry.flops), geometry.elements
+    one, grouped = geometry.outputs == 1, geometry.template[0] > 1
+    if one and computed == "search":
+        flops *= math.prod(geometry.search[2:]) / max(1, math.prod(geometry.response[2:]))
     if geometry.op == "depthwise":
         return [1.0, flops, elements]
-    one, grouped = geometry.outputs == 1, geometry.template[0] > 1
     if one:
         elements = geometry.each_channel().elements
     return [1.0, flops * one, flops * (not one), flops * (grouped and not one), elements]

@@ -15,9 +15,10 @@ from torch import Tensor
 from siamcorr.ops import kernels
 from siamcorr.ops.kernels import DTYPES, Form, PackedJob, Planes, Sides, can_read, pack, run
 from siamcorr.ops.methods import conv
-from siamcorr.ops.shapes import Geometry
+from siamcorr.ops.shapes import Computed, Geometry
 
 MAX_JOBS = 4096  # size of the cache
+LANES = 16  # numbers in the longest vectors, for the planner
 
 _jobs: dict[tuple[object, ...], PackedJob] = {}
 
@@ -135,6 +136,23 @@ def _plan(
     return Planes((b, 1, c, o), (xb, 0, 0, xc), (own, 0, zc, zc * c)), form
 
 
-def work(geometry: Geometry) -> list[float]:
-    """Calls, multiplications and elements, for the planner."""
-    return [1.0, float(geometry.flops), geometry.elements]
+def work(geometry: Geometry, computed: Computed) -> list[float]:
+    """Calls, planes, multiplications by columns and by products, sums and elements, for the planner.
+
+    Lanes that stay empty count as multiplications, too: rows of columns are filled up to vectors of
+    `LANES` numbers. A small output of a large template is computed by products, as in variant.h.
+    """
+    rows, columns = getattr(geometry, computed)[2:]
+    h, w = (geometry.response if computed == "template" else geometry.template)[2:]
+    planes = geometry.search[0] * geometry.search[1] * geometry.outputs
+    by_columns = by_products = sums = 0
+    if columns < LANES and w >= columns and (computed == "template" or geometry.dilation == 1):
+        by_products, sums = 2 * rows * columns * h * _filled(w), rows * columns
+    else:
+        by_columns = 2 * rows * _filled(columns) * h * w
+    counts = planes, planes * by_columns, planes * by_products, planes * sums
+    return [1.0, *map(float, counts), geometry.elements]
+
+
+def _filled(columns: int) -> int:
+    return -(-columns // LANES) * LANES

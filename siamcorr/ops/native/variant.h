@@ -140,7 +140,8 @@ void finish(const Job* job, const void* bias, void* out, const void* parts) {
 template <class T>
 double register_loop(int64_t rounds) {
     constexpr int CHAINS = 12;
-    Vec<T> sums[CHAINS] = {}, factor = Vec<T>{} + T(0.999), term = Vec<T>{} + T(1e-3);
+    Vec<T> sums[CHAINS], factor = Vec<T>{} + T(0.999), term = Vec<T>{} + T(1e-3);
+    for (int n = 0; n < CHAINS; n++) sums[n] = Vec<T>{} + T(n);  // equal chains would be merged
     for (int64_t round = 0; round < rounds; round++) {
 #pragma GCC unroll 12
         for (int n = 0; n < CHAINS; n++) sums[n] = sums[n] * factor + term;
