@@ -64,21 +64,21 @@ Plane<T> pack_search(const Job& job, const E* x, int64_t phases, T* to) {
             int64_t last = (job.x_size[1] - shift + phases - 1) / phases;
             last = job.x_size[1] <= shift ? first : least(last, room);
             if (last < first) last = first;
-            for (int64_t c = 0; c < first; c++) line[c] = 0;
+            memset(line, 0, first * sizeof(T));
             const E* cell = x + row * job.x_cell[0] + (first * phases + shift) * job.x_cell[1];
             copy_row(cell, phases * job.x_cell[1], line + first, last - first);
-            for (int64_t c = last; c < room; c++) line[c] = 0;
+            memset(line + last, 0, (room - last) * sizeof(T));
         }
     }
     return {to, pitch};
 }
 
-// Whether x's planes can be read in place, a vector at a time.
+// Whether x's rows can be read in place; a vector may reach beyond the end of a row.
 template <class E, class T>
-INLINE bool search_in_place(const Job& job, int64_t columns) {
+INLINE bool search_in_place(const Job& job) {
     bool inside = job.pad[0] == 0 && job.pad[1] == 0 && job.extent(0) <= job.x_size[0] &&
                   job.extent(1) <= job.x_size[1];
-    return sizeof(E) == sizeof(T) && inside && job.x_cell[1] == 1 && columns >= LANES<T>;
+    return sizeof(E) == sizeof(T) && inside && job.x_cell[1] == 1;
 }
 
 // A template plane with contiguous columns.
@@ -111,6 +111,25 @@ void write_row(const T* from, E* to, int64_t count, T bias, int64_t activation) 
     for (; c + LANES<T> <= count; c += LANES<T>)
         store_as<T>(activate(load(from + c) + bias, activation), to + c);
     for (; c < count; c++) narrow(activate(from[c] + bias, activation), to + c);
+}
+
+// Stores the sums of a plane, likewise. The last of several vectors of sums has no overlap; in the
+// tensor it overlaps the previous one. A row shorter than a vector is stored as one where the next
+// row, which is stored after it, or the rest of the plane has room.
+template <class E, class T>
+INLINE void write_plane(const T* sums, int64_t pitch, E* out, int64_t out_pitch, int64_t rows,
+                        int64_t columns, T bias, int64_t activation) {
+    constexpr int64_t L = LANES<T>;
+    int64_t whole = (columns - 1) / L * L, rest = least(columns, L), i = 0;
+    int64_t room = (rows - 1) * out_pitch + columns - L;
+    if (columns < L && out_pitch == columns)
+        for (; i < rows && i * out_pitch <= room; i++)
+            store_as<T>(activate(load(sums + i * pitch) + bias, activation), out + i * out_pitch);
+    for (; i < rows; i++) {
+        int64_t at = i * out_pitch;
+        write_row<E, T>(sums + i * pitch, out + at, whole, bias, activation);
+        write_row<E, T>(sums + i * pitch + whole, out + at + columns - rest, rest, bias, activation);
+    }
 }
 
 }  // namespace

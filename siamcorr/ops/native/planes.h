@@ -56,21 +56,70 @@ INLINE void each_band(const Job& job, Use use) {
         }
 }
 
-// Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`.
-template <class E, class T>
-void columns_plane(const Job& job, const E* x, const E* z, int64_t k_first, int64_t k_last,
-                   E* out, T* part, T bias, T* scratch) {
-    int64_t rows = job.out_size[0], columns = job.out_size[1], phases = job.stride[1];
-    ColumnBlocks<T> blocks(columns);
-    int64_t pitch = blocks.vectors * LANES<T>;
-    T *sums = scratch, *packed_z = sums + rows * pitch;
-    int64_t* offsets = (int64_t*)(packed_z + up(job.z_size[0] * job.z_size[1], 16));
-    T* packed_x = (T*)(offsets + up(job.z_size[1], 16));
-    for (int64_t v = 0; v < job.z_size[1]; v++) {
-        int64_t column = v * job.dilation[1];
-        offsets[v] = column % phases * phase_room<T>(job, phases) + column / phases;
+// One call of an inner loop: a block of response rows and columns, and a band of template rows.
+template <class T>
+struct Tile {
+    ColumnsTile<T> function;
+    int64_t x_row, x_step, z_row, z_step, row, step;
+    int64_t column, tail, slot;  // of the block, of its last vector, and of the latter's sums
+    bool first, last;            // whether the band is the first or last one of these response rows
+};
+
+// Calls use(tile) for all tiles of a plane.
+template <class T, class Use>
+INLINE void each_tile(const Job& job, Use use) {
+    ColumnBlocks<T> blocks(job.out_size[1]);
+    each_band(job, [&](const Band& band) {
+        for (int64_t b = 0; b < blocks.blocks; b++) {
+            int64_t V = blocks.size(b), most = MOST_R[V - 1], runs = (band.rows + most - 1) / most;
+            for (int64_t run = 0; run < runs; run++) {
+                int64_t begin = run * band.rows / runs, end = (run + 1) * band.rows / runs;
+                use(Tile<T>{COLUMNS_TILES<T>.at[band.h - 1][V - 1][end - begin - 1],
+                            band.x_row + begin * band.x_step, band.x_step, band.z_row, band.z_step,
+                            band.row + begin * band.step, band.step, blocks.first(b) * LANES<T>,
+                            blocks.tail(b), (V - 1) * LANES<T>, band.first, band.last});
+            }
+        }
+    });
+}
+
+// What all planes of a job have in common, listed once: tiles, and the columns of a template row.
+template <class T>
+struct Tiles {
+    int64_t count = 0;
+    Tile<T>* list;
+    int64_t* offsets;  // in a row of x, of each column of z
+
+    // Takes its memory from the start of `scratch`, and returns the rest.
+    T* prepare(const Job& job, T* scratch) {
+        list = (Tile<T>*)scratch;
+        each_tile<T>(job, [&](const Tile<T>& tile) { list[count++] = tile; });
+        offsets = (int64_t*)(list + count);
+        int64_t phases = job.stride[1], room = phase_room<T>(job, phases);
+        for (int64_t v = 0; v < job.z_size[1]; v++) {
+            int64_t column = v * job.dilation[1];
+            offsets[v] = column % phases * room + column / phases;
+        }
+        return scratch + size(job) / sizeof(T);
     }
-    bool in_place = phases == 1 && search_in_place<E, T>(job, columns);
+    static int64_t size(const Job& job) {  // bytes
+        int64_t count = 0;
+        each_tile<T>(job, [&](const Tile<T>&) { count++; });
+        return up(count * sizeof(Tile<T>) + job.z_size[1] * sizeof(int64_t), 64);
+    }
+};
+
+// Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`, whose rows are
+// `out_pitch` apart. A vector may read up to the start of the plane `x_last`.
+template <class E, class T>
+void columns_part(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
+                  int64_t k_first, int64_t k_last, E* out, T* part, int64_t out_pitch, T bias,
+                  T* scratch) {
+    int64_t rows = job.out_size[0], columns = job.out_size[1], phases = job.stride[1];
+    int64_t pitch = up(columns, LANES<T>);
+    T *sums = scratch, *packed_z = sums + rows * pitch;
+    T* packed_x = packed_z + up(job.z_size[0] * job.z_size[1], 16);
+    bool readable = phases == 1 && search_in_place<E, T>(job);
     bool plain = bias == 0 && job.activation == NONE && columns >= LANES<T>;
     T* direct = part ? part : plain ? (T*)as_it_is<E, T>(out) : nullptr;
     if (columns < LANES<T>) direct = nullptr;
@@ -78,51 +127,93 @@ void columns_plane(const Job& job, const E* x, const E* z, int64_t k_first, int6
     for (int64_t k = k_first; k < k_last; k++) {
         const E* plane = x + k * job.x_step[3];
         Plane<T> from{as_it_is<E, T>(plane), job.x_cell[0]};
+        bool in_place = readable && (columns >= LANES<T> || plane + LANES<T> <= x_last);
         if (!in_place) from = pack_search<E, T>(job, plane, phases, packed_x);
         Plane<T> cells = pack_template<E, T>(job, z + k * job.z_step[3], packed_z);
-        each_band(job, [&](const Band& band) {
-            bool fresh = k == k_first && band.first;
-            bool finished = direct && k == k_last - 1 && band.last;
-            for (int64_t b = 0; b < blocks.blocks; b++) {
-                int64_t V = blocks.size(b), place = blocks.first(b) * LANES<T>;
-                int64_t most = MOST_R[V - 1], runs = (band.rows + most - 1) / most;
-                for (int64_t run = 0; run < runs; run++) {
-                    int64_t begin = run * band.rows / runs, end = (run + 1) * band.rows / runs;
-                    int64_t row = band.row + begin * band.step;
-                    T* sum = sums + row * pitch + place;
-                    int64_t tail = blocks.tail(b), slot = (V - 1) * LANES<T>;
-                    T* to = finished ? direct + row * columns + place : sum;
-                    COLUMNS_TILES<T>.at[band.h - 1][V - 1][end - begin - 1](
-                        from.at + (band.x_row + begin * band.x_step) * from.pitch + place,
-                        band.x_step * from.pitch, cells.at + band.z_row * cells.pitch,
-                        band.z_step * cells.pitch, job.z_size[1], offsets, tail,
-                        fresh ? nullptr : sum, band.step * pitch, to,
-                        band.step * (finished ? columns : pitch), finished ? tail : slot);
-                }
-            }
-        });
-    }
-    if (direct) return;
-    int64_t whole = (blocks.vectors - 1) * LANES<T>, rest = least(columns, LANES<T>);
-    for (int64_t i = 0; i < rows; i++) {
-        const T* sum = sums + i * pitch;  // the last vector's sums are stored without overlap
-        int64_t at = i * columns, end = at + columns - rest;
-        if (part) {
-            write_row<T, T>(sum, part + at, whole, 0, NONE);
-            write_row<T, T>(sum + whole, part + end, rest, 0, NONE);
-        } else {
-            write_row<E, T>(sum, out + at, whole, bias, job.activation);
-            write_row<E, T>(sum + whole, out + end, rest, bias, job.activation);
+        for (int64_t n = 0; n < tiles.count; n++) {
+            const Tile<T>& tile = tiles.list[n];
+            bool finished = direct && k == k_last - 1 && tile.last;
+            T* sum = sums + tile.row * pitch + tile.column;
+            T* to = finished ? direct + tile.row * out_pitch + tile.column : sum;
+            tile.function(from.at + tile.x_row * from.pitch + tile.column,
+                          tile.x_step * from.pitch, cells.at + tile.z_row * cells.pitch,
+                          tile.z_step * cells.pitch, job.z_size[1], tiles.offsets, tile.tail,
+                          k == k_first && tile.first ? nullptr : sum, tile.step * pitch, to,
+                          tile.step * (finished ? out_pitch : pitch),
+                          finished ? tile.tail : tile.slot);
         }
     }
+    if (direct) return;
+    if (part)
+        write_plane<T, T>(sums, pitch, part, out_pitch, rows, columns, 0, NONE);
+    else
+        write_plane<E, T>(sums, pitch, out, out_pitch, rows, columns, bias, job.activation);
 }
 
 template <class T>
-int64_t columns_scratch(const Job& job) {
-    int64_t sums = job.out_size[0] * ColumnBlocks<T>(job.out_size[1]).vectors * LANES<T>;
+int64_t part_scratch(const Job& job) {
+    int64_t sums = job.out_size[0] * up(job.out_size[1], LANES<T>);
     int64_t search = job.extent(0) * job.stride[1] * phase_room<T>(job, job.stride[1]);
-    int64_t offsets = up(job.z_size[1], 16) * (8 / sizeof(T));
-    return (sums + up(job.z_size[0] * job.z_size[1], 16) + offsets + search + 16) * sizeof(T);
+    return (sums + up(job.z_size[0] * job.z_size[1], 16) + search + 16) * sizeof(T);
+}
+
+// A correlation in two parts. If the last columns of a response fill little of a vector, as one of 17
+// columns does, they are computed as rows of the transposed correlation.
+template <class T>
+struct Split {
+    Job most, side;
+    int64_t rest;  // columns of `side`; 0 if there is one part, `most`
+    Tiles<T> most_tiles, side_tiles;
+
+    explicit Split(const Job& job) : most(job), side(job), rest(job.out_size[1] % LANES<T>) {
+        int64_t rows = job.out_size[0], vectors = (rows + LANES<T> - 1) / LANES<T>;
+        bool plain = job.stride[0] == 1 && job.stride[1] == 1;
+        bool wide = rows >= LANES<T> && job.out_size[1] >= LANES<T>;
+        if (!plain || !wide || 2 * rest * vectors > rows) rest = 0;
+        most.out_size[1] -= rest;
+        for (int axis = 0; axis < 2; axis++) {
+            side.x_size[axis] = job.x_size[1 - axis], side.x_cell[axis] = job.x_cell[1 - axis];
+            side.z_size[axis] = job.z_size[1 - axis], side.z_cell[axis] = job.z_cell[1 - axis];
+            side.dilation[axis] = job.dilation[1 - axis];
+        }
+        side.out_size[0] = rest, side.out_size[1] = rows;
+        side.pad[0] = job.pad[1] - most.out_size[1], side.pad[1] = job.pad[0];
+    }
+    T* prepare(T* scratch) {
+        scratch = most_tiles.prepare(most, scratch);
+        return rest ? side_tiles.prepare(side, scratch) : scratch;
+    }
+};
+
+template <class T>
+int64_t columns_scratch(const Job& job) {
+    Split<T> split(job);
+    int64_t lists = Tiles<T>::size(split.most), most = part_scratch<T>(split.most);
+    if (!split.rest) return lists + most;
+    int64_t side = part_scratch<T>(split.side) + up(split.rest * job.out_size[0], 16) * sizeof(T);
+    return lists + Tiles<T>::size(split.side) + (most > side ? most : side);
+}
+
+// Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`.
+template <class E, class T>
+void columns_plane(const Split<T>& split, const E* x, const E* x_last, const E* z, int64_t k_first,
+                   int64_t k_last, E* out, T* part, T bias, T* scratch) {
+    int64_t rows = split.most.out_size[0], most = split.most.out_size[1], rest = split.rest;
+    int64_t columns = most + rest;
+    columns_part<E, T>(split.most, split.most_tiles, x, x_last, z, k_first, k_last, out, part,
+                       columns, bias, scratch);
+    if (!rest) return;
+    T *strip = scratch, *own = scratch + up(rest * rows, 16);
+    columns_part<E, T>(split.side, split.side_tiles, x, x_last, z, k_first, k_last, (E*)nullptr,
+                       strip, rows, 0, own);
+    for (int64_t c = 0; c < rest; c++)
+        for (int64_t i = 0; i < rows; i++) {
+            int64_t at = i * columns + most + c;
+            if (part)
+                part[at] = strip[c * rows + i];
+            else
+                narrow(activate(strip[c * rows + i] + bias, split.most.activation), out + at);
+        }
 }
 
 // The same for an output of few cells and a large z, for instance the gradient of a template.
@@ -138,7 +229,7 @@ void products_plane(const Job& job, const E* x, const E* z, int64_t k_first, int
     for (int64_t l = 0; l < L; l++) last[l] = (columns >= L ? l >= overlap : l < columns) ? -1 : 0;
     T *sums = scratch, *packed_z = sums + up(h * w, 16);
     T* packed_x = packed_z + job.z_size[0] * vectors * L;
-    bool in_place = search_in_place<E, T>(job, columns);
+    bool in_place = columns >= LANES<T> && search_in_place<E, T>(job);
     for (int64_t k = k_first; k < k_last; k++) {
         const E* plane = x + k * job.x_step[3];
         Plane<T> from{as_it_is<E, T>(plane), job.x_cell[0]};

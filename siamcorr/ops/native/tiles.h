@@ -26,17 +26,22 @@ void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int6
             sums[i][t] = from ? load(from + i * from_pitch + t * LANES<T>) : Vec<T>{};
     for (int64_t v = 0; v < w; v++) {
         const T *row = x + offsets[v], *cell = z + v;
+        Vec<T> factors[H];
+        if constexpr (FACTORS_FIT) {
+#pragma GCC unroll 16
+            for (int u = 0; u < H; u++) factors[u] = Vec<T>{} + cell[u * z_pitch];
+        }
 #pragma GCC unroll 32
         for (int r = 0; r < R + H - 1; r++) {
             Vec<T> cells[V];
 #pragma GCC unroll 4
             for (int t = 0; t < V; t++) cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
             row += x_pitch;
-            REREAD(cell);
+            if constexpr (!FACTORS_FIT) REREAD(cell);
 #pragma GCC unroll 16
             for (int u = 0; u < H; u++)
                 if (r - u >= 0 && r - u < R) {
-                    T factor = cell[u * z_pitch];
+                    Vec<T> factor = FACTORS_FIT ? factors[u] : Vec<T>{} + cell[u * z_pitch];
 #pragma GCC unroll 4
                     for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
                 }

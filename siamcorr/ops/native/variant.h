@@ -58,28 +58,44 @@ void run_channels(const Job& job, const E* x, const E* z, const E* bias, E* out,
                         (band + 1) * rows / bands, out + n * job.out_cells() * C, bias, scratch);
 }
 
+// The start of the last plane of x in memory.
+template <class E>
+const E* last_plane(const Job& job, const E* x) {
+    for (int axis = 0; axis < 4; axis++)
+        if (job.x_step[axis] > 0) x += job.x_step[axis] * (job.count[axis] - 1);
+    return x;
+}
+
 template <class E, class T>
-void run_plane(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
-               int64_t task, T* scratch) {
+void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, const E* bias, E* out,
+               T* parts, int64_t task, T* scratch) {
     int64_t cuts = stretches(job), cut = task % cuts, plane = task / cuts;
     int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
     int64_t n0 = plane / job.count[2] / job.count[1];
-    auto function = by_products(job, LANES<T>) ? products_plane<E, T> : columns_plane<E, T>;
-    function(job, x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2],
-             z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2],
-             cut * job.count[3] / cuts, (cut + 1) * job.count[3] / cuts,
-             out + plane * job.out_cells(), cuts > 1 ? parts + task * job.out_cells() : nullptr,
-             bias ? widen(bias[n2]) : T(0), scratch);
+    const E* from = x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2];
+    const E* cells = z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2];
+    int64_t first = cut * job.count[3] / cuts, last = (cut + 1) * job.count[3] / cuts;
+    T* part = cuts > 1 ? parts + task * job.out_cells() : nullptr;
+    T shift = bias ? widen(bias[n2]) : T(0);
+    out += plane * job.out_cells();
+    if (by_products(job, LANES<T>))
+        products_plane<E, T>(job, from, cells, first, last, out, part, shift, scratch);
+    else
+        columns_plane<E, T>(split, from, last_plane(job, x), cells, first, last, out, part, shift,
+                            scratch);
 }
 
 template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
+    bool columns = !job.channels_last && !by_products(job, LANES<T>);
+    Split<T> split(job);
+    if (columns) scratch = split.prepare(scratch);
     for (int64_t task = first; task < last; task++)
         if (job.channels_last)
             run_channels<E, T>(job, x, z, bias, out, task, scratch);
         else
-            run_plane<E, T>(job, x, z, bias, out, parts, task, scratch);
+            run_plane<E, T>(job, split, x, z, bias, out, parts, task, scratch);
 }
 
 template <class E, class T>

@@ -100,6 +100,7 @@ INLINE V activate(V value, int64_t kind) {
 // Stores the first `lanes` of a vector in its tensor's type.
 template <class T, class E>
 INLINE void store_as(Vec<T> value, E* to, int64_t lanes = LANES<T>) {
+    if (sizeof(E) == sizeof(T) && lanes == LANES<T>) return store((T*)to, value);
     T each[LANES<T>];
     store(each, value);
     if (lanes == LANES<T>)
