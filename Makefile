@@ -1,9 +1,9 @@
 # These run on a fresh machine: `make demo`, `make test`, `make test-fast`, `make check`,
-# `make test-oldest`, `make docs`, `make train-data`.
+# `make test-oldest`, `make sanitize`, `make docs`, `make train-data`.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo docs test test-fast test-oldest check fuzz train-data
+.PHONY: demo docs test test-fast test-oldest check fuzz sanitize train-data
 
 demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
@@ -33,6 +33,17 @@ docs: .venv/.docs
 FUZZ ?= 1000
 fuzz: .venv/.installed
 	SIAMCORR_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz
+
+# Tests of the C++ kernels, built with the address and undefined-behaviour sanitizers in build/.
+SANITIZED = build/sanitized
+RUNTIMES = $(shell $${CXX:-g++} -print-file-name=libasan.so) $(shell $${CXX:-g++} -print-file-name=libubsan.so)
+sanitize: .venv/.installed
+	rm -rf $(SANITIZED)
+	mkdir -p $(SANITIZED)
+	cp -r siamcorr tests hatch_build.py pyproject.toml $(SANITIZED)
+	cd $(SANITIZED) && $(CURDIR)/$(BIN)/python hatch_build.py --sanitize
+	cd $(SANITIZED) && LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0 \
+	    $(CURDIR)/$(BIN)/python -m pytest -q tests/ops/test_native.py
 
 check: .venv/.installed
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ SOURCES = ROOT / "siamcorr" / "ops" / "native"
 MODULE = "siamcorr/ops/_native.abi3.so"  # loaded by Python on every system but Windows
 FLAGS = ["-std=c++17", "-O2", "-ffp-contract=fast", "-fno-exceptions", "-fno-rtti"]
 FLAGS += ["-Wno-psabi", "-fvisibility=hidden", "-g0"]
-SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"]
 
 
 def build(extra: list[str]) -> Path:
