@@ -48,6 +48,17 @@ def random_geometry(dice: random.Random, largest: int) -> Geometry:
     return Geometry(op, (batch, channels, *size), template, dilation)
 
 
+class FixedDice(random.Random):
+    """Dice that always show the same number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def randrange(self, *_: int) -> int:
+        return self.number
+
+
 def lay_out(dice: random.Random, tensor: Tensor) -> Tensor:
     """The same numbers with other strides and another offset, with NaN between them."""
     kind = dice.randrange(6)
@@ -107,6 +118,34 @@ def test_reference_loops(variant, seed):
         laid = lay_out(dice, x), lay_out(dice, z)
         result = FUNCTIONS["native", geometry.op, "response"](*laid, geometry)
         torch.testing.assert_close(result, expected)
+
+
+# Sides of a response: columns left over behind whole vectors, and rows shorter than one.
+SIDES = [(17, 17), (33, 33), (16, 18), (40, 20), (49, 9), (15, 15), (1, 15), (33, 1), (16, 16)]
+
+
+@pytest.mark.parametrize(("rows", "columns"), SIDES)
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("op", ["batched", "depthwise"])
+def test_reference_left_over_columns(variant, rows, columns, dilation, op):
+    """All contractions, with and without padding, of contiguous and of transposed planes."""
+    search = 2, 3, rows + 4 * dilation, columns + 2 * dilation
+    geometry = Geometry(op, search, (2, 3, 5, 3), dilation)
+    for dtype in kernels.DTYPES:
+        tensors = given(geometry, dtype, rows)
+        for computed, names in ARGUMENTS.items():
+            pair_ = [tensors[name] for name in names]
+            exact = FUNCTIONS["conv", op, computed](*(t.double() for t in pair_), geometry)
+            for turned in (False, True):
+                laid = [lay_out(FixedDice(2), t) if turned else t for t in pair_]
+                result = FUNCTIONS["native", op, computed](*laid, geometry)
+                assert relative(result, exact) <= WORST[dtype], (computed, dtype, turned)
+        x, z = tensors["search"][..., dilation:-dilation, 1:], tensors["template"]
+        sides = [1, 0, dilation, dilation]
+        padded = torch.nn.functional.pad(x, sides).double()
+        exact = FUNCTIONS["conv", op, "response"](padded, z.double(), geometry)
+        result = native.padded_response(x, z, geometry, sides)
+        assert relative(result, exact) <= WORST[dtype], dtype
 
 
 def test_reference_expanded():

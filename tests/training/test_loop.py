@@ -330,7 +330,7 @@ def test_a_run_moves_from_the_cpu_to_a_gpu_and_back(whole, library, tmp_path):
 def test_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path):
     path = tmp_path / "last.pt"
     save(path, {"epoch": 1})
-    with pytest.raises(Exception, match="pickle|local object"):
+    with pytest.raises(Exception, match=r"pickle|local object"):
         save(path, {"epoch": lambda: 2})
     assert torch.load(path, weights_only=True) == {"epoch": 1}
     assert [*tmp_path.iterdir()] == [path]
