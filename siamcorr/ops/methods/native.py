@@ -137,7 +137,7 @@ def _plan(
 
 
 def work(geometry: Geometry, computed: Computed) -> list[float]:
-    """Calls, planes, multiplications by columns and by products, sums and elements, for the planner.
+    """Calls, planes, multiplications by columns and by products, sums, elements, for the planner.
 
     Lanes that stay empty count as multiplications, too: rows of columns are filled up to vectors of
     `LANES` numbers. A small output of a large template is computed by products, as in variant.h.
