@@ -8,6 +8,7 @@
 #endif
 #define VECTOR_BYTES 32
 constexpr int MOST_H = 7, MOST_R[3] = {8, 6, 4};
+constexpr int MOST_U = 3, MOST_V = 3;
 constexpr bool FACTORS_FIT = false;  // the template cells of a column stay in registers, too
 #include "variant.h"
 #ifdef __clang__

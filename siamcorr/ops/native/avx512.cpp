@@ -8,6 +8,7 @@
 #endif
 #define VECTOR_BYTES 64
 constexpr int MOST_H = 7, MOST_R[3] = {8, 8, 6};
+constexpr int MOST_U = 6, MOST_V = 4;
 constexpr bool FACTORS_FIT = true;  // the template cells of a column stay in registers, too
 #include "variant.h"
 #ifdef __clang__

@@ -33,7 +33,9 @@ INLINE void copy_row(const E* from, int64_t step, T* to, int64_t count) {
         const T* cells = (const T*)from;
         for (int64_t c = 0; c < count - LANES<T>; c += LANES<T>) store(to + c, load(cells + c));
         store(to + count - LANES<T>, load(cells + count - LANES<T>));  // overlaps the previous one
-    } else if (step == 1)
+    } else if (step == 1 && sizeof(E) == sizeof(T))
+        memcpy(to, from, count * sizeof(T));
+    else if (step == 1)
         for (int64_t c = 0; c < count; c++) to[c] = widen(from[c]);
     else
         for (int64_t c = 0; c < count; c++) to[c] = widen(from[c * step]);
@@ -50,25 +52,17 @@ INLINE int64_t phase_room(const Job& job, int64_t phases) {
 template <class E, class T>
 Plane<T> pack_search(const Job& job, const E* x, int64_t phases, T* to) {
     int64_t room = phase_room<T>(job, phases), pitch = phases * room, rows = job.extent(0);
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t row = r - job.pad[0];
-        T* line = to + r * pitch;
-        if (row < 0 || row >= job.x_size[0]) {
-            memset(line, 0, pitch * sizeof(T));
-            continue;
-        }
-        for (int64_t p = 0; p < phases; p++, line += room) {
-            // Cell c is column c*phases + p - left: from `first` to `last` it exists.
-            int64_t shift = p - job.pad[1], first = 0;
-            while (first < room && first * phases + shift < 0) first++;
-            int64_t last = (job.x_size[1] - shift + phases - 1) / phases;
-            last = job.x_size[1] <= shift ? first : least(last, room);
-            if (last < first) last = first;
-            memset(line, 0, first * sizeof(T));
-            const E* cell = x + row * job.x_cell[0] + (first * phases + shift) * job.x_cell[1];
-            copy_row(cell, phases * job.x_cell[1], line + first, last - first);
-            memset(line + last, 0, (room - last) * sizeof(T));
-        }
+    memset(to, 0, rows * pitch * sizeof(T));
+    int64_t top = job.pad[0] > 0 ? job.pad[0] : 0, end = least(rows, job.x_size[0] + job.pad[0]);
+    for (int64_t p = 0; p < phases; p++) {
+        // Cell c is column c*phases + shift: from `first` to `last` it exists.
+        int64_t shift = p - job.pad[1], first = shift < 0 ? (phases - 1 - shift) / phases : 0;
+        int64_t last = least((job.x_size[1] - shift + phases - 1) / phases, room);
+        if (job.x_size[1] <= shift || last <= first) continue;
+        const E* cells = x + (first * phases + shift) * job.x_cell[1];
+        for (int64_t r = top; r < end; r++)
+            copy_row(cells + (r - job.pad[0]) * job.x_cell[0], phases * job.x_cell[1],
+                     to + r * pitch + p * room + first, last - first);
     }
     return {to, pitch};
 }

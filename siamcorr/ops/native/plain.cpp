@@ -2,6 +2,7 @@
 #include "job.h"
 #define VECTOR_BYTES 16
 constexpr int MOST_H = 3, MOST_R[3] = {6, 4, 3};
+constexpr int MOST_U = 2, MOST_V = 2;
 constexpr bool FACTORS_FIT = false;  // the template cells of a column stay in registers, too
 #include "variant.h"
 static const Variant table = VARIANT("plain");

@@ -235,14 +235,16 @@ void products_plane(const Job& job, const E* x, const E* z, int64_t k_first, int
         Plane<T> from{as_it_is<E, T>(plane), job.x_cell[0]};
         if (!in_place) from = pack_search<E, T>(job, plane, 1, packed_x);
         pack_vectors<E, T>(job, z + k * job.z_step[3], packed_z);
-        int64_t row_runs = (h + 2) / 3, column_runs = (w + 3) / 4;
+        bool shared = job.stride[0] == job.dilation[0];  // rows of x, by neighbouring response rows
+        int64_t row_runs = shared ? (h + MOST_U - 1) / MOST_U : h;
+        int64_t column_runs = (w + MOST_V - 1) / MOST_V;
         for (int64_t a = 0; a < row_runs; a++)
             for (int64_t b = 0; b < column_runs; b++) {
                 int64_t u = a * h / row_runs, v = b * w / column_runs;
                 int64_t U = (a + 1) * h / row_runs - u, V = (b + 1) * w / column_runs - v;
                 int64_t u_step = job.stride[0] * from.pitch, v_step = job.stride[1];
-                PRODUCTS_TILES<T>[U - 1][V - 1](
-                    from.at + u * u_step + v * v_step, job.dilation[0] * from.pitch, u_step, v_step,
+                PRODUCTS_TILES<T>.at[U - 1][V - 1](
+                    from.at + u * u_step + v * v_step, job.dilation[0] * from.pitch, v_step,
                     packed_z, job.z_size[0], vectors, last_column, last, sums + u * w + v, w,
                     k > k_first);
             }

@@ -1,5 +1,6 @@
 // The inner loops: a block of sums stays in registers during the loop over all template cells.
 #pragma once
+#include <type_traits>
 #include <utility>
 
 #include "vector.h"
@@ -8,6 +9,12 @@ namespace {
 
 // Stops the compiler from caching the pointed-to values in registers; the sums need all registers.
 #define REREAD(pointer) asm("" : "+r"(pointer))
+// Stops the compiler from loading a vector again for each use.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define LOAD_ONCE(vector) asm("" : "+v"(vector))
+#else
+#define LOAD_ONCE(vector)
+#endif
 
 // A block of R response rows by V vectors of columns, over H template rows and w columns.
 //
@@ -77,54 +84,89 @@ struct ColumnsTiles {
 template <class T>
 constexpr ColumnsTiles<T> COLUMNS_TILES{std::make_integer_sequence<int, MOST_H>{}};
 
+// The sum of a vector's lanes, pair by pair.
+template <class T>
+INLINE T sum_lanes(Vec<T> value) {
+    T lanes[LANES<T>];
+    store(lanes, value);
+#pragma GCC unroll 4
+    for (int64_t half = LANES<T> / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int64_t l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
 // U by V response cells, each the product of two large planes: lanes are columns of z, and are
-// summed at the end. z has `vectors` vectors per row; the last one ends with the row, and has zeros
-// where it overlaps. `last` masks x there, so that cells outside do not count.
+// summed at the end. A vector of x is loaded once for all rows of z that use it. z has `vectors`
+// vectors per row; the last one ends with the row, and has zeros where it overlaps. `last` masks x
+// there, so that cells outside do not count.
 template <class T, int U, int V>
-void products_tile(const T* x, int64_t x_pitch, int64_t u_step, int64_t v_step, const T* z,
-                   int64_t rows, int64_t vectors, int64_t last_column,
-                   typename Vectors<T>::Mask last, T* to, int64_t to_pitch, bool more) {
+void products_tile(const T* x, int64_t x_pitch, int64_t v_step, const T* z, int64_t rows,
+                   int64_t vectors, int64_t last_column, typename Vectors<T>::Mask last, T* to,
+                   int64_t to_pitch, bool more) {
     typedef typename Vectors<T>::Mask Mask;
-    Vec<T> sums[U][V] = {};
-    for (int64_t i = 0; i < rows; i++, x += x_pitch) {
-        for (int64_t t = 0; t + 1 < vectors; t++, z += LANES<T>) {
-            Vec<T> factor = load(z);
+    Vec<T> sums[U][V];
 #pragma GCC unroll 8
-            for (int u = 0; u < U; u++)
+    for (int u = 0; u < U; u++)
 #pragma GCC unroll 8
-                for (int v = 0; v < V; v++)
-                    sums[u][v] += load(x + u * u_step + v * v_step + t * LANES<T>) * factor;
+        for (int v = 0; v < V; v++) sums[u][v] = Vec<T>{};
+    int64_t z_pitch = vectors * LANES<T>;
+    // Row r of x meets row r - u of z; near the edges some of these rows do not exist.
+    auto meet = [&](int64_t r, int64_t t, const Vec<T>* cells, auto at_edge) INLINE_LAMBDA {
+#pragma GCC unroll 8
+        for (int u = 0; u < U; u++) {
+            if (at_edge.value && (r < u || r - u >= rows)) continue;
+            Vec<T> factor = load(z + (r - u) * z_pitch + t * LANES<T>);
+            LOAD_ONCE(factor);
+#pragma GCC unroll 8
+            for (int v = 0; v < V; v++) sums[u][v] += cells[v] * factor;
         }
-        Vec<T> factor = load(z);
-        z += LANES<T>;
+    };
+    auto each_row = [&](int64_t first, int64_t end, auto at_edge) INLINE_LAMBDA {
+        for (int64_t r = first; r < end; r++) {
+            const T* row = x + r * x_pitch;
+            Vec<T> cells[V];
+            for (int64_t t = 0; t + 1 < vectors; t++) {
 #pragma GCC unroll 8
-        for (int u = 0; u < U; u++)
-#pragma GCC unroll 8
-            for (int v = 0; v < V; v++) {
-                Mask cells = (Mask)load(x + u * u_step + v * v_step + last_column);
-                sums[u][v] += (Vec<T>)(cells & last) * factor;
+                for (int v = 0; v < V; v++) cells[v] = load(row + v * v_step + t * LANES<T>);
+                meet(r, t, cells, at_edge);
             }
-    }
+#pragma GCC unroll 8
+            for (int v = 0; v < V; v++)
+                cells[v] = (Vec<T>)((Mask)load(row + v * v_step + last_column) & last);
+            meet(r, vectors - 1, cells, at_edge);
+        }
+    };
+    int64_t inner = rows > U - 1 ? rows : U - 1;  // from here on at the edge again
+    each_row(0, U - 1, std::true_type{});
+    each_row(U - 1, inner, std::false_type{});
+    each_row(inner, rows + U - 1, std::true_type{});
     for (int u = 0; u < U; u++)
         for (int v = 0; v < V; v++) {
-            T lanes[LANES<T>], sum = more ? to[u * to_pitch + v] : 0;
-            store(lanes, sums[u][v]);
-            for (int64_t t = 0; t < LANES<T>; t++) sum += lanes[t];
-            to[u * to_pitch + v] = sum;
+            T* cell = to + u * to_pitch + v;
+            *cell = (more ? *cell : 0) + sum_lanes<T>(sums[u][v]);
         }
 }
 
 template <class T>
-using ProductsTile = void (*)(const T*, int64_t, int64_t, int64_t, const T*, int64_t, int64_t,
-                              int64_t, typename Vectors<T>::Mask, T*, int64_t, bool);
+using ProductsTile = void (*)(const T*, int64_t, int64_t, const T*, int64_t, int64_t, int64_t,
+                              typename Vectors<T>::Mask, T*, int64_t, bool);
+
+// By size: at[U - 1][V - 1].
 template <class T>
-constexpr ProductsTile<T> PRODUCTS_TILES[3][4] = {
-    {products_tile<T, 1, 1>, products_tile<T, 1, 2>, products_tile<T, 1, 3>,
-     products_tile<T, 1, 4>},
-    {products_tile<T, 2, 1>, products_tile<T, 2, 2>, products_tile<T, 2, 3>,
-     products_tile<T, 2, 4>},
-    {products_tile<T, 3, 1>, products_tile<T, 3, 2>, products_tile<T, 3, 3>,
-     products_tile<T, 3, 4>},
+struct ProductsTiles {
+    ProductsTile<T> at[MOST_U][MOST_V];
+
+    template <int U, int... V>
+    constexpr void fill(std::integer_sequence<int, V...>) {
+        ((at[U][V] = products_tile<T, U + 1, V + 1>), ...);
+    }
+    template <int... U>
+    constexpr explicit ProductsTiles(std::integer_sequence<int, U...>) : at{} {
+        (fill<U>(std::make_integer_sequence<int, MOST_V>{}), ...);
+    }
 };
+template <class T>
+constexpr ProductsTiles<T> PRODUCTS_TILES{std::make_integer_sequence<int, MOST_U>{}};
 
 }  // namespace

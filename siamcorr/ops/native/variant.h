@@ -1,6 +1,7 @@
 // A variant of the inner loops: how it splits the work, and the table of its functions.
 //
-// Each variant's file defines VECTOR_BYTES, MOST_H and MOST_R, and includes this file once.
+// Each variant's file defines VECTOR_BYTES, the largest tiles that its registers hold (MOST_H, MOST_R,
+// MOST_U, MOST_V) and FACTORS_FIT, and includes this file once.
 #pragma once
 #include "channels.h"
 #include "planes.h"
