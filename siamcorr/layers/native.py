@@ -77,7 +77,7 @@ class NativeDepthwiseConv2d(nn.Module):
         padding = conv.border if isinstance(conv, DepthwiseConv2d) else conv.padding
         if activation is not None and type(activation) not in ACTIVATIONS:
             raise ValueError(f"NativeDepthwiseConv2d: takes no activation {activation}")
-        bias = None if conv.bias is None else conv.bias.detach()
+        bias = None if conv.bias is None else conv.bias.detach().contiguous()
         name = None if activation is None else ACTIVATIONS[type(activation)]
         stride, dilation = pair(conv.stride), pair(conv.dilation)  # type: ignore[arg-type]
         return cls(conv.weight.detach(), bias, stride, padding, dilation, name)  # type: ignore[arg-type]
@@ -118,6 +118,7 @@ class NativeDepthwiseConv2d(nn.Module):
             and kernels.available(self.weight.device.type)
             and features.shape[1] == len(self.weight)
             and features.dtype == self.weight.dtype
+            and (self.bias is None or self.bias.dtype == self.weight.dtype)
             and features.dtype in kernels.DTYPES
             and min(self._out_size(features)) > 0
         )

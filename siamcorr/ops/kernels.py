@@ -112,10 +112,13 @@ class PackedJob(NamedTuple):
 def can_read(x: Tensor, z: Tensor) -> bool:
     """Whether the kernels can read these tensors directly.
 
-    Tracing, dispatch modes and tensor subclasses cannot observe what the kernels do.
+    Tracing, dispatch modes and tensor subclasses cannot observe what the kernels do. The memory of
+    a negated view, such as the imaginary part of a conjugate, has the wrong signs.
     """
     return (
         not torch.compiler.is_compiling()
+        and not x.is_neg()
+        and not z.is_neg()
         and type(x) in PLAIN
         and type(z) in PLAIN
         and not dispatch_modes()
@@ -139,10 +142,6 @@ def run(packed: PackedJob, x: Tensor, z: Tensor, bias: Tensor | None = None) -> 
     """
     assert module is not None
     job, offset, shape, channels_last, single_thread = packed
-    if x.is_neg():
-        x = x.resolve_neg()
-    if z.is_neg():
-        z = z.resolve_neg()
     layout = torch.channels_last if channels_last else torch.contiguous_format
     out = torch.empty(shape, dtype=x.dtype, memory_format=layout)
     if not out.numel():
@@ -174,6 +173,7 @@ def pack(
 ) -> PackedJob:
     """Pack a job into the bytes of the C++ struct `Job`."""
     z_size, z_cell = (z.shape[2], z.shape[3]), (z.stride(2), z.stride(3))
+    stride, dilation = _taken(form.stride, form.out_size), _taken(form.dilation, z_size)
     offset = 0
     if form.rotated:
         offset = (z_size[0] - 1) * z_cell[0] + (z_size[1] - 1) * z_cell[1]
@@ -190,8 +190,8 @@ def pack(
         *z_cell,
         *form.out_size,
         *form.pad,
-        *form.stride,
-        *form.dilation,
+        *stride,
+        *dilation,
         DTYPES.index(x.dtype),
         channels_last,
         activation,
@@ -201,3 +201,8 @@ def pack(
     return PackedJob(
         job, offset * x.element_size(), shape, channels_last, flops < SINGLE_THREAD_FLOPS
     )
+
+
+def _taken(steps: Sides, sizes: Sides) -> list[int]:
+    """Return the steps along both axes; 1 for a step that is never taken, whatever its size."""
+    return [step if size > 1 else 1 for step, size in zip(steps, sizes, strict=True)]

@@ -151,7 +151,7 @@ def test_fit_writes_a_table_of_the_same_kind(tmp_path, monkeypatch, capsys):
     assert found == others  # what is known of other dtypes stays
     for method, constants in costs.items():
         for key, values in constants.items():
-            op = key.split()[0]
-            assert len(values) == len(work(method, replace(shapes[0], op=op)))
+            op, computed = key.split()
+            assert len(values) == len(work(method, replace(shapes[0], op=op), computed))
             assert all(value >= 0 for value in values)
     assert {"conv", "gemm", "fft"} <= set(costs)

@@ -55,6 +55,56 @@ def test_equal_to_conv2d(options, activation, layout, used):
 
 
 @needs_kernels
+@pytest.mark.parametrize("bias", [torch.arange(48.0)[::2], torch.ones(1).expand(24)])
+def test_bias_with_other_strides(bias, used):
+    conv = convolution(padding=1)
+    conv.bias = nn.Parameter(bias, requires_grad=False)
+    features = torch.randn(1, 24, 9, 9)
+    torch.testing.assert_close(NativeDepthwiseConv2d.of(conv)(features), conv(features))
+    assert len(used) == 1
+
+
+@needs_kernels
+def test_bias_of_another_dtype():
+    """As with nn.Conv2d, an error."""
+    conv = convolution().to(torch.bfloat16)
+    conv.bias = nn.Parameter(conv.bias.float(), requires_grad=False)
+    with pytest.raises(RuntimeError, match="bias"):
+        NativeDepthwiseConv2d.of(conv)(torch.randn(1, 24, 9, 9, dtype=torch.bfloat16))
+
+
+@needs_kernels
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stride": 10**6, "dilation": 2},
+        {"stride": 2**59, "dilation": 2},
+        {"stride": (1, 2**40)},
+        {"size": 1, "dilation": 2**62},
+        {"size": (3, 1), "dilation": (1, 2**40), "stride": (2, 1)},
+    ],
+    ids=str,
+)
+def test_steps_that_are_never_taken(options, layout):
+    """They may be as large as they want; nothing is allocated by their size."""
+    conv = convolution(**options)
+    features = torch.randn(1, 24, 5, 5).contiguous(memory_format=layout)
+    expected = without_idle_steps(conv, features)
+    torch.testing.assert_close(NativeDepthwiseConv2d.of(conv)(features), expected)
+
+
+def without_idle_steps(conv, features):
+    """The convolution without steps that do not matter, for which nn.Conv2d may be slow or fail."""
+    size, room = conv.kernel_size, features.shape[2:]
+    dilation = [d if k > 1 else 1 for d, k in zip(conv.dilation, size, strict=True)]
+    stride = [min(s, n) for s, n in zip(conv.stride, room, strict=True)]
+    return nn.functional.conv2d(
+        features, conv.weight, conv.bias, stride, 0, dilation, features.shape[1]
+    )
+
+
+@needs_kernels
 @pytest.mark.parametrize("size", [2, 3, 16])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_same_padding_of_keras(size, stride, used):

@@ -148,6 +148,18 @@ def test_reference_left_over_columns(variant, rows, columns, dilation, op):
         assert relative(result, exact) <= WORST[dtype], dtype
 
 
+@pytest.mark.parametrize("turned", ["search", "template"])
+def test_reference_negated_views(turned):
+    """The imaginary part of a conjugate is a view whose memory has the other sign."""
+    x, z = torch.randn(1, 3, 9, 9), torch.randn(1, 3, 3, 3)
+    expected = xcorr_depthwise(x, z, method="conv")
+    values = {"search": x, "template": z}
+    values[turned] = torch.complex(values[turned], -values[turned]).conj().imag
+    assert values[turned].is_neg()
+    result = xcorr_depthwise(values["search"], values["template"], method="native")
+    torch.testing.assert_close(result, expected)
+
+
 def test_reference_expanded():
     """One plane for a whole batch, by a stride of 0."""
     x, z = (

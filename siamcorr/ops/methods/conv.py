@@ -133,12 +133,15 @@ def work(geometry: Geometry, computed: Computed) -> list[float]:
     """Calls, multiplications and elements, for the planner.
 
     Batched with one output is a depthwise correlation and a sum; with several outputs it is a
-    convolution, which is slower with groups. The gradient of search multiplies zeros, too.
+    convolution, which is slower with groups. The gradient of search multiplies zeros, too, and that
+    of a dilated template is computed for all cells between.
     """
     flops, elements = float(geometry.flops), geometry.elements
     one, grouped = geometry.outputs == 1, geometry.template[0] > 1
     if one and computed == "search":
         flops *= math.prod(geometry.search[2:]) / max(1, math.prod(geometry.response[2:]))
+    if computed == "template":
+        flops *= math.prod(geometry.extent) / max(1, math.prod(geometry.template[2:]))
     if geometry.op == "depthwise":
         return [1.0, flops, elements]
     if one:

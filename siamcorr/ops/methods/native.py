@@ -140,16 +140,22 @@ def work(geometry: Geometry, computed: Computed) -> list[float]:
     """Calls, planes, multiplications by columns and by products, sums, elements, for the planner.
 
     Lanes that stay empty count as multiplications, too: rows of columns are filled up to vectors of
-    `LANES` numbers. A small output of a large template is computed by products, as in variant.h.
+    `LANES` numbers, or their last columns are computed apart. A small output of a large template is
+    computed by products. The rules are those of variant.h and planes.h.
     """
     rows, columns = getattr(geometry, computed)[2:]
     h, w = (geometry.response if computed == "template" else geometry.template)[2:]
     planes = geometry.search[0] * geometry.search[1] * geometry.outputs
+    strided = computed == "template" and geometry.dilation > 1
     by_columns = by_products = sums = 0
     if columns < LANES and w >= columns and (computed == "template" or geometry.dilation == 1):
         by_products, sums = 2 * rows * columns * h * _filled(w), rows * columns
     else:
-        by_columns = 2 * rows * _filled(columns) * h * w
+        rest = columns % LANES
+        cells = rows * _filled(columns)
+        if not strided and min(rows, columns) >= LANES and 2 * rest * _filled(rows) <= rows * LANES:
+            cells = rows * (columns - rest) + rest * _filled(rows)
+        by_columns = 2 * cells * h * w
     counts = planes, planes * by_columns, planes * by_products, planes * sums
     return [1.0, *map(float, counts), geometry.elements]
 

@@ -110,7 +110,7 @@ void channels_block(const Job& job, const E* x, const E* z, int64_t lanes, int64
     int64_t row = width * room, column = room, ahead = 0;
     if (whole && job.x_step[2] == 1 && top >= 0 && top + height <= job.x_size[0] && left >= 0 &&
         left + width <= job.x_size[1]) {
-        row = job.x_cell[0], column = job.x_cell[1], ahead = J * job.stride[1];
+        row = job.x_cell[0], column = job.x_cell[1], ahead = J * least(job.stride[1], w);
         from = as_it_is<E, T>(x) + top * row + left * column;
     } else {
         pack_part<E, T>(job, x, top, left, height, width, lanes, room, packed_x);
@@ -121,7 +121,7 @@ void channels_block(const Job& job, const E* x, const E* z, int64_t lanes, int64
     for (int64_t l = 0; bias && l < lanes; l++) ending.shift[l / L][l % L] = widen(bias[l]);
     for (int64_t i = begin; i < end; i++) {
         const T* cell = from + (i - begin) * job.stride[0] * row;
-        for (int64_t r = 0; r < job.stride[0]; r++)  // the next columns read these cells
+        for (int64_t r = 0; r < least(job.stride[0], h); r++)  // the next columns read these cells
             for (int64_t c = 0; c < ahead; c++)
                 __builtin_prefetch(cell + r * row + (width + c) * column);
         CHANNELS_TILES<E, T>[K - 1][J - 1](

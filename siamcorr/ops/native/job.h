@@ -19,7 +19,7 @@ struct Job {
     int64_t x_size[2], x_cell[2];  // rows and columns of a plane, and their steps
     int64_t z_size[2], z_cell[2];
     int64_t out_size[2];
-    int64_t pad[2];  // zeros above and left of x: top, left
+    int64_t pad[2];  // zeros above and left of x: top, left; negative: rows, columns to leave out
     int64_t stride[2], dilation[2];
     int64_t dtype;
     int64_t channels_last;  // out is (n0, n1, i, j, n2) instead of (n0, n1, n2, i, j)

@@ -95,12 +95,18 @@ bool do_job(Work& work, int64_t threads) {
 
 // Checks a job: invalid sizes would read or write outside the tensors.
 bool sound(const Job& job) {
+    constexpr int64_t LARGEST = (int64_t)1 << 31;
     for (int n = 0; n < 4; n++)
-        if (job.count[n] < 0) return false;
+        if (job.count[n] < (n == 3)) return false;
     for (int axis = 0; axis < 2; axis++)
         if (job.x_size[axis] < 1 || job.z_size[axis] < 1 || job.out_size[axis] < 1 ||
-            job.stride[axis] < 1 || job.dilation[axis] < 1 || job.pad[axis] < 0)
+            job.stride[axis] < 1 || job.dilation[axis] < 1 || job.pad[axis] < 0 ||
+            job.x_size[axis] > LARGEST || job.z_size[axis] > LARGEST ||
+            job.out_size[axis] > LARGEST || job.stride[axis] > LARGEST ||
+            job.dilation[axis] > LARGEST || job.pad[axis] > LARGEST)
             return false;
+    // A packed plane: its size must not overflow.
+    if ((double)job.extent(0) * ((double)job.extent(1) + 64.0 * job.stride[1]) > 1e12) return false;
     return job.dtype >= FLOAT32 && job.dtype <= FLOAT16 && job.activation >= NONE &&
            job.activation <= HARDSWISH && (!job.channels_last || job.count[3] == 1);
 }

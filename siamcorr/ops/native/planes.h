@@ -5,8 +5,9 @@
 
 namespace {
 
-// Columns of a response in blocks of up to three vectors. The last vector ends with the row and
-// overlaps the previous one, so nothing right of a row is read. Its sums are stored separately.
+// Columns of a response in blocks of up to three vectors. The last vector ends with the row and may
+// overlap the previous one; in scratch memory its sums have a place of their own, without overlap.
+// A row shorter than a vector reads beyond its end, see columns_sums.
 template <class T>
 struct ColumnBlocks {
     int64_t columns, vectors, blocks;
@@ -83,12 +84,12 @@ INLINE void each_tile(const Job& job, Use use) {
     });
 }
 
-// What all planes of a job have in common, listed once: tiles, and the columns of a template row.
+// What all planes of a job have in common, listed before the first one.
 template <class T>
 struct Tiles {
     int64_t count = 0;
     Tile<T>* list;
-    int64_t* offsets;  // in a row of x, of each column of z
+    int64_t* offsets;  // where in a row of x the column lies that meets each column of z
 
     // Takes its memory from the start of `scratch`, and returns the rest.
     T* prepare(const Job& job, T* scratch) {
@@ -110,9 +111,13 @@ struct Tiles {
 };
 
 // Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`, whose rows are
-// `out_pitch` apart. A vector may read up to the start of the plane `x_last`.
+// `out_pitch` apart.
+//
+// `x_last` is where the last plane of x in memory starts. A row shorter than a vector is read with up
+// to LANES - 1 elements too many. If its plane starts LANES or more before x_last, these elements lie
+// before the same cell of the last plane, so inside x.
 template <class E, class T>
-void columns_part(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
+void columns_sums(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
                   int64_t k_first, int64_t k_last, E* out, T* part, int64_t out_pitch, T bias,
                   T* scratch) {
     int64_t rows = job.out_size[0], columns = job.out_size[1], phases = job.stride[1];
@@ -120,7 +125,8 @@ void columns_part(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_
     T *sums = scratch, *packed_z = sums + rows * pitch;
     T* packed_x = packed_z + up(job.z_size[0] * job.z_size[1], 16);
     bool readable = phases == 1 && search_in_place<E, T>(job);
-    bool plain = bias == 0 && job.activation == NONE && columns >= LANES<T>;
+    // Where the last k stores its sums; null if write_plane must convert them.
+    bool plain = bias == 0 && job.activation == NONE;
     T* direct = part ? part : plain ? (T*)as_it_is<E, T>(out) : nullptr;
     if (columns < LANES<T>) direct = nullptr;
 
@@ -151,36 +157,39 @@ void columns_part(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_
 }
 
 template <class T>
-int64_t part_scratch(const Job& job) {
+int64_t sums_scratch(const Job& job) {
     int64_t sums = job.out_size[0] * up(job.out_size[1], LANES<T>);
     int64_t search = job.extent(0) * job.stride[1] * phase_room<T>(job, job.stride[1]);
     return (sums + up(job.z_size[0] * job.z_size[1], 16) + search + 16) * sizeof(T);
 }
 
-// A correlation in two parts. If the last columns of a response fill little of a vector, as one of 17
-// columns does, they are computed as rows of the transposed correlation.
+// A correlation in two: `body` and `side`. If the last columns of a response fill little of a vector,
+// as one of 17 columns does, they are the side, and are computed as rows of the transposed
+// correlation.
 template <class T>
 struct Split {
-    Job most, side;
-    int64_t rest;  // columns of `side`; 0 if there is one part, `most`
-    Tiles<T> most_tiles, side_tiles;
+    Job body, side;
+    int64_t rest;  // columns of the side; 0 if there is none
+    Tiles<T> body_tiles, side_tiles;
 
-    explicit Split(const Job& job) : most(job), side(job), rest(job.out_size[1] % LANES<T>) {
+    explicit Split(const Job& job) : body(job), side(job), rest(job.out_size[1] % LANES<T>) {
         int64_t rows = job.out_size[0], vectors = (rows + LANES<T> - 1) / LANES<T>;
         bool plain = job.stride[0] == 1 && job.stride[1] == 1;
         bool wide = rows >= LANES<T> && job.out_size[1] >= LANES<T>;
+        // The side takes rest * vectors vectors, a further vector per row takes `rows`.
         if (!plain || !wide || 2 * rest * vectors > rows) rest = 0;
-        most.out_size[1] -= rest;
+        body.out_size[1] -= rest;
         for (int axis = 0; axis < 2; axis++) {
             side.x_size[axis] = job.x_size[1 - axis], side.x_cell[axis] = job.x_cell[1 - axis];
             side.z_size[axis] = job.z_size[1 - axis], side.z_cell[axis] = job.z_cell[1 - axis];
             side.dilation[axis] = job.dilation[1 - axis];
         }
         side.out_size[0] = rest, side.out_size[1] = rows;
-        side.pad[0] = job.pad[1] - most.out_size[1], side.pad[1] = job.pad[0];
+        side.pad[0] = job.pad[1] - body.out_size[1];  // negative where the side starts inside x
+        side.pad[1] = job.pad[0];
     }
     T* prepare(T* scratch) {
-        scratch = most_tiles.prepare(most, scratch);
+        scratch = body_tiles.prepare(body, scratch);
         return rest ? side_tiles.prepare(side, scratch) : scratch;
     }
 };
@@ -188,35 +197,35 @@ struct Split {
 template <class T>
 int64_t columns_scratch(const Job& job) {
     Split<T> split(job);
-    int64_t lists = Tiles<T>::size(split.most), most = part_scratch<T>(split.most);
-    if (!split.rest) return lists + most;
-    int64_t side = part_scratch<T>(split.side) + up(split.rest * job.out_size[0], 16) * sizeof(T);
-    return lists + Tiles<T>::size(split.side) + (most > side ? most : side);
+    int64_t lists = Tiles<T>::size(split.body), body = sums_scratch<T>(split.body);
+    if (!split.rest) return lists + body;
+    int64_t side = sums_scratch<T>(split.side) + up(split.rest * job.out_size[0], 16) * sizeof(T);
+    return lists + Tiles<T>::size(split.side) + (body > side ? body : side);
 }
 
 // Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`.
 template <class E, class T>
 void columns_plane(const Split<T>& split, const E* x, const E* x_last, const E* z, int64_t k_first,
                    int64_t k_last, E* out, T* part, T bias, T* scratch) {
-    int64_t rows = split.most.out_size[0], most = split.most.out_size[1], rest = split.rest;
-    int64_t columns = most + rest;
-    columns_part<E, T>(split.most, split.most_tiles, x, x_last, z, k_first, k_last, out, part,
+    int64_t rows = split.body.out_size[0], first = split.body.out_size[1], rest = split.rest;
+    int64_t columns = first + rest;
+    columns_sums<E, T>(split.body, split.body_tiles, x, x_last, z, k_first, k_last, out, part,
                        columns, bias, scratch);
     if (!rest) return;
     T *strip = scratch, *own = scratch + up(rest * rows, 16);
-    columns_part<E, T>(split.side, split.side_tiles, x, x_last, z, k_first, k_last, (E*)nullptr,
+    columns_sums<E, T>(split.side, split.side_tiles, x, x_last, z, k_first, k_last, (E*)nullptr,
                        strip, rows, 0, own);
     for (int64_t c = 0; c < rest; c++)
         for (int64_t i = 0; i < rows; i++) {
-            int64_t at = i * columns + most + c;
+            int64_t at = i * columns + first + c;
             if (part)
                 part[at] = strip[c * rows + i];
             else
-                narrow(activate(strip[c * rows + i] + bias, split.most.activation), out + at);
+                narrow(activate(strip[c * rows + i] + bias, split.body.activation), out + at);
         }
 }
 
-// The same for an output of few cells and a large z, for instance the gradient of a template.
+// Like columns_plane, for an output of few cells and a large z, for instance the gradient of a template.
 template <class E, class T>
 void products_plane(const Job& job, const E* x, const E* z, int64_t k_first, int64_t k_last,
                     E* out, T* part, T bias, T* scratch) {
