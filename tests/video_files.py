@@ -1,5 +1,7 @@
 """Videos of many kinds, written by PyAV: codecs, layouts of pixels, times, rotation."""
 
+import os
+from contextlib import contextmanager
 from fractions import Fraction
 
 import pytest
@@ -49,6 +51,20 @@ FILES = {
 }
 
 
+@contextmanager
+def same_priority():
+    """SVT-AV1 gives the calling thread real-time priority where it may, and never takes it back."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
+@same_priority()
 def write(path, encoder, layout="yuv420p", times=EVEN, options=None, turned=0):
     if encoder not in av.codecs_available:
         pytest.skip(f"this PyAV does not write {encoder}")
