@@ -183,7 +183,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     config = taught_config(tmp_path, pictures, teacher)
     shipped = preset_path("siamcorr-lite").read_text()
     preset = tmp_path / "earlier.toml"
-    preset.write_text(shipped.replace('head = "lite-twofold"', 'head = "lite"'))
+    preset.write_text(shipped.replace('head = "lite-twofold-slim"', 'head = "lite"'))
     assert train(config, "--max-epochs", 1, "--set", f"model={preset}") == 0
     first = tmp_path / "out" / "best.safetensors"
     changes = {
@@ -201,7 +201,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     kept = [key for key in before if key.startswith("backbone.")]
     for key in kept:
         torch.testing.assert_close(state["network"][key], before[key])
-    assert any(key.startswith("head.tower.3.") for key in state["network"])
+    assert any(key.startswith("head.tower.2.") for key in state["network"])
     assert state["inner"]["0.deviation"].shape == (96, 1, 1)
     assert state["inner"]["0.mean"].any()
     assert "inner" in rows(tmp_path / "second")[0]

@@ -149,7 +149,7 @@ def test_lost_follows_lost_below(lost_below, lost):
 def lite():
     """Our own weights, and scores that tell a thing from its ground in a world of textures."""
     network = for_inference(build_model("siamcorr-lite", pretrained=True))
-    recipe = replace(network.preset.recipe, lost_below=0.6, found_above=0.7)
+    recipe = replace(network.preset.recipe, lost_below=0.75, found_above=0.78)
     network.preset = replace(network.preset, recipe=recipe)
     return network
 
