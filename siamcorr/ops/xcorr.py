@@ -45,7 +45,7 @@ def xcorr_naive(
         dilation: d, distance of neighbouring template cells on the search, >= 1.
         scale: multiplies the template before the sum, so that half precision does not overflow.
         method: "auto" chooses by shape, dtype and device; "conv", "gemm", "fft", on a CPU "native"
-            and on CUDA "triton" compute the same numbers in different ways.
+            and on CUDA "triton" compute the same response up to rounding.
 
     Returns:
         (B, O, H', W') with H' = H + 2*padding - d*(h - 1), likewise W'; the dtype of search.

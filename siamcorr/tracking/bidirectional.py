@@ -2,8 +2,9 @@
 
 A mark is a box that the user gives for a frame. The target is tracked from each mark to the next
 in both directions, and also from the first mark back to the first frame and from the last mark
-to the end. Each frame between two marks has two results: their weighted mean if the boxes
-overlap, otherwise the better one.
+to the end. Each frame between two marks has two results. If one of them is lost, the other is
+used. If their IoU is at least 0.5, the result is their mean, weighted by score and by nearness to
+the marks; otherwise it is the one with the larger weight.
 """
 
 from collections import defaultdict

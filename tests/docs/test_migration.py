@@ -204,13 +204,16 @@ def test_keras(_, old, new, monkeypatch):
 
 @pytest.mark.parametrize(
     ("section", "preset"),
-    [("pysot", "siamrpnpp-alexnet"), ("siamfc-pytorch", "siamfc-alexnet"), ("NanoTrack", None)],
+    [
+        ("pysot", "siamrpnpp-alexnet"),
+        ("siamfc-pytorch", "siamfc-alexnet"),
+        ("NanoTrack", "nanotrack-v2"),
+    ],
 )
 def test_new_calls_run(section, preset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if preset:
-        for name in ("model.pth", "siamfc.pth"):
-            torch.save(build_model(preset).state_dict(), name)
+    for name in ("model.pth", "siamfc.pth", "nanotrackv2.pth"):
+        torch.save(build_model(preset).state_dict(), name)
     frame = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
     names = {
         "Tracker": Tracker,

@@ -1,4 +1,4 @@
-"""Head of siamcorr-lite: depthwise correlation, separable towers, and a quality branch."""
+"""Head of siamcorr-lite 0.1: depthwise correlation, separable towers, and a quality branch."""
 
 import math
 from typing import NamedTuple
