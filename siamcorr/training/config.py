@@ -123,7 +123,7 @@ class TrainConfig:
     learns: "pairs", or "features": the backbone learns the teacher's features of any crop.
     teacher: see `TeacherConfig`; may be missing. marks: weight of the ground truth's loss.
     initial: checkpoint to start from; empty for random weights.
-    initial_parts: prefixes of the keys to load from it, such as "backbone" or "backbone.features.0";
+    initial_parts: prefixes of the keys to load from it, such as "backbone", "backbone.features.0";
         all other weights start at random.
     pairs: pairs per epoch. batch: pairs per step over all processes.
     optimizer: "adamw" or "sgd". rate: the highest learning rate. backbone_rate: the backbone's
