@@ -21,14 +21,9 @@ from siamcorr.models.checkpoints import write_safetensors
 from siamcorr.training.config import PARTS, DataConfig, TrainConfig, load_config
 from siamcorr.training.crops import CropDataset
 from siamcorr.training.curves import plot_logs, read_log
+from siamcorr.training.feature_objectives import Objective
 from siamcorr.training.loop import Trainer, save
-from siamcorr.training.objectives import (
-    FeatureObjective,
-    PairObjective,
-    make_objective,
-    measure_features,
-    measure_inner,
-)
+from siamcorr.training.objectives import make_objective, measure_features, measure_inner
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes, join_processes
 from siamcorr.training.validation import (
@@ -92,7 +87,7 @@ def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None
 
 def _data(preset: Preset, config: TrainConfig) -> tuple[PairDataset | CropDataset, list[Clip]]:
     """Return training data and validation clips; a run that learns features needs no clips."""
-    if config.learns == "features":
+    if config.learns != "pairs":
         return CropDataset(preset, config.data, config.pairs, config.seed), []
     folders = [Path(folder).expanduser() for folder in config.data.folders]
     library = Library(folders, more=_real_cutouts(config.data))
@@ -112,7 +107,7 @@ def _real_cutouts(config: DataConfig) -> list[Image]:
 
 
 def _begin_imitation(
-    objective: PairObjective | FeatureObjective,
+    objective: Objective,
     dataset: PairDataset | CropDataset,
     config: TrainConfig,
 ) -> None:

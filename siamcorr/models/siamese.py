@@ -87,6 +87,10 @@ class SiameseNetwork(nn.Module):
         """The device of the weights; input images must be on it."""
         return self.mean.device
 
+    def normalize(self, image: Tensor) -> Tensor:
+        """Subtract the preset's mean colour from images (B, 3, H, W)."""
+        return image - self.mean if self.preset.crop.mean else image
+
     def features(self, image: Tensor, crop: int | None = None) -> Any:
         """Run backbone and neck on images (B, 3, H, W).
 
@@ -94,9 +98,7 @@ class SiameseNetwork(nn.Module):
             image: float, 0..255.
             crop: cells per side that the neck keeps in the middle, for the template branch.
         """
-        if self.preset.crop.mean:
-            image = image - self.mean
-        features = self.backbone(image)
+        features = self.backbone(self.normalize(image))
         return features if self.neck is None else self.neck(features, crop)
 
     def template(self, image: Tensor) -> Template:

@@ -113,6 +113,7 @@ class TeacherConfig:
 
 
 PARTS = ("backbone", "neck", "head")
+LEARNS = ("pairs", "features", "stages")
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,16 @@ class TrainConfig:
     """Settings of a training run.
 
     model: preset of the network. output: folder for checkpoints and logs.
-    learns: "pairs", or "features": the backbone learns the teacher's features of any crop.
+    learns: "pairs"; or "features": the backbone learns the teacher's features of any crop; or
+        "stages": each stage of the backbone learns the teacher's same stage.
     teacher: see `TeacherConfig`; may be missing. marks: weight of the ground truth's loss.
+    boxes: multiplies the box losses, of the ground truth and of the teacher.
     initial: checkpoint to start from; empty for random weights.
     initial_parts: prefixes of the keys to load from it, such as "backbone", "backbone.features.0";
         all other weights start at random.
     pairs: pairs per epoch. batch: pairs per step over all processes.
     optimizer: "adamw" or "sgd". rate: the highest learning rate. backbone_rate: the backbone's
-        share of it.
+        share of it. norm_rate: multiplies the rate of norms and biases.
     warmup: steps of linear increase to `rate`; then the rate falls along half a cosine.
     unfreeze: first epoch, counted from 0, in which the backbone is trained.
     norms: update the backbone's batch norms, too; otherwise their statistics are fixed.
@@ -141,6 +144,7 @@ class TrainConfig:
     learns: str = "pairs"
     teacher: TeacherConfig | None = None
     marks: float = 1.0
+    boxes: float = 1.0
     initial: str = ""
     initial_parts: tuple[str, ...] = PARTS
     epochs: int = 10
@@ -149,6 +153,7 @@ class TrainConfig:
     optimizer: str = "adamw"
     rate: float = 1e-3
     backbone_rate: float = 0.1
+    norm_rate: float = 1.0
     weight_decay: float = 1e-4
     warmup: int = 200
     unfreeze: int = 6
@@ -161,16 +166,17 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch) < 1 or self.pairs < self.batch:
             raise ValueError("epochs and batch must be >= 1, and pairs >= batch")
-        if self.learns not in ("pairs", "features"):
-            raise ValueError(f'learns must be "pairs" or "features", got {self.learns!r}')
-        if self.learns == "features" and self.teacher is None:
-            raise ValueError('learns = "features" needs a teacher')
-        if self.marks < 0:
-            raise ValueError(f"marks must be >= 0, got {self.marks}")
+        if self.learns not in LEARNS:
+            names = " or ".join(f'"{name}"' for name in LEARNS)
+            raise ValueError(f"learns must be {names}, got {self.learns!r}")
+        if self.learns != "pairs" and self.teacher is None:
+            raise ValueError(f'learns = "{self.learns}" needs a teacher')
+        if min(self.marks, self.boxes) < 0:
+            raise ValueError(f"marks and boxes must be >= 0, got {self.marks} and {self.boxes}")
         if self.optimizer not in ("adamw", "sgd"):
             raise ValueError(f'optimizer must be "adamw" or "sgd", got {self.optimizer!r}')
-        if self.rate <= 0 or self.backbone_rate < 0 or self.clip <= 0:
-            raise ValueError("rate and clip must be > 0, backbone_rate >= 0")
+        if self.rate <= 0 or min(self.backbone_rate, self.norm_rate) < 0 or self.clip <= 0:
+            raise ValueError("rate and clip must be > 0, backbone_rate and norm_rate >= 0")
         if not 0 <= self.average < 1 or self.workers < 0 or self.warmup < 0:
             raise ValueError("average must be in 0..1, workers and warmup >= 0")
         if self.batch > 1 << 16 or self.workers > 256:

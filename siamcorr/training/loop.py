@@ -15,8 +15,9 @@ from siamcorr.data.synthetic.library import one_thread
 from siamcorr.models import SiameseNetwork
 from siamcorr.training.config import TrainConfig
 from siamcorr.training.crops import CropDataset
-from siamcorr.training.objectives import FeatureObjective, PairObjective
+from siamcorr.training.feature_objectives import Objective
 from siamcorr.training.optimizer import learning_rate, make_optimizer, moving_average
+from siamcorr.training.pair_objective import PairObjective
 from siamcorr.training.pairs import PairDataset, collate
 from siamcorr.training.processes import Processes
 
@@ -41,7 +42,7 @@ class Trainer:
         dataset: PairDataset | CropDataset,
         config: TrainConfig,
         processes: Processes,
-        objective: PairObjective | FeatureObjective | None = None,
+        objective: Objective | None = None,
     ) -> None:
         if config.batch % processes.count:
             raise ValueError(

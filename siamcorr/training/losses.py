@@ -13,16 +13,15 @@ CENTER = 0.5  # cells in this central part of the box, relative to its sides, ar
 
 
 class Losses(NamedTuple):
-    """Three losses, each a mean over its cells; `total` is their weighted sum."""
+    """Three losses, each a mean over its cells."""
 
     score: Tensor
     box: Tensor
     quality: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        """The weighted sum, which is minimised."""
-        return self.score + 2 * self.box + 0.5 * self.quality
+    def total(self, boxes: float = 1.0) -> Tensor:
+        """Return the weighted sum, which is minimised; `boxes` multiplies the box loss."""
+        return self.score + 2 * boxes * self.box + 0.5 * self.quality
 
 
 def anchor_free_losses(

@@ -11,14 +11,20 @@ from siamcorr.training.config import TrainConfig
 
 
 def make_optimizer(objective: nn.Module, config: TrainConfig) -> Optimizer:
-    """Make the optimizer; the backbone's learning rate is `backbone_rate` times the others'."""
-    known = [*objective.named_parameters()]
-    head = [p for name, p in known if not name.startswith("network.backbone.")]
-    backbone = {
-        "params": [p for name, p in known if name.startswith("network.backbone.")],
-        "lr": config.rate * config.backbone_rate,
-    }
-    groups = [{"params": head, "lr": config.rate}, backbone]
+    """Make the optimizer, with a learning rate for each part of the network.
+
+    The backbone's rate is `backbone_rate` times that of the others; that of norms and biases, which
+    have one dimension, is `norm_rate` times that of their part.
+    """
+    parts: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in objective.named_parameters():
+        part = name.startswith("network.backbone."), parameter.ndim == 1
+        parts.setdefault(part, []).append(parameter)
+    groups = []
+    for (backbone, norm), parameters in sorted(parts.items()):
+        rate = config.rate * (config.backbone_rate if backbone else 1)
+        rate *= config.norm_rate if norm else 1
+        groups.append({"params": parameters, "lr": rate})
     if config.optimizer == "sgd":
         return SGD(groups, momentum=0.9, weight_decay=config.weight_decay)
     return AdamW(groups, weight_decay=config.weight_decay)

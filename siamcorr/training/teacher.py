@@ -83,8 +83,17 @@ class Teacher:
         return self._join(self.network.features(self._colors(images)))
 
     @torch.no_grad()
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Return the output of each stage of the backbone, for images as `features` takes them.
+
+        Raises:
+            ValueError: the backbone has no stages.
+        """
+        return run_stages(self.network, self._colors(images))
+
+    @torch.no_grad()
     def pair(
-        self, search: Tensor, template: Tensor, cells: int, layers: Sequence[str] = ()
+        self, search: Tensor, template: Tensor, cells: int | None, layers: Sequence[str] = ()
     ) -> TeacherOutput:
         """Return features, scores and boxes for pairs, at the student's `cells` x `cells`.
 
@@ -93,7 +102,7 @@ class Teacher:
         Args:
             search: (B, 3, H, W), in the student's colour order.
             template: (B, 3, h, w), likewise.
-            cells: cells per side of the student's maps.
+            cells: cells per side of the student's maps; None for as many as the teacher has.
             layers: modules of the teacher's head whose outputs are returned as `inner`.
         """
         network, crop = self.network, self.network.preset.network.template_crop or None
@@ -111,10 +120,13 @@ class Teacher:
         else:
             score = _target_score(prediction.logits, 1)[:, 0]
             boxes = boxes_at(points, prediction.boxes)
-        own = cell_points(cells, self.student.recipe.stride, size).to(search)
+        count = cells or prediction.logits.shape[-1]
+        own = cell_points(count, self.student.recipe.stride, size).to(search)
         maps = torch.cat([score[:, None], boxes], dim=1).float()
         sampled, inside = sample_cells(maps, points, own)
         score, boxes = sampled[:, 0] * inside, sampled[:, 1:]
+        if not torch.equal(own, points):
+            inner = {name: sample_cells(values, points, own)[0] for name, values in inner.items()}
         return TeacherOutput(self._join(whole), self._join(search_features), score, boxes, inner)
 
     def _colors(self, images: Tensor) -> Tensor:
@@ -134,8 +146,29 @@ class Teacher:
         )
 
 
-def load_teacher(config: TeacherConfig, student: Preset) -> Teacher:
-    """Load the teacher of a configuration.
+def backbone_stages(network: SiameseNetwork) -> list[nn.Module]:
+    """Return the stages of a backbone that is one sequence, `backbone.features`.
+
+    Raises:
+        ValueError: the backbone is no such sequence.
+    """
+    features = getattr(network.backbone, "features", None)
+    if not isinstance(features, nn.Sequential):
+        raise ValueError(f"{network.preset.name}: its backbone is not a sequence of stages")
+    return [*features]
+
+
+def run_stages(network: SiameseNetwork, image: Tensor) -> list[Tensor]:
+    """Return the output of each stage for images (B, 3, H, W)."""
+    outputs, features = [], network.normalize(image)
+    for stage in backbone_stages(network):
+        features = stage(features)
+        outputs.append(features)
+    return outputs
+
+
+def load_teacher(config: TeacherConfig, student: Preset, optimize: bool = True) -> Teacher:
+    """Load the teacher of a configuration; an optimized one is faster but has no `stages`.
 
     Raises:
         OSError: its weights are missing or cannot be read.
@@ -146,7 +179,18 @@ def load_teacher(config: TeacherConfig, student: Preset) -> Teacher:
     network = assemble(preset)
     weights = config.weights or find_weights(preset)
     load_weights(network, read_checkpoint(weights))
-    return Teacher(for_inference(network.eval()), student)
+    return Teacher(for_inference(network) if optimize else network, student)
+
+
+def channel_deviations(features: Tensor, least: float) -> Tensor:
+    """Return the standard deviation of each channel of (B, C, h, w): (C, 1, 1).
+
+    It is at least this share of the channels' root mean square: an error in a channel that hardly
+    varies must not outweigh the others.
+    """
+    deviations = features.std(dim=(0, 2, 3))
+    usual = deviations.square().mean().sqrt()
+    return deviations.clamp(min=float(least * usual) + 1e-6)[:, None, None]
 
 
 class FeatureImitation(nn.Module):
@@ -179,7 +223,7 @@ class FeatureImitation(nn.Module):
     def measure(self, features: Tensor) -> None:
         """Measure mean and deviation of the teacher's channels on features (B, T, h, w)."""
         self.mean.copy_(features.mean(dim=(0, 2, 3))[:, None, None])
-        self.deviation.copy_(features.std(dim=(0, 2, 3)).clamp(min=1e-6)[:, None, None])
+        self.deviation.copy_(channel_deviations(features, least=1e-3))
 
     def forward(
         self, features: Tensor, teacher_features: Tensor, weight: Tensor | None = None

@@ -124,7 +124,7 @@ def test_no_file(tmp_path):
         ({"pairs": 31}, "pairs >= batch"),
         ({"optimizer": "adam"}, "adamw"),
         ({"rate": 0}, "rate and clip must be > 0"),
-        ({"backbone_rate": -0.1}, "backbone_rate >= 0"),
+        ({"backbone_rate": -0.1}, "backbone_rate and norm_rate >= 0"),
         ({"clip": 0}, "rate and clip must be > 0"),
         ({"average": 1}, r"average must be in 0\.\.1"),
         ({"workers": -1}, "workers and warmup >= 0"),

@@ -11,8 +11,9 @@ from torch import nn
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import DataConfig, TrainConfig
 from siamcorr.training.loop import Trainer, save
-from siamcorr.training.objectives import PairObjective, measure_features
+from siamcorr.training.objectives import measure_features
 from siamcorr.training.optimizer import learning_rate, moving_average
+from siamcorr.training.pair_objective import PairObjective
 from siamcorr.training.pairs import PairDataset
 from siamcorr.training.processes import Processes
 from siamcorr.training.teacher import Teacher
@@ -217,14 +218,17 @@ def test_rate_without_a_warmup(config):
     assert rates == sorted(rates, reverse=True)
 
 
-def test_backbone_has_a_share_of_the_rate(library, config):
-    run = trainer(library, replace(config, warmup=4, backbone_rate=0.25))
-    assert [group["lr"] for group in run.optimizer.param_groups] == pytest.approx(
-        [0.25e-3, 0.25 * 0.25e-3]
-    )
-    sizes = [sum(p.numel() for p in group["params"]) for group in run.optimizer.param_groups]
-    backbone = sum(p.numel() for p in run.network.backbone.parameters())
-    assert sizes == [sum(p.numel() for p in run.network.parameters()) - backbone, backbone]
+def test_backbone_and_norms_have_a_share_of_the_rate(library, config):
+    run = trainer(library, replace(config, warmup=4, backbone_rate=0.25, norm_rate=2.0))
+    rates = {}
+    for group in run.optimizer.param_groups:
+        for parameter in group["params"]:
+            rates[id(parameter)] = group["lr"]
+    for name, parameter in run.network.named_parameters():
+        share = 0.25 if name.startswith("backbone.") else 1
+        share *= 2 if parameter.ndim == 1 else 1
+        assert rates.pop(id(parameter)) == pytest.approx(share * 0.25e-3), name
+    assert not rates
 
 
 @pytest.mark.parametrize("clip", [0.01, 1e6])

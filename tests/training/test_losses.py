@@ -127,7 +127,7 @@ def test_perfect_maps_cost_nothing():
     box = boxes((80, 100, 170, 150), (10, 20, 90, 120))
     found = losses(perfect_maps(box, 20), box, torch.ones(2))
     assert max(value.item() for value in found) < 1e-5
-    assert found.total.item() == pytest.approx(found.score + 2 * found.box + 0.5 * found.quality)
+    assert found.total().item() == pytest.approx(found.score + 2 * found.box + 0.5 * found.quality)
 
 
 def test_each_map_has_its_own_loss():
@@ -144,6 +144,13 @@ def test_each_map_has_its_own_loss():
         "boxes": [False, True, True],
         "quality": [False, False, True],
     }
+
+
+def test_the_box_loss_can_weigh_more():
+    box = boxes((80, 100, 170, 150))
+    maps = perfect_maps(box, 20)
+    found = losses(maps._replace(boxes=maps.boxes + 30), box, HERE)
+    assert (found.total(3.0) - found.total()).item() == pytest.approx(4 * found.box.item())
 
 
 def test_losses_against_plain_formulas():
@@ -179,7 +186,7 @@ def test_gradients():
     """Of the score at all cells that count, of box and quality at the positive ones."""
     maps, box = random_maps(), boxes((80, 100, 170, 150), (10, 20, 90, 120))
     present = torch.tensor([1.0, 0.0])
-    losses(maps, box, present).total.backward()
+    losses(maps, box, present).total().backward()
     positive, negative = cell_labels(POINTS, box, present)
     reached = [(part.grad != 0).any(dim=1) for part in maps]
     assert torch.equal(reached[0], positive | negative)
@@ -224,7 +231,7 @@ def test_degenerate_boxes_are_finite(box, present, scale):
         maps.logits.mul_(100)
     found = losses(maps, boxes(box), torch.tensor([float(present)]))
     assert all(value.isfinite() for value in found)
-    found.total.backward()
+    found.total().backward()
     assert all(part.grad is None or part.grad.isfinite().all() for part in maps)
     if not present:
         assert found.box == found.quality == 0

@@ -5,20 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import TeacherConfig
+from siamcorr.training.feature_objectives import ChannelError, FeatureObjective, StageObjective
 from siamcorr.training.inner_maps import capture_outputs
-from siamcorr.training.objectives import (
-    FeatureObjective,
-    PairObjective,
-    make_objective,
-    measure_features,
-    teacher_agrees,
-    teacher_loss,
-)
+from siamcorr.training.objectives import make_objective, measure_features
+from siamcorr.training.pair_objective import PairObjective, teacher_agrees, teacher_loss
 from siamcorr.training.pairs import Pair
 from siamcorr.training.points import cell_points
 from siamcorr.training.teacher import Teacher, TeacherOutput
@@ -81,6 +75,8 @@ def test_score_and_box_of_the_teacher_cost_nothing_once_learnt():
     doubtful = learnt._replace(quality=torch.zeros(1, 1, 17, 17))
     shifted = teacher_loss(doubtful, beside, ONE, 16, 255)
     assert shifted.item() == pytest.approx(0.9 * (1 - 60 / 68 + math.log(2) / 2), abs=1e-3)
+    doubled = teacher_loss(doubtful, beside, ONE, 16, 255, boxes=2)
+    assert (doubled - shifted).item() == pytest.approx(0.9 * (1 - 60 / 68), abs=1e-3)
     assert teacher_loss(maps, said(BOX, score), ONE, 16, 255) > 0.1
     assert teacher_loss(maps, said(BOX, score), 0 * ONE, 16, 255) == 0
 
@@ -153,9 +149,12 @@ def test_inner_maps_are_learnt_layer_by_layer():
     for (name, several), loss in zip(LAYERS.items(), objective.inner, strict=True):
         wanted = torch.cat([theirs[each] for each in several], dim=1)
         mean = wanted.mean(dim=(0, 2, 3))[:, None, None]
-        deviation = wanted.std(dim=(0, 2, 3)).clamp(min=1e-6)[:, None, None]
-        scaled = F.interpolate((wanted - mean) / deviation, 15, mode="bilinear")
-        errors.append((loss.adapter(own[name]) - scaled).square().mean())
+        deviation = wanted.std(dim=(0, 2, 3))
+        least = 1e-3 * deviation.square().mean().sqrt()
+        deviation = deviation.clamp(min=least)[:, None, None]
+        # the cells that both have: -112 to 112 pixels from the centre
+        normed = ((wanted - mean) / deviation)[..., 1:, 1:]
+        errors.append((loss.adapter(own[name]) - normed).square().mean())
     torch.testing.assert_close(losses["inner"], sum(errors) / 2, rtol=1e-3, atol=1e-3)
     marked = losses["score"] + 2 * losses["box"] + 0.5 * losses["quality"]
     torch.testing.assert_close(losses["total"], marked + 2 * losses["inner"])
@@ -189,6 +188,66 @@ def test_features_leave_the_head_alone():
     assert all(p.grad is None for p in objective.network.head.parameters())
     assert all(p.grad is not None for p in objective.network.backbone.parameters())
     assert all(p.grad is not None for p in objective.imitation.parameters())
+
+
+def stage_pair():
+    """A student with the teacher's stages, and the teacher."""
+    preset = replace(STUDENT, network=replace(STUDENT.network, backbone="mobilenetv3-small"))
+    torch.manual_seed(0)
+    return assemble(replace(preset, crop=replace(preset.crop, mean=()))), teacher()
+
+
+def test_equal_stages_have_no_error():
+    """Crops are in the student's RGB, the teacher reads BGR."""
+    network, asked = stage_pair()
+    network.backbone.load_state_dict(asked.network.backbone.state_dict())
+    stem = network.backbone.features[0][0].weight
+    stem.data = stem.data.flip(1)
+    objective = StageObjective(network.eval(), asked)
+    objective.measure(pair().template)
+    losses = objective(pair().template)
+    assert losses["total"] < 1e-6
+    assert {*objective.columns} | {"total"} == {*losses}
+
+
+def test_a_stage_learns_from_the_output_of_the_teacher():
+    """A broken stage has an error, those behind it have none."""
+    network, asked = stage_pair()
+    network.backbone.load_state_dict(asked.network.backbone.state_dict())
+    stem = network.backbone.features[0][0].weight
+    stem.data = stem.data.flip(1)
+    network.backbone.features[3].conv[0].weight.data.zero_()
+    objective = StageObjective(network.eval(), asked)
+    objective.measure(pair().template)
+    objective(pair().template)["total"].backward()
+    reached = [
+        any(p.grad is not None and p.grad.abs().max() > 1e-4 for p in stage.parameters())
+        for stage in network.backbone.features
+    ]
+    assert reached == [False] * 3 + [True] + [False] * 5
+    assert all(p.grad is None for p in network.head.parameters())
+
+
+def test_error_of_a_channel_is_relative_to_its_deviation():
+    error = ChannelError(3)
+    maps = torch.randn(4, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    maps = maps * torch.tensor([1.0, 5.0, 0.0])[:, None, None] + 7
+    error.measure(maps)
+    spread = maps.std(dim=(0, 2, 3))
+    usual = spread.square().mean().sqrt()
+    limit = [spread[0], spread[1], usual / 10]
+    for channel, deviation in enumerate(limit):
+        other = maps.clone()
+        other[:, channel] += 0.3
+        wanted = (0.3 / deviation) ** 2 / 3
+        torch.testing.assert_close(error(other, maps), wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3-small-wide", "mobilenetv3-small-narrow", "alexnet"])
+def test_stages_of_other_shapes_are_refused(name):
+    preset = replace(STUDENT, network=replace(STUDENT.network, backbone=name))
+    with pytest.raises(ValueError, match=r"^siamcorr-lite: its (stages|backbone)"):
+        StageObjective(assemble(preset), teacher())
 
 
 def test_a_frozen_backbone_gets_no_gradient_and_says_the_same():
@@ -231,7 +290,9 @@ def test_statistics_are_the_same_every_time(library):
     assert first.mean.abs().sum() > 0
 
 
-@pytest.mark.parametrize("change", [{"learns": "features"}, {"learns": "all"}, {"marks": -1.0}])
+@pytest.mark.parametrize(
+    "change", [{"learns": "features"}, {"learns": "stages"}, {"learns": "all"}, {"marks": -1.0}]
+)
 def test_runs_that_make_no_sense(change, config):
-    with pytest.raises(ValueError, match=r"teacher|learns must be|marks must be"):
+    with pytest.raises(ValueError, match=r"teacher|learns must be|marks and boxes must be"):
         replace(config, **change)

@@ -1,0 +1,163 @@
+"""Objectives for a backbone: it learns the teacher's features of any crop, without labels.
+
+An objective maps a batch to named losses; `total` is minimised. Network and losses are one module,
+as DistributedDataParallel needs it.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from siamcorr.models import SiameseNetwork
+from siamcorr.training.teacher import (
+    FeatureImitation,
+    Teacher,
+    backbone_stages,
+    channel_deviations,
+    run_stages,
+)
+
+
+class Objective(nn.Module):
+    """Base class: the network, the teacher, and the imitation losses."""
+
+    columns: tuple[str, ...]  # names of the losses
+
+    def __init__(self, network: SiameseNetwork, teacher: Teacher | None) -> None:
+        super().__init__()
+        self.network = network
+        self._teacher = [teacher] if teacher else []  # a list, so that it is not a submodule
+        self.imitation: FeatureImitation | None = None
+        self.inner = nn.ModuleList()  # imitations of inner maps
+
+    def measure(self, images: Tensor) -> None:
+        """Measure the statistics of the teacher's features on images (B, 3, h, w), if needed."""
+        for teacher in self._teacher:
+            if self.imitation is not None:
+                self.imitation.measure(teacher.features(images))
+
+
+class FeatureObjective(Objective):
+    """The backbone learns the teacher's features of any crop; the head is not trained.
+
+    Args:
+        network: the student.
+        teacher: the teacher.
+    """
+
+    columns = ("features",)
+
+    def __init__(self, network: SiameseNetwork, teacher: Teacher) -> None:
+        super().__init__(network, teacher)
+        cast("nn.Module", network.head).requires_grad_(False)
+        self.imitation = make_imitation(network, teacher)
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Compute the loss of crops (B, 3, h, w)."""
+        target = self._teacher[0].features(crops)
+        assert self.imitation is not None
+        loss = self.imitation(self.network.features(crops), target)
+        return {"features": loss, "total": loss}
+
+
+class StageObjective(Objective):
+    """Each stage of the backbone learns the teacher's same stage, from the same input.
+
+    The input of a stage is the teacher's output of the stage before. So every stage can learn from
+    the first step on; errors of earlier stages are left to a later `FeatureObjective`.
+
+    Args:
+        network: the student; its stages are the layers of `backbone.features`.
+        teacher: the teacher; its stages must have the student's channels and strides.
+
+    Raises:
+        ValueError: a backbone has no stages, or the stages differ.
+
+    Reference:
+        Li et al., Blockwisely Supervised Neural Architecture Search with Knowledge Distillation,
+        2019, arXiv:1911.13053.
+    """
+
+    columns = ("features",)
+
+    def __init__(self, network: SiameseNetwork, teacher: Teacher) -> None:
+        super().__init__(network, teacher)
+        cast("nn.Module", network.head).requires_grad_(False)
+        size = network.preset.crop.template_size
+        image = torch.zeros(1, 3, size, size, device=network.device)
+        outputs = teacher.stages(image)
+        own = [tuple(output.shape) for output in _stage_outputs(network, image)]
+        if own != [tuple(output.shape) for output in outputs]:
+            raise ValueError(
+                f"{network.preset.name}: its stages have other shapes than the teacher's"
+            )
+        errors = (ChannelError(output.shape[1]) for output in outputs)
+        self.inner = nn.ModuleList(errors).to(network.device)
+
+    def measure(self, images: Tensor) -> None:
+        """Measure the deviations of the channels of the teacher's stages on images."""
+        for error, output in zip(self.inner, self._teacher[0].stages(images), strict=True):
+            cast("ChannelError", error).measure(output)
+
+    def forward(self, crops: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of crops (B, 3, h, w)."""
+        targets = self._teacher[0].stages(crops)
+        inputs = [self.network.normalize(crops), *targets[:-1]]
+        stages = zip(backbone_stages(self.network), inputs, targets, self.inner, strict=True)
+        errors = [error(stage(before), target) for stage, before, target, error in stages]
+        total = torch.stack(errors).sum()
+        return {"features": total / len(errors), "total": total}
+
+
+class ChannelError(nn.Module):
+    """Mean squared error of maps; each channel is divided by its deviation.
+
+    Args:
+        channels: C.
+
+    Shapes: (B, C, h, w) twice -> a scalar, about 1 minus the explained share of variance.
+    """
+
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("deviation", torch.ones(channels, 1, 1))
+
+    @torch.no_grad()
+    def measure(self, maps: Tensor) -> None:
+        """Measure the deviations on maps (B, C, h, w)."""
+        self.deviation.copy_(channel_deviations(maps, least=0.1))
+
+    def forward(self, maps: Tensor, target: Tensor) -> Tensor:
+        """Compute the error of maps (B, C, h, w)."""
+        return ((maps.float() - target.float()) / self.deviation).square().mean()
+
+
+def _stage_outputs(network: SiameseNetwork, image: Tensor) -> list[Tensor]:
+    """Return the output of each stage, without a change of the norms' statistics."""
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        outputs = run_stages(network, image)
+    network.train(training)
+    return outputs
+
+
+def make_imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
+    """Make the feature loss for the channels of student and teacher."""
+    size = network.preset.crop.template_size
+    image = torch.zeros(1, 3, size, size, device=network.device)
+    own = _channels(network, image)
+    return FeatureImitation(own, teacher.features(image).shape[1]).to(network.device)
+
+
+def _channels(network: SiameseNetwork, image: Tensor) -> int:
+    training = network.training
+    with torch.no_grad():
+        features: Any = network.eval().features(image)
+    network.train(training)
+    if not isinstance(features, Tensor):
+        raise ValueError(f"{network.preset.name}: features of several levels cannot be taught")
+    return features.shape[1]

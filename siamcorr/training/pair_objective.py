@@ -1,0 +1,217 @@
+"""Objective for the whole network: pairs of crops, with ground truth and a teacher's output."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from siamcorr.layers.heads.lite import LiteHead, LiteMaps
+from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
+from siamcorr.models import SiameseNetwork, for_inference
+from siamcorr.training.feature_objectives import Objective, make_imitation
+from siamcorr.training.inner_maps import capture_outputs
+from siamcorr.training.losses import anchor_free_losses, overlaps
+from siamcorr.training.pairs import Pair
+from siamcorr.training.points import boxes_at, cell_points
+from siamcorr.training.teacher import FeatureImitation, Teacher, TeacherOutput
+
+TRAINABLE_HEADS = (LiteHead, LiteTwofoldHead)  # heads that have losses
+Layers = Mapping[str, Sequence[str]]  # modules of the head, each with modules of the teacher's head
+
+MIN_AGREEMENT = 0.5  # the teacher has found the target if its best box has at least this IoU
+
+
+class PairObjective(Objective):
+    """The network learns the ground truth, and the teacher's output for the same pairs.
+
+    Args:
+        network: the student; its head has a method `maps`, like `LiteHead`.
+        teacher: the teacher; None for the ground truth alone.
+        marks: weight of the ground truth's loss.
+        features: weight of the feature loss.
+        maps: weight of the loss of the teacher's scores and boxes.
+        always: use the teacher's maps in every pair except those with an absent target, not only
+            in pairs in which the teacher finds the target.
+        inner: weight of the loss of inner maps, for every pair except those with an absent target.
+        layers: modules of the head, each with the modules of the teacher's head that it learns
+            from.
+        boxes: multiplies the box losses, of the ground truth and of the teacher.
+
+    Raises:
+        ValueError: the head has no loss.
+    """
+
+    def __init__(
+        self,
+        network: SiameseNetwork,
+        teacher: Teacher | None = None,
+        marks: float = 1.0,
+        features: float = 0.0,
+        maps: float = 0.0,
+        always: bool = False,
+        inner: float = 0.0,
+        layers: Layers = MappingProxyType({}),
+        boxes: float = 1.0,
+    ) -> None:
+        super().__init__(network, teacher)
+        if not isinstance(network.head, TRAINABLE_HEADS):
+            names = " and ".join(kind.__name__ for kind in TRAINABLE_HEADS)
+            raise ValueError(f"{network.preset.name}: its head cannot be trained, only {names}")
+        self.marks, self.always, self.layers = marks, always, dict(layers)
+        self.boxes = boxes
+        self.weights = {"features": features, "maps": maps, "inner": inner}
+        self._frozen: list[SiameseNetwork] = []
+        if teacher and features:
+            self.imitation = make_imitation(network, teacher)
+        self.inner = nn.ModuleList(
+            make_inner_imitations(network, teacher, layers) if teacher else []
+        )
+        self.columns: tuple[str, ...] = ("score", "box", "quality")
+        if teacher:
+            self.columns += ("features",) * bool(features) + ("taught",) * bool(maps)
+            self.columns += ("inner",) * bool(layers)
+
+    def freeze(self) -> None:
+        """If the backbone is not trained now, run a fused copy of it."""
+        learns = any(p.requires_grad for p in self.network.backbone.parameters())
+        self._frozen = [] if learns else [for_inference(self.network)]
+
+    def _inner_error(
+        self, own: Mapping[str, Tensor], output: Mapping[str, Tensor], weight: Tensor
+    ) -> Tensor:
+        errors = [
+            loss(own[name], output[name], weight)
+            for name, loss in zip(self.layers, self.inner, strict=True)
+        ]
+        return torch.stack(errors).mean()
+
+    def measure_inner(self, pairs: Pair) -> None:
+        """Measure mean and deviation of the teacher's inner maps on pairs."""
+        for teacher in self._teacher:
+            output = run_teacher(teacher, self.layers, pairs.search, pairs.template).inner
+            for name, loss in zip(self.layers, self.inner, strict=True):
+                cast("FeatureImitation", loss).measure(output[name])
+
+    def forward(self, pair: Pair) -> dict[str, Tensor]:
+        """Compute the losses of a batch of pairs."""
+        preset, head = self.network.preset, self.network.head
+        assert isinstance(head, TRAINABLE_HEADS)
+        with torch.set_grad_enabled(not self._frozen):
+            backbone = self._frozen[0] if self._frozen else self.network
+            template, search = (backbone.features(image) for image in (pair.template, pair.search))
+        with capture_outputs(head, [*self.layers]) as inner:
+            maps = head.maps(search, head.template(template))
+        stride, size = preset.recipe.stride, preset.crop.search_size
+        marked = anchor_free_losses(maps, pair.box, pair.present, pair.marked, stride, size)
+        losses = marked._asdict()
+        total = self.marks * marked.total(self.boxes)
+        absent = pair.marked * (1 - pair.present)  # a teacher may see a target there
+        for teacher in self._teacher:
+            cells = maps.logits.shape[-1]
+            output = run_teacher(teacher, self.layers, pair.search, pair.template, cells)
+            if self.imitation is not None:
+                sides = (template, output.template), (search, output.search)
+                losses["features"] = sum(self.imitation(*side) for side in sides) / 2
+                total = total + self.weights["features"] * losses["features"]
+            if self.weights["maps"]:
+                pair_weight = 1 - absent if self.always else teacher_agrees(output, pair)
+                losses["taught"] = teacher_loss(maps, output, pair_weight, stride, size, self.boxes)
+                total = total + self.weights["maps"] * losses["taught"]
+            if self.layers:
+                losses["inner"] = self._inner_error(inner, output.inner, 1 - absent)
+                total = total + self.weights["inner"] * losses["inner"]
+        return losses | {"total": total}
+
+
+def run_teacher(
+    teacher: Teacher, layers: Layers, search: Tensor, template: Tensor, cells: int | None = None
+) -> TeacherOutput:
+    """Run the teacher on pairs; its inner maps are concatenated under the student's names."""
+    names = [name for several in layers.values() for name in several]
+    output = teacher.pair(search, template, cells, names)
+    inner = {
+        own: torch.cat([output.inner[name] for name in several], dim=1)
+        for own, several in layers.items()
+    }
+    return output._replace(inner=inner)
+
+
+def teacher_agrees(output: TeacherOutput, pair: Pair) -> Tensor:
+    """Return 1 for pairs with a target that the teacher finds, else 0: (B,)."""
+    best = output.score.flatten(1).argmax(dim=1)
+    chosen = output.boxes.flatten(2).gather(2, best[:, None, None].expand(-1, 4, 1))[:, :, 0]
+    return ((overlaps(chosen, pair.box)[0] > MIN_AGREEMENT) & (pair.present > 0)).float()
+
+
+def teacher_loss(
+    maps: LiteMaps,
+    output: TeacherOutput,
+    pair_weight: Tensor,
+    stride: int,
+    size: int,
+    boxes: float = 1.0,
+) -> Tensor:
+    """Compute the loss of the teacher's scores, and of its boxes weighted by these scores.
+
+    The student's quality learns the IoU with the teacher's boxes, with the same weights.
+
+    Args:
+        maps: maps from `LiteHead.maps`.
+        output: the teacher's output from `Teacher.pair`.
+        pair_weight: (B,) the weight of each pair.
+        stride: pixels between cells.
+        size: side of the search crop in pixels.
+        boxes: multiplies the loss of the boxes.
+
+    Reference:
+        Li et al., Generalized Focal Loss, 2020, arXiv:2006.04388, for the score.
+    """
+    points = cell_points(maps.logits.shape[-1], stride, size).to(output.boxes)
+    weight = pair_weight[:, None, None]
+    logits, target = maps.logits[:, 0].float(), output.score
+    error = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    focal = (target - logits.sigmoid()).square() * error * weight
+    cell_weight = target * weight
+    count = cell_weight.sum().clamp(min=1)
+    own = boxes_at(points, maps.boxes.float()).permute(0, 2, 3, 1).reshape(-1, 4)
+    theirs = output.boxes.permute(0, 2, 3, 1).reshape(-1, 4)
+    iou, giou = overlaps(own, theirs)
+    quality = F.binary_cross_entropy_with_logits(
+        maps.quality.float().flatten(), iou.detach(), reduction="none"
+    )
+    box_loss = (boxes * (1 - giou) + quality / 2) * cell_weight.flatten()
+    return focal.sum() / count + box_loss.sum() / count
+
+
+@torch.no_grad()
+def make_inner_imitations(
+    network: SiameseNetwork, teacher: Teacher, layers: Layers
+) -> list[FeatureImitation]:
+    """Make a loss for each of these modules of the head, for their channels.
+
+    Raises:
+        ValueError: a head has no such module.
+    """
+    if not layers:
+        return []
+    head, size = cast("nn.Module", network.head), network.preset.crop
+    template, search = (
+        torch.zeros(1, 3, side, side, device=network.device)
+        for side in (size.template_size, size.search_size)
+    )
+    training = network.training
+    try:
+        with capture_outputs(head, [*layers]) as own:
+            network.eval()(search, template)
+        output = run_teacher(teacher, layers, search, template).inner
+    except AttributeError as error:
+        raise ValueError(f"layers: {error}") from None
+    finally:
+        network.train(training)
+    return [
+        FeatureImitation(own[name].shape[1], output[name].shape[1]).to(network.device)
+        for name in layers
+    ]
