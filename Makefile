@@ -9,7 +9,7 @@ demo: .venv/.installed
 	$(BIN)/python demo/track_video.py
 
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 # Quick tests of every folder, for work in progress: less than a minute.
 FAST = tests/test_architecture.py tests/test_floors.py tests/docs tests/cli/test_help.py \
@@ -23,7 +23,7 @@ test-fast: .venv/.installed
 # Tests with the lowest versions that pyproject.toml allows; OLDEST selects the tests.
 OLDEST ?= tests
 test-oldest: .venv-oldest/.installed
-	.venv-oldest/bin/python -m pytest $(OLDEST)
+	.venv-oldest/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile $(OLDEST)
 
 # Build the documentation in site/; a broken reference is an error.
 docs: .venv/.docs
