@@ -18,8 +18,6 @@ CHANNELS_FIRST = ("dcfnet",)
 # many images per part, so that the maps stay in the caches. Later layers gain from large batches.
 EARLY_LAYERS = {
     "mobilenetv3-small": (3, 8),
-    "mobilenetv3-small-lite": (3, 8),
-    "mobilenetv3-small-narrow": (3, 8),
     "mobilenetv3-small-wide": (3, 8),
 }
 

@@ -27,21 +27,6 @@ ROWS = (
     Row(5, 144, 48, True, True, 1),
 )
 WIDE_ROWS = (*ROWS, Row(5, 288, 96, True, True, 1))
-# Without squeeze-and-excitation on the largest maps and the most channels: saves a fifth of the
-# time, and training does not need it.
-LITE_ROWS = (ROWS[0]._replace(squeeze=False), *ROWS[1:], WIDE_ROWS[-1]._replace(squeeze=False))
-# Without squeeze-and-excitation, and narrower on large maps: saves another fifth of the time.
-NARROW_ROWS = (
-    Row(3, 16, 16, False, False, 2),
-    Row(3, 48, 24, False, False, 2),
-    Row(3, 72, 24, False, False, 1),
-    Row(5, 96, 40, False, True, 2),
-    Row(5, 192, 40, False, True, 1),
-    Row(5, 192, 40, False, True, 1),
-    Row(5, 120, 48, False, True, 1),
-    Row(5, 144, 48, False, True, 1),
-    Row(5, 144, 96, False, True, 1),
-)
 
 
 class MobileNetV3Small(nn.Module):

@@ -21,7 +21,7 @@ from siamcorr.layers import (
 from siamcorr.models.alexnet import AlexNet, AlexNetLegacy
 from siamcorr.models.dcfnet import CorrelationFilterHead, DCFNetFeatures
 from siamcorr.models.mobilenetv2 import MobileNetV2
-from siamcorr.models.mobilenetv3 import LITE_ROWS, NARROW_ROWS, WIDE_ROWS, MobileNetV3Small
+from siamcorr.models.mobilenetv3 import WIDE_ROWS, MobileNetV3Small
 from siamcorr.models.presets import NetworkConfig, Preset
 from siamcorr.models.resnet import ResNet50
 from siamcorr.models.siamese import SiameseNetwork
@@ -33,8 +33,6 @@ BACKBONES: dict[str, Callable[[NetworkConfig], Any]] = {
     "dcfnet": lambda config: DCFNetFeatures(),
     "mobilenetv2": lambda config: MobileNetV2(config.levels),
     "mobilenetv3-small": lambda config: MobileNetV3Small(),
-    "mobilenetv3-small-lite": lambda config: MobileNetV3Small(LITE_ROWS),
-    "mobilenetv3-small-narrow": lambda config: MobileNetV3Small(NARROW_ROWS),
     "mobilenetv3-small-wide": lambda config: MobileNetV3Small(WIDE_ROWS),
     "resnet50": lambda config: ResNet50(config.levels),
 }
@@ -46,7 +44,6 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
     "lite": lambda channels, anchors: LiteHead(channels),
     "lite-twofold": lambda channels, anchors: LiteTwofoldHead(channels),
-    "lite-twofold-slim": lambda channels, anchors: LiteTwofoldHead(channels, depth=3, groups=2),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
         channels, anchors, weighted=False

@@ -183,7 +183,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     config = taught_config(tmp_path, pictures, teacher)
     shipped = preset_path("siamcorr-lite").read_text()
     preset = tmp_path / "earlier.toml"
-    preset.write_text(shipped.replace('head = "lite-twofold-slim"', 'head = "lite"'))
+    preset.write_text(shipped.replace('head = "lite-twofold"', 'head = "lite"'))
     assert train(config, "--max-epochs", 1, "--set", f"model={preset}") == 0
     first = tmp_path / "out" / "best.safetensors"
     changes = {

@@ -159,13 +159,11 @@ def test_ranges_of_data(changes, text):
 def test_the_shipped_runs_end_in_a_shipped_preset(monkeypatch):
     """Each goes on from the best weights of the one before; they are started in the checkout."""
     monkeypatch.chdir(SHIPPED.parent.parent)
-    chain = (1, 2, 3, 5, 6, 8, 9)
-    runs = [load_config(SHIPPED / f"siamcorr-lite-{number}.toml") for number in chain]
+    runs = [load_config(SHIPPED / f"siamcorr-lite-{number}.toml") for number in (1, 2, 3)]
     for before, run in pairwise(runs):
         assert run.initial == f"{before.output}/best.safetensors"
     for run in runs:
-        assert run.teacher.model == "nanotrack-v3"
+        assert run.model == "siamcorr-lite"
+        assert run.teacher.model == "nanotrack-v2"
         assert run.warmup < run.epochs * (run.pairs // run.batch)
-    assert runs[-1].model == "siamcorr-lite"
-    features = [number for number, run in zip(chain, runs, strict=True) if run.learns == "features"]
-    assert features == [1, 6, 8]
+    assert [run.learns for run in runs] == ["stages", "features", "pairs"]

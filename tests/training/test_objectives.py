@@ -192,9 +192,7 @@ def test_features_leave_the_head_alone():
 
 def stage_pair():
     """A student with the teacher's stages, and the teacher."""
-    preset = replace(STUDENT, network=replace(STUDENT.network, backbone="mobilenetv3-small"))
-    torch.manual_seed(0)
-    return assemble(replace(preset, crop=replace(preset.crop, mean=()))), teacher()
+    return student(), teacher()
 
 
 def test_equal_stages_have_no_error():
@@ -243,7 +241,7 @@ def test_error_of_a_channel_is_relative_to_its_deviation():
         torch.testing.assert_close(error(other, maps), wanted, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv3-small-wide", "mobilenetv3-small-narrow", "alexnet"])
+@pytest.mark.parametrize("name", ["mobilenetv3-small-wide", "alexnet"])
 def test_stages_of_other_shapes_are_refused(name):
     preset = replace(STUDENT, network=replace(STUDENT.network, backbone=name))
     with pytest.raises(ValueError, match=r"^siamcorr-lite: its (stages|backbone)"):

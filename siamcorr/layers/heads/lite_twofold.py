@@ -28,7 +28,6 @@ class LiteTwofoldHead(nn.Module):
         depth: blocks in the tower.
         crop: cells per side of the template for the depthwise correlation, even.
         cells: h*w of the template's features.
-        groups: of the convolution after the correlations; 2 keeps the halves separate.
 
     Shapes: features (B, C, 16, 16) and template (B, C, 8, 8) -> Prediction on (15, 15), whose
         middle cell is at the centre of the crop; logits (B, 1, 15, 15).
@@ -42,10 +41,9 @@ class LiteTwofoldHead(nn.Module):
         self,
         in_channels: int,
         channels: int = 96,
-        depth: int = 4,
+        depth: int = 3,
         crop: int = 4,
         cells: int = 64,
-        groups: int = 1,
     ) -> None:
         super().__init__()
         self.crop, both = crop, 2 * channels
@@ -57,7 +55,7 @@ class LiteTwofoldHead(nn.Module):
             nn.ReLU(),
         )
         self.merge = nn.Sequential(
-            nn.Conv2d(2 * cells + both, both, 1, groups=groups, bias=False), nn.BatchNorm2d(both)
+            nn.Conv2d(2 * cells + both, both, 1, groups=2, bias=False), nn.BatchNorm2d(both)
         )
         self.tower = nn.Sequential(*(_block(both) for _ in range(depth)))
         self.pred = nn.Conv2d(both, 6, 1)
