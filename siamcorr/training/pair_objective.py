@@ -82,16 +82,16 @@ class PairObjective(Objective):
     def _inner_error(
         self, own: Mapping[str, Tensor], output: Mapping[str, Tensor], weight: Tensor
     ) -> Tensor:
-        errors = [
-            loss(own[name], output[name], weight)
-            for name, loss in zip(self.layers, self.inner, strict=True)
-        ]
+        errors = []
+        for name, loss in zip(self.layers, self.inner, strict=True):
+            target = self._teacher[0].at_cells(output[name], own[name].shape[-1])
+            errors.append(loss(own[name], target, weight))
         return torch.stack(errors).mean()
 
     def measure_inner(self, pairs: Pair) -> None:
         """Measure mean and deviation of the teacher's inner maps on pairs."""
         for teacher in self._teacher:
-            output = run_teacher(teacher, self.layers, pairs.search, pairs.template).inner
+            output = run_teacher(teacher, self.layers, pairs.search, pairs.template, 1).inner
             for name, loss in zip(self.layers, self.inner, strict=True):
                 cast("FeatureImitation", loss).measure(output[name])
 
@@ -127,7 +127,7 @@ class PairObjective(Objective):
 
 
 def run_teacher(
-    teacher: Teacher, layers: Layers, search: Tensor, template: Tensor, cells: int | None = None
+    teacher: Teacher, layers: Layers, search: Tensor, template: Tensor, cells: int
 ) -> TeacherOutput:
     """Run the teacher on pairs; its inner maps are concatenated under the student's names."""
     names = [name for several in layers.values() for name in several]
@@ -206,7 +206,7 @@ def make_inner_imitations(
     try:
         with capture_outputs(head, [*layers]) as own:
             network.eval()(search, template)
-        output = run_teacher(teacher, layers, search, template).inner
+        output = run_teacher(teacher, layers, search, template, 1).inner
     except AttributeError as error:
         raise ValueError(f"layers: {error}") from None
     finally:

@@ -34,7 +34,7 @@ class TeacherOutput(NamedTuple):
     template, search: features (B, C, h, w) of the templates and (B, C, H, W) of the search crops.
     score: (B, S, S), 0..1.
     boxes: (B, 4, S, S) left, top, right, bottom in pixels of the search crop.
-    inner: maps (B, C, S, S) of modules of the teacher's head, by name.
+    inner: maps (B, C, T, T) of modules of the teacher's head, at its own cells, by name.
     """
 
     template: Tensor
@@ -93,7 +93,7 @@ class Teacher:
 
     @torch.no_grad()
     def pair(
-        self, search: Tensor, template: Tensor, cells: int | None, layers: Sequence[str] = ()
+        self, search: Tensor, template: Tensor, cells: int, layers: Sequence[str] = ()
     ) -> TeacherOutput:
         """Return features, scores and boxes for pairs, at the student's `cells` x `cells`.
 
@@ -102,7 +102,7 @@ class Teacher:
         Args:
             search: (B, 3, H, W), in the student's colour order.
             template: (B, 3, h, w), likewise.
-            cells: cells per side of the student's maps; None for as many as the teacher has.
+            cells: cells per side of the student's maps.
             layers: modules of the teacher's head whose outputs are returned as `inner`.
         """
         network, crop = self.network, self.network.preset.network.template_crop or None
@@ -120,14 +120,20 @@ class Teacher:
         else:
             score = _target_score(prediction.logits, 1)[:, 0]
             boxes = boxes_at(points, prediction.boxes)
-        count = cells or prediction.logits.shape[-1]
-        own = cell_points(count, self.student.recipe.stride, size).to(search)
+        own = cell_points(cells, self.student.recipe.stride, size).to(search)
         maps = torch.cat([score[:, None], boxes], dim=1).float()
         sampled, inside = sample_cells(maps, points, own)
         score, boxes = sampled[:, 0] * inside, sampled[:, 1:]
-        if not torch.equal(own, points):
-            inner = {name: sample_cells(values, points, own)[0] for name, values in inner.items()}
         return TeacherOutput(self._join(whole), self._join(search_features), score, boxes, inner)
+
+    def at_cells(self, maps: Tensor, cells: int) -> Tensor:
+        """Sample inner maps (B, C, T, T) at the student's `cells` x `cells`: (B, C, S, S)."""
+        size = self.student.crop.search_size
+        points = cell_points(maps.shape[-1], self.network.preset.recipe.stride, size)
+        own = cell_points(cells, self.student.recipe.stride, size)
+        if torch.equal(points, own):
+            return maps
+        return sample_cells(maps, points.to(maps), own.to(maps))[0]
 
     def _colors(self, images: Tensor) -> Tensor:
         return images.flip(1) if self.swap_colors else images
