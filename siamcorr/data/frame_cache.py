@@ -6,7 +6,8 @@ video is a file of raw RGB frames that is mapped into memory, not read.
 
 import os
 import re
-from contextlib import closing
+from contextlib import closing, suppress
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ SIZED = re.compile(r"-(\d+)x(\d+)\.rgb$")
 def cached_frames(video: str | Path) -> NDArray[Any]:
     """All frames of a video file, decoded on the first call and mapped from the cache after that.
 
-    A video's cache key is its path, size and time of change. The cache may be deleted at any time.
+    A video's cache key is its path, size and time of change. Frames of an earlier version of the
+    file are deleted. The cache may be deleted at any time.
 
     Args:
         video: a file that `siamcorr.media.open_source` reads.
@@ -36,14 +38,22 @@ def cached_frames(video: str | Path) -> NDArray[Any]:
     """
     path = Path(video).resolve()
     about = path.stat()
-    key = sha256(f"{path}:{about.st_size}:{about.st_mtime_ns}".encode()).hexdigest()[:16]
-    folder = cache_dir() / "frames"
-    stem = f"{path.stem}-{key}"
-    known = next(folder.glob(f"{stem}-*x*.rgb"), None) or _decode(path, folder, stem)
+    folder, name = cache_dir() / "frames", f"{path.stem}-{_short_hash(str(path))}"
+    stem = f"{name}-{_short_hash(f'{about.st_size}:{about.st_mtime_ns}')}"
+    known = next(folder.glob(f"{escape(stem)}-*x*.rgb"), None)
+    if known is None:
+        for outdated in folder.glob(f"{escape(name)}-*.rgb"):
+            with suppress(OSError):  # open in another process, on Windows
+                outdated.unlink()
+        known = _decode(path, folder, stem)
     size = SIZED.search(known.name)
     assert size is not None
     width, height = map(int, size.groups())
     return np.memmap(known, np.uint8, mode="r").reshape(-1, height, width, 3)
+
+
+def _short_hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _decode(video: Path, folder: Path, stem: str) -> Path:

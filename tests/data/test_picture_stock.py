@@ -35,7 +35,9 @@ def test_frames_are_those_of_the_source(video):
     np.testing.assert_array_equal(frames, decoded)
 
 
-def test_a_video_is_decoded_once(video, cache, monkeypatch):
+@pytest.mark.parametrize("name", ["clip.avi", "clip [1]*.avi"])
+def test_a_video_is_decoded_once(name, video, cache, monkeypatch):
+    video = video.rename(video.with_name(name))
     cached_frames(video)
     (file,) = cache.iterdir()
     monkeypatch.setattr("siamcorr.data.frame_cache.open_source", None)
@@ -43,14 +45,21 @@ def test_a_video_is_decoded_once(video, cache, monkeypatch):
     assert [*cache.iterdir()] == [file]
 
 
-def test_another_video_of_the_same_name_is_another(video):
+def test_another_video_of_the_same_name_is_another(video, cache):
+    """The old frames are deleted; those of a file of that name in another folder are not."""
+    other = video.parent / "other" / video.name
+    other.parent.mkdir()
+    other.write_bytes(video.read_bytes())
     before = cached_frames(video).copy()
+    cached_frames(other)
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
     for _ in range(3):
         writer.write(np.full((48, 64, 3), 200, np.uint8))
     writer.release()
     assert len(before) == 12
     assert len(cached_frames(video)) == 3
+    assert len([*cache.iterdir()]) == 2
+    assert len(cached_frames(other)) == 12
 
 
 def test_file_that_is_not_a_video_leaves_nothing(tmp_path, cache):
