@@ -86,12 +86,13 @@ def test_one_graph_with_a_prepared_template(method):
 
 
 def test_one_graph_for_any_number_of_targets():
-    head = build_model("siamcorr-lite").head.eval()
+    network = build_model("siamcorr-lite")
+    head, channels = network.head.eval(), network.backbone.channels
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(head.forward, fullgraph=True, backend=counter)
     with torch.no_grad():
         for batch in BATCHES:
-            features = [torch.rand(batch, 96, side, side) for side in (8, 16)]
+            features = [torch.rand(batch, channels, side, side) for side in (8, 16)]
             template = head.template(features[0])
             found, expected = (call(features[1], template) for call in (compiled, head))
             torch.testing.assert_close(found.boxes, expected.boxes)
