@@ -171,6 +171,8 @@ class TrainConfig:
             raise ValueError(f"learns must be {names}, got {self.learns!r}")
         if self.learns != "pairs" and self.teacher is None:
             raise ValueError(f'learns = "{self.learns}" needs a teacher')
+        if self.learns == "stages" and self.unfreeze > 0:  # nothing else learns
+            raise ValueError(f'learns = "stages" needs unfreeze = 0, got {self.unfreeze}')
         if min(self.marks, self.boxes) < 0:
             raise ValueError(f"marks and boxes must be >= 0, got {self.marks} and {self.boxes}")
         if self.optimizer not in ("adamw", "sgd"):

@@ -178,6 +178,21 @@ def test_features_first_then_pairs(pictures, teacher, tmp_path):
     assert {"features", "taught"} <= set(rows(tmp_path / "second" / "out")[0])
 
 
+def test_stages_in_two_calls_equal_one(pictures, teacher, tmp_path):
+    states = []
+    for name, calls in (("one", [()]), ("two", [("--max-epochs", 1), ()])):
+        (tmp_path / name).mkdir()
+        config = taught_config(tmp_path / name, pictures, teacher, ['learns = "stages"'])
+        assert all(train(config, "--set", "unfreeze=0", *call) == 0 for call in calls)
+        states.append(torch.load(tmp_path / name / "out" / "last.pt", weights_only=True))
+        for row in rows(tmp_path / name / "out"):
+            assert float(row["total"]) == pytest.approx(9 * float(row["features"]), rel=1e-4)
+    for part in ("network", "inner"):
+        for key, value in states[0][part].items():
+            assert torch.equal(value, states[1][part][key]), key
+    assert len(states[0]["inner"]) == 9  # the deviation of each stage's channels
+
+
 def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     """The head begins at random; what learns beside its inner maps is in the checkpoint."""
     config = taught_config(tmp_path, pictures, teacher)
@@ -354,6 +369,10 @@ ERRORS = {
         "{config} --set learns=features --set teacher.model=nanotrack-v2 "
         "--set teacher.weights={tmp}/teacher.pth",
         "pictures: no images or videos found",
+    ),
+    "frozen stages": (
+        "{config} --set learns=stages --set teacher.model=nanotrack-v2",
+        'learns = "stages" needs unfreeze = 0, got 1',
     ),
     "no teacher": ("{config} --set learns=features", 'learns = "features" needs a teacher'),
     "no such teacher": ("{config} --set teacher.model=nano", "nano"),
