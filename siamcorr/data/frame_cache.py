@@ -42,9 +42,11 @@ def cached_frames(video: str | Path) -> NDArray[Any]:
     stem = f"{name}-{_short_hash(f'{about.st_size}:{about.st_mtime_ns}')}"
     known = next(folder.glob(f"{escape(stem)}-*x*.rgb"), None)
     if known is None:
-        for outdated in folder.glob(f"{escape(name)}-*.rgb"):
+        for file in folder.glob(f"{escape(name)}-*.rgb"):
+            if file.name.startswith(stem):  # another process has just decoded it
+                continue
             with suppress(OSError):  # open in another process, on Windows
-                outdated.unlink()
+                file.unlink()
         known = _decode(path, folder, stem)
     size = SIZED.search(known.name)
     assert size is not None

@@ -4,6 +4,8 @@ An objective maps a batch to named losses; `total` is minimised. Network and los
 as DistributedDataParallel needs it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -87,7 +89,8 @@ class StageObjective(Objective):
         size = network.preset.crop.template_size
         image = torch.zeros(1, 3, size, size, device=network.device)
         outputs = teacher.stages(image)
-        own = [tuple(output.shape) for output in _stage_outputs(network, image)]
+        with evaluation(network):
+            own = [tuple(output.shape) for output in run_stages(network, image)]
         if own != [tuple(output.shape) for output in outputs]:
             raise ValueError(
                 f"{network.preset.name}: its stages have other shapes than the teacher's"
@@ -135,14 +138,16 @@ class ChannelError(nn.Module):
         return ((maps.float() - target.float()) / self.deviation).square().mean()
 
 
-def _stage_outputs(network: SiameseNetwork, image: Tensor) -> list[Tensor]:
-    """Return the output of each stage, without a change of the norms' statistics."""
+@contextmanager
+def evaluation(network: SiameseNetwork) -> Iterator[None]:
+    """Run a network without gradients, and without a change of its norms' statistics."""
     training = network.training
     network.eval()
-    with torch.no_grad():
-        outputs = run_stages(network, image)
-    network.train(training)
-    return outputs
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(training)
 
 
 def make_imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitation:
@@ -154,10 +159,8 @@ def make_imitation(network: SiameseNetwork, teacher: Teacher) -> FeatureImitatio
 
 
 def _channels(network: SiameseNetwork, image: Tensor) -> int:
-    training = network.training
-    with torch.no_grad():
-        features: Any = network.eval().features(image)
-    network.train(training)
+    with evaluation(network):
+        features: Any = network.features(image)
     if not isinstance(features, Tensor):
         raise ValueError(f"{network.preset.name}: features of several levels cannot be taught")
     return features.shape[1]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from siamcorr.layers.heads.lite import LiteHead, LiteMaps
 from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.models import SiameseNetwork, for_inference
-from siamcorr.training.feature_objectives import Objective, make_imitation
+from siamcorr.training.feature_objectives import Objective, evaluation, make_imitation
 from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.losses import anchor_free_losses, overlaps
 from siamcorr.training.pairs import Pair
@@ -202,15 +202,12 @@ def make_inner_imitations(
         torch.zeros(1, 3, side, side, device=network.device)
         for side in (size.template_size, size.search_size)
     )
-    training = network.training
     try:
-        with capture_outputs(head, [*layers]) as own:
-            network.eval()(search, template)
+        with evaluation(network), capture_outputs(head, [*layers]) as own:
+            network(search, template)
         output = run_teacher(teacher, layers, search, template, 1).inner
     except AttributeError as error:
         raise ValueError(f"layers: {error}") from None
-    finally:
-        network.train(training)
     return [
         FeatureImitation(own[name].shape[1], output[name].shape[1]).to(network.device)
         for name in layers
