@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import has_torch_function_unary
 
+from siamcorr.ops.kernels import can_read
+from siamcorr.ops.torch_versions import autocast_active
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -84,10 +87,27 @@ class PointwiseConv2d(nn.Module):
         """Features (B, H, W, C) to (B, H, W, O)."""
         if self.groups == 1:
             return F.linear(features, self.weight, self.bias)
-        weights = self.weight.chunk(self.groups)
+        outputs, inputs = self.weight.shape
+        weights = self.weight.view(self.groups, -1, inputs).unbind()
         biases = [None] * self.groups if self.bias is None else self.bias.chunk(self.groups)
-        parts = zip(features.chunk(self.groups, dim=3), weights, biases, strict=True)
-        return torch.cat([F.linear(*part) for part in parts], dim=3)
+        parts = features.reshape(-1, self.groups, inputs).unbind(1)
+        groups = zip(parts, weights, biases, strict=True)
+        if not self._writes_slices(features):
+            rows = torch.cat([F.linear(*group) for group in groups], dim=1)
+            return rows.view(*features.shape[:3], outputs)
+        out = features.new_empty(*features.shape[:3], outputs)
+        places = out.view(-1, self.groups, outputs // self.groups).unbind(1)
+        for (part, weight, bias), place in zip(groups, places, strict=True):
+            if bias is None:
+                torch.mm(part, weight.t(), out=place)
+            else:
+                torch.addmm(bias, part, weight.t(), out=place)
+        return out
+
+    def _writes_slices(self, features: Tensor) -> bool:
+        """Whether products can be written where they belong; `out=` has no gradient or autocast."""
+        learns = torch.is_grad_enabled() and features.requires_grad
+        return not learns and can_read(features, self.weight) and not autocast_active("cpu")
 
     def extra_repr(self) -> str:
         """Sizes, as repr shows them."""

@@ -11,6 +11,7 @@ from siamcorr.layers import (
     DepthwiseAnchorHead,
     DepthwiseBoxHead,
     LiteHead,
+    LitePixelwiseHead,
     LiteTwofoldHead,
     MultiLevelAnchorHead,
     MultiLevelBoxHead,
@@ -43,6 +44,7 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "depthwise-anchors": lambda channels, anchors: DepthwiseAnchorHead(channels, anchors=anchors),
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
     "lite": lambda channels, anchors: LiteHead(channels),
+    "lite-pixelwise": lambda channels, anchors: LitePixelwiseHead(channels),
     "lite-twofold": lambda channels, anchors: LiteTwofoldHead(channels),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(

@@ -95,6 +95,8 @@ class TeacherConfig:
     inner: weight of the loss of inner maps, for every pair except those with an absent target.
     layers: modules of the student's head for `inner`, each with the modules of the teacher's head
         that it learns from.
+    forced: each of these layers then receives the teacher's maps instead of the student's, so that
+        each learns one step of the teacher's, all at once.
     """
 
     model: str
@@ -104,12 +106,15 @@ class TeacherConfig:
     always: bool = False
     inner: float = 0.0
     layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    forced: bool = False
 
     def __post_init__(self) -> None:
         if min(self.features, self.maps, self.inner) < 0:
             raise ValueError("features, maps and inner must be >= 0")
         if bool(self.inner) != bool(self.layers):
             raise ValueError("inner is the weight of layers: both must be given, or neither")
+        if self.forced and not self.layers:
+            raise ValueError("forced needs layers")
 
 
 PARTS = ("backbone", "neck", "head")

@@ -12,13 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from siamcorr.models import SiameseNetwork
-from siamcorr.training.teacher import (
-    FeatureImitation,
-    Teacher,
-    backbone_stages,
-    channel_deviations,
-    run_stages,
-)
+from siamcorr.training.imitation import ChannelError, FeatureImitation
+from siamcorr.training.teacher import Teacher, backbone_stages, run_stages
 
 
 class Objective(nn.Module):
@@ -111,31 +106,6 @@ class StageObjective(Objective):
         errors = [error(stage(before), target) for stage, before, target, error in stages]
         total = torch.stack(errors).sum()
         return {"features": total / len(errors), "total": total}
-
-
-class ChannelError(nn.Module):
-    """Mean squared error of maps; each channel is divided by its deviation.
-
-    Args:
-        channels: C.
-
-    Shapes: (B, C, h, w) twice -> a scalar, about 1 minus the explained share of variance.
-    """
-
-    deviation: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("deviation", torch.ones(channels, 1, 1))
-
-    @torch.no_grad()
-    def measure(self, maps: Tensor) -> None:
-        """Measure the deviations on maps (B, C, h, w)."""
-        self.deviation.copy_(channel_deviations(maps, least=0.1))
-
-    def forward(self, maps: Tensor, target: Tensor) -> Tensor:
-        """Compute the error of maps (B, C, h, w)."""
-        return ((maps.float() - target.float()) / self.deviation).square().mean()
 
 
 @contextmanager

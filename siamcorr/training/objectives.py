@@ -33,7 +33,7 @@ def make_objective(network: SiameseNetwork, config: TrainConfig) -> Objective:
     shares = config.teacher
     weights = config.marks, shares.features, shares.maps
     others = shares.always, shares.inner, shares.layers
-    return PairObjective(network, teacher, *weights, *others, config.boxes)
+    return PairObjective(network, teacher, *weights, *others, config.boxes, shares.forced)
 
 
 def measure_features(objective: Objective, dataset: PairDataset | CropDataset) -> None:

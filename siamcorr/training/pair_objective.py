@@ -1,6 +1,6 @@
 """Objective for the whole network: pairs of crops, with ground truth and a teacher's output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import cast
 
@@ -9,16 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamcorr.layers.heads.lite import LiteHead, LiteMaps
+from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.models import SiameseNetwork, for_inference
 from siamcorr.training.feature_objectives import Objective, evaluation, make_imitation
+from siamcorr.training.imitation import FeatureImitation, ForcedImitation
 from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.losses import anchor_free_losses, overlaps
 from siamcorr.training.pairs import Pair
 from siamcorr.training.points import boxes_at, cell_points
-from siamcorr.training.teacher import FeatureImitation, Teacher, TeacherOutput
+from siamcorr.training.teacher import Teacher, TeacherOutput
 
-TRAINABLE_HEADS = (LiteHead, LiteTwofoldHead)  # heads that have losses
+TRAINABLE_HEADS = (LiteHead, LitePixelwiseHead, LiteTwofoldHead)  # heads that have losses
 Layers = Mapping[str, Sequence[str]]  # modules of the head, each with modules of the teacher's head
 
 MIN_AGREEMENT = 0.5  # the teacher has found the target if its best box has at least this IoU
@@ -39,9 +41,11 @@ class PairObjective(Objective):
         layers: modules of the head, each with the modules of the teacher's head that it learns
             from.
         boxes: multiplies the box losses, of the ground truth and of the teacher.
+        forced: replace the output of each of the layers by the teacher's. So each learns what the
+            teacher does between two of them, all at once, as in `StageObjective`.
 
     Raises:
-        ValueError: the head has no loss.
+        ValueError: the head has no loss, or forced layers have other channels than the teacher's.
     """
 
     def __init__(
@@ -55,20 +59,21 @@ class PairObjective(Objective):
         inner: float = 0.0,
         layers: Layers = MappingProxyType({}),
         boxes: float = 1.0,
+        forced: bool = False,
     ) -> None:
         super().__init__(network, teacher)
         if not isinstance(network.head, TRAINABLE_HEADS):
             names = " and ".join(kind.__name__ for kind in TRAINABLE_HEADS)
             raise ValueError(f"{network.preset.name}: its head cannot be trained, only {names}")
         self.marks, self.always, self.layers = marks, always, dict(layers)
-        self.boxes = boxes
+        self.boxes, self.forced = boxes, forced
         self.weights = {"features": features, "maps": maps, "inner": inner}
         self._frozen: list[SiameseNetwork] = []
         if teacher and features:
             self.imitation = make_imitation(network, teacher)
-        self.inner = nn.ModuleList(
-            make_inner_imitations(network, teacher, layers) if teacher else []
-        )
+        self.cells, self._shapes = map_shapes(network, layers)
+        if teacher:
+            self.inner.extend(make_inner_imitations(network, teacher, layers, forced))
         self.columns: tuple[str, ...] = ("score", "box", "quality")
         if teacher:
             self.columns += ("features",) * bool(features) + ("taught",) * bool(maps)
@@ -78,15 +83,6 @@ class PairObjective(Objective):
         """If the backbone is not trained now, run a fused copy of it."""
         learns = any(p.requires_grad for p in self.network.backbone.parameters())
         self._frozen = [] if learns else [for_inference(self.network)]
-
-    def _inner_error(
-        self, own: Mapping[str, Tensor], output: Mapping[str, Tensor], weight: Tensor
-    ) -> Tensor:
-        errors = []
-        for name, loss in zip(self.layers, self.inner, strict=True):
-            target = self._teacher[0].at_cells(output[name], own[name].shape[-1])
-            errors.append(loss(own[name], target, weight))
-        return torch.stack(errors).mean()
 
     def measure_inner(self, pairs: Pair) -> None:
         """Measure mean and deviation of the teacher's inner maps on pairs."""
@@ -102,28 +98,52 @@ class PairObjective(Objective):
         with torch.set_grad_enabled(not self._frozen):
             backbone = self._frozen[0] if self._frozen else self.network
             template, search = (backbone.features(image) for image in (pair.template, pair.search))
-        with capture_outputs(head, [*self.layers]) as inner:
+        output = self._ask(pair)
+        forced = self._forced_outputs(output)
+        with capture_outputs(head, [*self.layers], forced) as inner:
             maps = head.maps(search, head.template(template))
         stride, size = preset.recipe.stride, preset.crop.search_size
         marked = anchor_free_losses(maps, pair.box, pair.present, pair.marked, stride, size)
         losses = marked._asdict()
         total = self.marks * marked.total(self.boxes)
+        if output is None:
+            return losses | {"total": total}
         absent = pair.marked * (1 - pair.present)  # a teacher may see a target there
-        for teacher in self._teacher:
-            cells = maps.logits.shape[-1]
-            output = run_teacher(teacher, self.layers, pair.search, pair.template, cells)
-            if self.imitation is not None:
-                sides = (template, output.template), (search, output.search)
-                losses["features"] = sum(self.imitation(*side) for side in sides) / 2
-                total = total + self.weights["features"] * losses["features"]
-            if self.weights["maps"]:
-                pair_weight = 1 - absent if self.always else teacher_agrees(output, pair)
-                losses["taught"] = teacher_loss(maps, output, pair_weight, stride, size, self.boxes)
-                total = total + self.weights["maps"] * losses["taught"]
-            if self.layers:
-                losses["inner"] = self._inner_error(inner, output.inner, 1 - absent)
-                total = total + self.weights["inner"] * losses["inner"]
+        if self.imitation is not None:
+            sides = (template, output.template), (search, output.search)
+            losses["features"] = sum(self.imitation(*side) for side in sides) / 2
+            total = total + self.weights["features"] * losses["features"]
+        if self.weights["maps"]:
+            pair_weight = 1 - absent if self.always else teacher_agrees(output, pair)
+            losses["taught"] = teacher_loss(maps, output, pair_weight, stride, size, self.boxes)
+            total = total + self.weights["maps"] * losses["taught"]
+        if self.layers:
+            errors = [
+                loss(inner[name], output.inner[name], 1 - absent)
+                for name, loss in zip(self.layers, self.inner, strict=True)
+            ]
+            losses["inner"] = torch.stack(errors).mean()
+            total = total + self.weights["inner"] * losses["inner"]
         return losses | {"total": total}
+
+    def _ask(self, pair: Pair) -> TeacherOutput | None:
+        """The teacher's output for pairs; its inner maps at the student's cells."""
+        for teacher in self._teacher:
+            output = run_teacher(teacher, self.layers, pair.search, pair.template, self.cells)
+            inner = {
+                name: teacher.at_cells(maps, self._shapes[name][-1])
+                for name, maps in output.inner.items()
+            }
+            return output._replace(inner=inner)
+        return None
+
+    def _forced_outputs(self, output: TeacherOutput | None) -> dict[str, Tensor]:
+        if output is None or not self.forced:
+            return {}
+        return {
+            name: cast("ForcedImitation", loss).target(output.inner[name])
+            for name, loss in zip(self.layers, self.inner, strict=True)
+        }
 
 
 def run_teacher(
@@ -186,29 +206,52 @@ def teacher_loss(
     return focal.sum() / count + box_loss.sum() / count
 
 
-@torch.no_grad()
+def map_shapes(
+    network: SiameseNetwork, layers: Iterable[str]
+) -> tuple[int, dict[str, tuple[int, ...]]]:
+    """Return the cells per side of the network's maps, and the shapes of modules of its head.
+
+    Raises:
+        ValueError: the head has no such module.
+    """
+    template, search = blank_pair(network)
+    try:
+        with (
+            evaluation(network),
+            capture_outputs(cast("nn.Module", network.head), [*layers]) as own,
+        ):
+            logits = network(search, template).logits
+    except AttributeError as error:
+        raise ValueError(f"layers: {error}") from None
+    return logits.shape[-1], {name: tuple(own[name].shape) for name in layers}
+
+
 def make_inner_imitations(
-    network: SiameseNetwork, teacher: Teacher, layers: Layers
-) -> list[FeatureImitation]:
+    network: SiameseNetwork, teacher: Teacher, layers: Layers, forced: bool
+) -> list[FeatureImitation | ForcedImitation]:
     """Make a loss for each of these modules of the head, for their channels.
 
     Raises:
-        ValueError: a head has no such module.
+        ValueError: a head has no such module, or forced modules have other channels.
     """
-    if not layers:
-        return []
-    head, size = cast("nn.Module", network.head), network.preset.crop
-    template, search = (
-        torch.zeros(1, 3, side, side, device=network.device)
-        for side in (size.template_size, size.search_size)
-    )
+    template, search = blank_pair(network)
     try:
-        with evaluation(network), capture_outputs(head, [*layers]) as own:
-            network(search, template)
         output = run_teacher(teacher, layers, search, template, 1).inner
     except AttributeError as error:
         raise ValueError(f"layers: {error}") from None
-    return [
-        FeatureImitation(own[name].shape[1], output[name].shape[1]).to(network.device)
-        for name in layers
-    ]
+    losses: list[FeatureImitation | ForcedImitation] = []
+    for name, shape in map_shapes(network, layers)[1].items():
+        channels = shape[1], output[name].shape[1]
+        if forced and channels[0] != channels[1]:
+            text = f"{channels[0]} channels, the teacher's {channels[1]}"
+            raise ValueError(f"layers: forced maps must be alike, but {name} has {text}")
+        losses.append(ForcedImitation(channels[0]) if forced else FeatureImitation(*channels))
+    return [loss.to(network.device) for loss in losses]
+
+
+def blank_pair(network: SiameseNetwork) -> tuple[Tensor, Tensor]:
+    """Black crops of the template and of the search, (1, 3, h, w), to see the shapes of maps."""
+    crop = network.preset.crop
+    sizes = crop.template_size, crop.search_size
+    template, search = (torch.zeros(1, 3, size, size, device=network.device) for size in sizes)
+    return template, search

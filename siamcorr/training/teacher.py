@@ -188,69 +188,6 @@ def load_teacher(config: TeacherConfig, student: Preset, optimize: bool = True) 
     return Teacher(for_inference(network) if optimize else network, student)
 
 
-def channel_deviations(features: Tensor, least: float) -> Tensor:
-    """Return the standard deviation of each channel of (B, C, h, w): (C, 1, 1).
-
-    It is at least this share of the channels' root mean square: an error in a channel that hardly
-    varies must not outweigh the others.
-    """
-    deviations = features.std(dim=(0, 2, 3))
-    usual = deviations.square().mean().sqrt()
-    return deviations.clamp(min=float(least * usual) + 1e-6)[:, None, None]
-
-
-class FeatureImitation(nn.Module):
-    """Loss between the features of student and teacher.
-
-    The teacher's channels are normalised to mean 0 and deviation 1, so that all have the same
-    weight. The student's features pass a 1x1 convolution, which is dropped after training. It
-    starts as the identity if the numbers of channels are equal.
-
-    Args:
-        channels: number of the student's channels, C.
-        teacher_channels: number of the teacher's channels, T.
-
-    Shapes: (B, C, h, w) and (B, T, h', w') -> a scalar, 1 minus the explained share of variance.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, channels: int, teacher_channels: int) -> None:
-        super().__init__()
-        self.adapter = nn.Conv2d(channels, teacher_channels, 1)
-        if channels == teacher_channels:
-            nn.init.dirac_(self.adapter.weight)
-            nn.init.zeros_(cast("Tensor", self.adapter.bias))
-        self.register_buffer("mean", torch.zeros(teacher_channels, 1, 1))
-        self.register_buffer("deviation", torch.ones(teacher_channels, 1, 1))
-
-    @torch.no_grad()
-    def measure(self, features: Tensor) -> None:
-        """Measure mean and deviation of the teacher's channels on features (B, T, h, w)."""
-        self.mean.copy_(features.mean(dim=(0, 2, 3))[:, None, None])
-        self.deviation.copy_(channel_deviations(features, least=1e-3))
-
-    def forward(
-        self, features: Tensor, teacher_features: Tensor, weight: Tensor | None = None
-    ) -> Tensor:
-        """Return the mean squared error to the normalised features of the teacher.
-
-        Args:
-            features: (B, C, h, w), the student's.
-            teacher_features: (B, T, h', w').
-            weight: (B,) weight of each picture; default: 1.
-        """
-        target = (teacher_features.float() - self.mean) / self.deviation
-        own = self.adapter(features).float()
-        if own.shape[-2:] != target.shape[-2:]:  # another stride
-            target = F.interpolate(target, own.shape[-2:], mode="bilinear", align_corners=False)
-        error = F.mse_loss(own, target, reduction="none").mean(dim=(1, 2, 3))
-        if weight is None:
-            return error.mean()
-        return (error * weight).sum() / weight.sum().clamp(min=1)
-
-
 def _target_score(logits: Tensor, anchors: int) -> Tensor:
     """Convert logits (B, 2k, S, S) or (B, k, S, S) to probabilities of the target (B, k, S, S)."""
     planes = logits.reshape(len(logits), -1, anchors, *logits.shape[2:])

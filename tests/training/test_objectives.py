@@ -9,7 +9,8 @@ import torch
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import TeacherConfig
-from siamcorr.training.feature_objectives import ChannelError, FeatureObjective, StageObjective
+from siamcorr.training.feature_objectives import FeatureObjective, StageObjective
+from siamcorr.training.imitation import ChannelError
 from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.objectives import make_objective, measure_features
 from siamcorr.training.pair_objective import PairObjective, teacher_agrees, teacher_loss

@@ -7,7 +7,8 @@ import torch
 
 from siamcorr.models import assemble, load_preset
 from siamcorr.training.config import TeacherConfig
-from siamcorr.training.teacher import FeatureImitation, Teacher, load_teacher
+from siamcorr.training.imitation import FeatureImitation
+from siamcorr.training.teacher import Teacher, load_teacher
 
 STUDENT = load_preset("siamcorr-lite")
 

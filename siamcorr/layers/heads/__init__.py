@@ -8,6 +8,7 @@ from siamcorr.layers.heads.anchors import DepthwiseAnchorHead, UpChannelHead
 from siamcorr.layers.heads.boxes import AsymmetricHead, DepthwiseBoxHead, MatrixHead
 from siamcorr.layers.heads.cross_correlation import CrossCorrelationHead
 from siamcorr.layers.heads.lite import LiteHead
+from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.layers.heads.multi_level import MultiLevelAnchorHead, MultiLevelBoxHead
 from siamcorr.layers.heads.pixelwise import PixelwiseHead, SharedPixelwiseHead
@@ -20,6 +21,7 @@ __all__ = [
     "DepthwiseAnchorHead",
     "DepthwiseBoxHead",
     "LiteHead",
+    "LitePixelwiseHead",
     "LiteTwofoldHead",
     "MatrixHead",
     "MultiLevelAnchorHead",

@@ -1,0 +1,113 @@
+"""Head with a pixel-wise and a depthwise correlation, for score and box at once.
+
+The pixel-wise response shows which part of the template is where; the depthwise response shows how
+well the whole template matches.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from siamcorr.layers.heads.lite import TYPICAL, LiteMaps, score_times_quality
+from siamcorr.layers.heads.prediction import Prediction
+from siamcorr.layers.necks import center_crop
+from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
+
+
+class LitePixelwiseHead(nn.Module):
+    """Anchor-free head; its score is the geometric mean of target probability and box quality.
+
+    Score and box have separate channels up to the prediction, the first and the second half of one
+    tensor. So each layer runs once, not once per branch.
+
+    Args:
+        in_channels: of the features; the pixel-wise correlation of each half has as many.
+        channels: of each half of the tower.
+        depth: blocks in the tower.
+        whole: channels of the depthwise correlation of each half.
+        crop: cells per side of the template for the depthwise correlation, odd.
+        cells: h*w of the template's features.
+
+    Shapes: features (B, C, H, W) and template (B, C, h, w) -> Prediction on (H, W); logits
+        (B, 1, H, W).
+
+    Keys: {kernel, search}.{0 depthwise, 1 pointwise, 2 BN}, tower.N.{0 depthwise, 1 pointwise,
+    2 BN}, pred (six channels: score, four sides, quality).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int = 96,
+        depth: int = 6,
+        whole: int = 16,
+        crop: int = 5,
+        cells: int = 64,
+    ) -> None:
+        super().__init__()
+        self.crop, self.parts = crop, [in_channels, in_channels, 2 * whole]
+        self.kernel, self.search = (_neck(in_channels, sum(self.parts)) for _ in range(2))
+        self.score_cells, self.box_cells = PixelwiseResponse(), PixelwiseResponse()
+        widths = [2 * (cells + whole), *[2 * channels] * depth]
+        self.tower = nn.Sequential(*(_block(width, 2 * channels) for width in widths[:-1]))
+        self.pred = nn.Conv2d(widths[-1], 6, 1)
+        nn.init.normal_(self.pred.weight, std=0.01)
+        rare = [-math.log(99)]  # initial probability 1 %
+        self.pred.bias = nn.Parameter(torch.tensor(rare + 4 * [math.log(TYPICAL)] + [0.0]))
+
+    def template(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Template features (B, C, h, w) to three kernels: pixel-wise score and box, depthwise.
+
+        They are scaled here, once for all searches, so that the correlations are means.
+        """
+        score, box, whole = self.kernel(features).split(self.parts, dim=1)
+        mean = 1 / self.parts[0]
+        return score * mean, box * mean, center_crop(whole, self.crop) / self.crop**2
+
+    def maps(self, features: Tensor, template: tuple[Tensor, ...]) -> LiteMaps:
+        """All three maps, for the losses."""
+        score, box, whole = self.search(features).split(self.parts, dim=1)
+        wholes = xcorr_depthwise(whole, template[2], padding=self.crop // 2).chunk(2, dim=1)
+        cells = self.score_cells(score, template[0]), self.box_cells(box, template[1])
+        response = torch.cat([cells[0], wholes[0], cells[1], wholes[1]], dim=1)
+        logits, sides, quality = self.pred(self.tower(response)).split([1, 4, 1], dim=1)
+        return LiteMaps(logits, sides.clamp(max=math.log(1000)).exp(), quality)
+
+    def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
+        """Search features (B, C, H, W), with the kernels from `template`."""
+        maps = self.maps(features, template)
+        return Prediction(score_times_quality(maps.logits, maps.quality), maps.boxes)
+
+
+class PixelwiseResponse(nn.Module):
+    """`xcorr_pixelwise` as a module, so that it has a name from which a teacher's can be learnt.
+
+    NanoTrack weights the cells by a channel attention. Its gates hardly depend on the image, so
+    necks and tower do the same.
+
+    Shapes: search (B, C, H, W) and kernel (B, C, h, w) -> (B, h*w, H, W).
+    """
+
+    def forward(self, search: Tensor, kernel: Tensor) -> Tensor:
+        """Correlate."""
+        return xcorr_pixelwise(search, kernel)
+
+
+def _neck(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Depthwise, pointwise, norm; no ReLU in front, because the features end in a norm."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
+def _block(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Depthwise 3x3, 1x1 within each half, norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+        nn.Conv2d(in_channels, out_channels, 1, groups=2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
