@@ -14,7 +14,7 @@ test: .venv/.installed
 # Quick tests of every folder, for work in progress: less than a minute.
 FAST = tests/test_architecture.py tests/test_floors.py tests/docs tests/cli/test_help.py \
     $(addprefix tests/ops/test_,xcorr.py dispatch.py pixelwise.py prepare.py) \
-    $(addprefix tests/layers/test_,separable.py blocks.py lite_twofold.py padding.py) \
+    $(addprefix tests/layers/test_,separable.py blocks.py lite_pixelwise.py padding.py) \
     $(addprefix tests/tracking/test_,boxes.py crops.py decoding.py target.py redetection.py) \
     $(addprefix tests/media/test_,tables.py coco.py sinks.py) tests/training/test_config.py
 test-fast: .venv/.installed

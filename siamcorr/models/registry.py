@@ -12,7 +12,6 @@ from siamcorr.layers import (
     DepthwiseBoxHead,
     LiteHead,
     LitePixelwiseHead,
-    LiteTwofoldHead,
     MultiLevelAnchorHead,
     MultiLevelBoxHead,
     PixelwiseDepthwiseHead,
@@ -45,7 +44,6 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
     "lite": lambda channels, anchors: LiteHead(channels),
     "lite-pixelwise": lambda channels, anchors: LitePixelwiseHead(channels),
-    "lite-twofold": lambda channels, anchors: LiteTwofoldHead(channels),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
         channels, anchors, weighted=False

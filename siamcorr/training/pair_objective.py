@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from siamcorr.layers.heads.lite import LiteHead, LiteMaps
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
-from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.models import SiameseNetwork, for_inference
 from siamcorr.training.feature_objectives import Objective, evaluation, make_imitation
 from siamcorr.training.imitation import FeatureImitation, ForcedImitation
@@ -20,7 +19,7 @@ from siamcorr.training.pairs import Pair
 from siamcorr.training.points import boxes_at, cell_points
 from siamcorr.training.teacher import Teacher, TeacherOutput
 
-TRAINABLE_HEADS = (LiteHead, LitePixelwiseHead, LiteTwofoldHead)  # heads that have losses
+TRAINABLE_HEADS = (LiteHead, LitePixelwiseHead)  # heads that have losses
 Layers = Mapping[str, Sequence[str]]  # modules of the head, each with modules of the teacher's head
 
 MIN_AGREEMENT = 0.5  # the teacher has found the target if its best box has at least this IoU

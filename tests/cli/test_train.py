@@ -190,7 +190,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     config = taught_config(tmp_path, pictures, teacher)
     shipped = preset_path("siamcorr-lite").read_text()
     preset = tmp_path / "earlier.toml"
-    preset.write_text(shipped.replace('head = "lite-twofold"', 'head = "lite"'))
+    preset.write_text(shipped.replace('head = "lite-pixelwise"', 'head = "lite"'))
     assert train(config, "--max-epochs", 1, "--set", f"model={preset}") == 0
     first = tmp_path / "out" / "best.safetensors"
     changes = {
@@ -199,7 +199,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
         "initial_parts": '["backbone"]',
         "rate": 1e-12,
         "teacher.inner": 1.0,
-        "teacher.layers": '{merge = ["cls_pw_tower.3"]}',
+        "teacher.layers": '{score_cells = ["corr_pw_cls"]}',
     }
     flags = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     assert train(config, "--max-epochs", 1, *flags) == 0
@@ -209,7 +209,7 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     for key in kept:
         torch.testing.assert_close(state["network"][key], before[key])
     assert any(key.startswith("head.tower.2.") for key in state["network"])
-    assert state["inner"]["0.deviation"].shape == (96, 1, 1)
+    assert state["inner"]["0.deviation"].shape == (64, 1, 1)
     assert state["inner"]["0.mean"].any()
     assert "inner" in rows(tmp_path / "second")[0]
     assert train(config, "--max-epochs", 1, *flags) == 0

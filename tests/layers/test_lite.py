@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from siamcorr.layers import LiteHead, LiteTwofoldHead
+from siamcorr.layers import LiteHead, LitePixelwiseHead
 from siamcorr.layers.heads import Prediction
 from siamcorr.layers.heads.lite import LiteMaps
 
@@ -19,7 +19,7 @@ def noise(*shape, seed=0, dtype=torch.float64):
 
 both_heads = pytest.mark.parametrize(
     ("kind", "score", "sides"),
-    [(LiteHead, "cls_pred.bias", "box_pred.bias"), (LiteTwofoldHead, "pred.bias", "pred.bias")],
+    [(LiteHead, "cls_pred.bias", "box_pred.bias"), (LitePixelwiseHead, "pred.bias", "pred.bias")],
 )
 
 

@@ -42,17 +42,19 @@ def test_any_strides(layout):
     torch.testing.assert_close(PointwiseConv2d.of(conv)(features), conv(features))
 
 
-def test_gradients_of_the_input():
-    conv = nn.Conv2d(3, 4, 1, dtype=torch.float64)
-    features = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gradients_of_the_input(groups):
+    conv = nn.Conv2d(4, 6, 1, groups=groups, dtype=torch.float64)
+    features = torch.randn(2, 4, 4, 4, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(PointwiseConv2d.of(conv), features)
     last = features.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
     torch.autograd.gradcheck(PointwiseConv2d.of(conv), last)
 
 
-def test_autocast():
-    conv = nn.Conv2d(3, 4, 1)
-    features = torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_autocast(groups):
+    conv = nn.Conv2d(4, 6, 1, groups=groups)
+    features = torch.randn(2, 4, 4, 4).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         out, expected = PointwiseConv2d.of(conv)(features), conv(features)
     assert out.dtype == expected.dtype == torch.bfloat16

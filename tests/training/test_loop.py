@@ -260,7 +260,7 @@ def test_validated_network_is_the_average(library, config):
     list(run.run_epoch())
     averaged = run.averaged
     assert not any(module.training for module in averaged.modules())
-    assert run.network.head.merge[1].training
+    assert run.network.head.tower[0][2].training
     assert averaged is run.average.module
 
 

@@ -131,9 +131,14 @@ def test_total_is_the_weighted_sum():
 
 
 LAYERS = {
-    "attention": ("corr_pw_cls", "corr_pw_reg"),
-    "merge": ("cls_pw_tower.3",),
+    "score_cells": ("corr_pw_cls",),
+    "tower.0": ("cls_pw_tower.3",),
     "tower.1": ("cls_pw_tower.7", "bbox_pw_tower.7"),
+}
+FORCED = {
+    "score_cells": ("corr_pw_cls",),
+    "tower.1": ("cls_pw_tower.7", "bbox_pw_tower.7"),
+    "tower.2": ("cls_pw_tower.11", "bbox_pw_tower.11"),
 }
 
 
@@ -141,7 +146,7 @@ def test_inner_maps_are_learnt_layer_by_layer():
     """The mean over the layers of the error against the teacher's own modules, put together."""
     network, asked = student(), teacher()
     objective = PairObjective(network.eval(), asked, inner=2.0, layers=LAYERS)
-    assert [loss.adapter.out_channels for loss in objective.inner] == [128, 96, 192]
+    assert [loss.adapter.out_channels for loss in objective.inner] == [64, 96, 192]
     objective.measure_inner(pair())
     with (
         capture_outputs(network.head, [*LAYERS]) as own,
@@ -158,8 +163,6 @@ def test_inner_maps_are_learnt_layer_by_layer():
         least = 1e-3 * deviation.square().mean().sqrt()
         deviation = deviation.clamp(min=least)[:, None, None]
         normed = (wanted - mean) / deviation
-        if own[name].shape[-1] == 15:  # the cells that both have: -112 to 112 pixels
-            normed = normed[..., 1:, 1:]
         errors.append((loss.adapter(own[name]) - normed).square().mean())
     torch.testing.assert_close(losses["inner"], sum(errors) / 3, rtol=1e-3, atol=1e-3)
     marked = losses["score"] + 2 * losses["box"] + 0.5 * losses["quality"]
@@ -169,7 +172,64 @@ def test_inner_maps_are_learnt_layer_by_layer():
     assert network.head.pred.weight.grad is None
 
 
-@pytest.mark.parametrize("layers", [{"nothing": ("cls_pw_tower.3",)}, {"merge": ("nothing",)}])
+@torch.no_grad()
+def theirs_by_hand(asked, batch):
+    """The teacher's maps for `FORCED`, each channel divided by its deviation; 1 if it is dead."""
+    several = [name for names in FORCED.values() for name in names]
+    with capture_outputs(asked.network.head, several) as seen:
+        asked.pair(batch.search, batch.template, 16)
+    maps = [torch.cat([seen[name] for name in names], dim=1) for names in FORCED.values()]
+    scaled = []
+    for map_ in maps:
+        deviation, size = map_.std(dim=(0, 2, 3)), map_.square().mean(dim=(0, 2, 3)).sqrt()
+        least = 0.1 * deviation.square().mean().sqrt()
+        deviation = torch.maximum(deviation.clamp(min=least), 0.3 * size)
+        scaled.append(map_ / deviation[:, None, None])
+    return scaled
+
+
+def test_forced_layers_receive_the_maps_of_the_teacher():
+    """The error of each is that of its module alone, run on the teacher's maps."""
+    network, asked = student(), teacher()
+    objective = PairObjective(network.eval(), asked, inner=1.0, layers=FORCED, forced=True)
+    objective.measure_inner(pair())
+    losses = objective(pair())
+    cells, first, second = theirs_by_hand(asked, pair())
+    head, batch = network.head, pair()
+    with torch.no_grad():
+        with capture_outputs(head, ["score_cells", "tower.0"], {"score_cells": cells}) as own:
+            network(batch.search, batch.template)
+        ran = own["score_cells"], head.tower[1](own["tower.0"]), head.tower[2](first)
+        wanted = cells, first, second
+        errors = [(a - b).square().mean() for a, b in zip(ran, wanted, strict=True)]
+    torch.testing.assert_close(losses["inner"], sum(errors) / 3, rtol=2e-3, atol=1e-4)
+
+
+def test_the_loss_of_a_forced_layer_ends_at_the_layer_before():
+    """Where the error is in one block alone, no other block has a gradient from it."""
+    network, asked = student(), teacher()
+    objective = PairObjective(network.eval(), asked, 0.0, inner=1.0, layers=FORCED, forced=True)
+    objective.measure_inner(pair())
+    objective(pair())["total"].backward()
+    grads = [block[0].weight.grad for block in network.head.tower]
+    assert all(grad.any() for grad in grads[1:3])
+    assert not grads[3].any()
+    before = grads[1].clone()
+    network.zero_grad()
+    network.head.tower[2][0].weight.data.mul_(3)  # changes the loss of this block alone
+    objective(pair())["total"].backward()
+    torch.testing.assert_close(network.head.tower[1][0].weight.grad, before)
+
+
+def test_forced_layers_must_be_alike():
+    layers = {"tower.1": ("cls_pw_tower.7",)}
+    with pytest.raises(ValueError, match=r"tower.1 has 192 channels, the teacher's 96"):
+        PairObjective(student(), teacher(), inner=1.0, layers=layers, forced=True)
+    with pytest.raises(ValueError, match="forced needs layers"):
+        TeacherConfig("nanotrack-v2", forced=True)
+
+
+@pytest.mark.parametrize("layers", [{"nothing": ("cls_pw_tower.3",)}, {"tower.0": ("nothing",)}])
 def test_layers_that_are_not_there(layers):
     with pytest.raises(ValueError, match=r"^layers: .*nothing"):
         PairObjective(student(), teacher(), inner=1.0, layers=layers)

@@ -9,7 +9,6 @@ from siamcorr.layers.heads.boxes import AsymmetricHead, DepthwiseBoxHead, Matrix
 from siamcorr.layers.heads.cross_correlation import CrossCorrelationHead
 from siamcorr.layers.heads.lite import LiteHead
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
-from siamcorr.layers.heads.lite_twofold import LiteTwofoldHead
 from siamcorr.layers.heads.multi_level import MultiLevelAnchorHead, MultiLevelBoxHead
 from siamcorr.layers.heads.pixelwise import PixelwiseHead, SharedPixelwiseHead
 from siamcorr.layers.heads.pixelwise_depthwise import PixelwiseDepthwiseHead
@@ -22,7 +21,6 @@ __all__ = [
     "DepthwiseBoxHead",
     "LiteHead",
     "LitePixelwiseHead",
-    "LiteTwofoldHead",
     "MatrixHead",
     "MultiLevelAnchorHead",
     "MultiLevelBoxHead",

@@ -59,11 +59,12 @@ class LitePixelwiseHead(nn.Module):
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
         """Template features (B, C, h, w) to three kernels: pixel-wise score and box, depthwise.
 
-        They are scaled here, once for all searches, so that the correlations are means.
+        They are scaled here, once for all searches: divided by the square root of the number of
+        products in a sum, so that responses vary as much as their inputs.
         """
         score, box, whole = self.kernel(features).split(self.parts, dim=1)
-        mean = 1 / self.parts[0]
-        return score * mean, box * mean, center_crop(whole, self.crop) / self.crop**2
+        scale = self.parts[0] ** -0.5
+        return score * scale, box * scale, center_crop(whole, self.crop) / self.crop
 
     def maps(self, features: Tensor, template: tuple[Tensor, ...]) -> LiteMaps:
         """All three maps, for the losses."""
