@@ -128,6 +128,7 @@ class TrainConfig:
     model: preset of the network. output: folder for checkpoints and logs.
     learns: "pairs"; or "features": the backbone learns the teacher's features of any crop; or
         "stages": each stage of the backbone learns the teacher's same stage.
+    stages: with "stages", the stages to learn, counted from 0; empty for all.
     teacher: see `TeacherConfig`; may be missing. marks: weight of the ground truth's loss.
     boxes: multiplies the box losses, of the ground truth and of the teacher.
     initial: checkpoint to start from; empty for random weights.
@@ -147,6 +148,7 @@ class TrainConfig:
     output: str
     data: DataConfig
     learns: str = "pairs"
+    stages: tuple[int, ...] = ()
     teacher: TeacherConfig | None = None
     marks: float = 1.0
     boxes: float = 1.0
@@ -178,6 +180,8 @@ class TrainConfig:
             raise ValueError(f'learns = "{self.learns}" needs a teacher')
         if self.learns == "stages" and self.unfreeze > 0:  # nothing else learns
             raise ValueError(f'learns = "stages" needs unfreeze = 0, got {self.unfreeze}')
+        if self.stages and self.learns != "stages":
+            raise ValueError(f'stages needs learns = "stages", got {self.learns!r}')
         if min(self.marks, self.boxes) < 0:
             raise ValueError(f"marks and boxes must be >= 0, got {self.marks} and {self.boxes}")
         if self.optimizer not in ("adamw", "sgd"):

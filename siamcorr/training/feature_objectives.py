@@ -4,7 +4,7 @@ An objective maps a batch to named losses; `total` is minimised. Network and los
 as DistributedDataParallel needs it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -27,6 +27,9 @@ class Objective(nn.Module):
         self._teacher = [teacher] if teacher else []  # a list, so that it is not a submodule
         self.imitation: FeatureImitation | None = None
         self.inner = nn.ModuleList()  # imitations of inner maps
+
+    def freeze(self) -> None:
+        """Before an epoch: freeze what is not trained."""
 
     def measure(self, images: Tensor) -> None:
         """Measure the statistics of the teacher's features on images (B, 3, h, w), if needed."""
@@ -67,9 +70,10 @@ class StageObjective(Objective):
     Args:
         network: the student; its stages are the layers of `backbone.features`.
         teacher: the teacher; its stages must have the student's channels and strides.
+        stages: the stages to learn, counted from 0; all others stay as they are. Empty for all.
 
     Raises:
-        ValueError: a backbone has no stages, or the stages differ.
+        ValueError: a backbone has no stages, or the stages differ, or there is none of a number.
 
     Reference:
         Li et al., Blockwisely Supervised Neural Architecture Search with Knowledge Distillation,
@@ -78,7 +82,9 @@ class StageObjective(Objective):
 
     columns = ("features",)
 
-    def __init__(self, network: SiameseNetwork, teacher: Teacher) -> None:
+    def __init__(
+        self, network: SiameseNetwork, teacher: Teacher, stages: Sequence[int] = ()
+    ) -> None:
         super().__init__(network, teacher)
         cast("nn.Module", network.head).requires_grad_(False)
         size = network.preset.crop.template_size
@@ -92,6 +98,14 @@ class StageObjective(Objective):
             )
         errors = (ChannelError(output.shape[1]) for output in outputs)
         self.inner = nn.ModuleList(errors).to(network.device)
+        self.stages = [*stages] or [*range(len(outputs))]
+        if not all(0 <= index < len(outputs) for index in self.stages):
+            raise ValueError(f"stages must be in 0..{len(outputs) - 1}, got {self.stages}")
+
+    def freeze(self) -> None:
+        """Freeze the other stages."""
+        for index, stage in enumerate(backbone_stages(self.network)):
+            stage.requires_grad_(index in self.stages)
 
     def measure(self, images: Tensor) -> None:
         """Measure the deviations of the channels of the teacher's stages on images."""
@@ -100,10 +114,10 @@ class StageObjective(Objective):
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:
         """Compute the losses of crops (B, 3, h, w)."""
-        targets = self._teacher[0].stages(crops)
+        targets = self._teacher[0].stages(crops, max(self.stages) + 1)
         inputs = [self.network.normalize(crops), *targets[:-1]]
-        stages = zip(backbone_stages(self.network), inputs, targets, self.inner, strict=True)
-        errors = [error(stage(before), target) for stage, before, target, error in stages]
+        own = backbone_stages(self.network)
+        errors = [self.inner[i](own[i](inputs[i]), targets[i]) for i in self.stages]
         total = torch.stack(errors).sum()
         return {"features": total / len(errors), "total": total}
 

@@ -71,8 +71,7 @@ class Trainer:
         self.network.train()
         if not (learns and self.config.norms):
             self.network.backbone.eval()  # its batch norms keep their statistics
-        if isinstance(self.objective, PairObjective):
-            self.objective.freeze()
+        self.objective.freeze()
         module = self.processes.wrap(self.objective)
         for batch in self._loader():
             yield self._step(module, self._to_device(batch))

@@ -27,7 +27,7 @@ def make_objective(network: SiameseNetwork, config: TrainConfig) -> Objective:
     stages = config.learns == "stages"
     teacher = load_teacher(config.teacher, network.preset, not stages).to(network.device)
     if stages:
-        return StageObjective(network, teacher)
+        return StageObjective(network, teacher, config.stages)
     if config.learns == "features":
         return FeatureObjective(network, teacher)
     shares = config.teacher

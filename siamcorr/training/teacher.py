@@ -83,13 +83,17 @@ class Teacher:
         return self._join(self.network.features(self._colors(images)))
 
     @torch.no_grad()
-    def stages(self, images: Tensor) -> list[Tensor]:
-        """Return the output of each stage of the backbone, for images as `features` takes them.
+    def stages(self, images: Tensor, count: int | None = None) -> list[Tensor]:
+        """Return the outputs of the backbone's first stages, for images as `features` takes them.
+
+        Args:
+            images: (B, 3, H, W).
+            count: number of stages; default: all.
 
         Raises:
             ValueError: the backbone has no stages.
         """
-        return run_stages(self.network, self._colors(images))
+        return run_stages(self.network, self._colors(images), count)
 
     @torch.no_grad()
     def pair(
@@ -164,10 +168,10 @@ def backbone_stages(network: SiameseNetwork) -> list[nn.Module]:
     return [*features]
 
 
-def run_stages(network: SiameseNetwork, image: Tensor) -> list[Tensor]:
-    """Return the output of each stage for images (B, 3, H, W)."""
+def run_stages(network: SiameseNetwork, image: Tensor, count: int | None = None) -> list[Tensor]:
+    """Return the outputs of the first `count` stages, or of all, for images (B, 3, H, W)."""
     outputs, features = [], network.normalize(image)
-    for stage in backbone_stages(network):
+    for stage in backbone_stages(network)[:count]:
         features = stage(features)
         outputs.append(features)
     return outputs

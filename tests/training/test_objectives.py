@@ -274,6 +274,34 @@ def test_equal_stages_have_no_error():
     assert {*objective.columns} | {"total"} == {*losses}
 
 
+def test_some_stages_learn_alone():
+    """Their error is that of all stages without the others'; these have no gradient."""
+    network, asked = stage_pair()
+    every = StageObjective(network.eval(), asked)
+    some = StageObjective(network, asked, [1, 4])
+    single = [StageObjective(network, asked, [index]) for index in (1, 4)]
+    crops = pair().template
+    for objective in (every, some, *single):
+        objective.measure(crops)
+    wanted = [objective(crops)["total"] for objective in single]
+    some.freeze()
+    total = some(crops)["total"]
+    torch.testing.assert_close(total, sum(wanted))
+    assert every(crops)["total"] > total > 0
+    total.backward()
+    stages = enumerate(network.backbone.features)
+    learnt = [n for n, stage in stages if all(p.grad is not None for p in stage.parameters())]
+    assert learnt == [1, 4]
+    every.freeze()
+    assert all(p.requires_grad for p in network.backbone.parameters())
+
+
+@pytest.mark.parametrize("stages", [[9], [-1]])
+def test_no_stage_of_that_number(stages):
+    with pytest.raises(ValueError, match=r"^stages must be in 0\.\.8, got"):
+        StageObjective(student(), teacher(), stages)
+
+
 def test_a_stage_learns_from_the_output_of_the_teacher():
     """A broken stage has an error, those behind it have none."""
     network, asked = stage_pair()
