@@ -28,10 +28,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 CLIP = [*render_clip(ClipConfig(frames=6, width=160, height=120, target=40))]
-PRESETS = {
-    name: load_preset(name)
-    for name in ("nanotrack-v1", "nanotrack-v2", "nanotrack-v3", "siamfc-alexnet")
-}
+PRESETS = {name: load_preset(name) for name in ("nanotrack-v2", "siamfc-alexnet")}
 # One that would look around when lost, but with random weights is never sure enough to be it.
 LONG_TERM = LongTermConfig(search_size=383, below=0.0)
 # And none that holds its box because of it.
@@ -94,7 +91,7 @@ def test_tracks_as_the_network(name, graphs):
     np.testing.assert_allclose(boxes(OnnxNetwork(path)), expected, atol=0.1)
 
 
-@pytest.mark.parametrize("name", ["nanotrack-v1", "siamfc-alexnet"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_many_targets_as_the_network(name, graphs):
     """One image a target, and a pyramid of three."""
     network, path, _ = graphs(name)

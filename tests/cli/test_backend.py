@@ -1,6 +1,8 @@
 """`siamcorr track --backend` and `--compile`: the same boxes, whatever runs the network."""
 
 import csv
+import re
+import shutil
 import sys
 
 import cv2
@@ -51,6 +53,22 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "siamcorr"
 
 
+@pytest.fixture(scope="module")
+def exported(weights, tmp_path_factory):
+    """The cache's files after the first run with these weights; an export takes long."""
+    folder = tmp_path_factory.mktemp("exported")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        adaptor.onnx_network("siamfc-alexnet", weights)
+    return folder / "siamcorr"
+
+
+@pytest.fixture
+def full_cache(exported, cache):
+    shutil.copytree(exported, cache)
+    return cache
+
+
 def run(clip, weights, *flags):
     command = ["track", clip, "--box", BOX, "--model", "siamfc-alexnet", "--weights", weights]
     return main([str(argument) for argument in (*command, "--no-show", *flags)])
@@ -62,20 +80,20 @@ def rows(clip, weights, table, *flags):
         return np.array([[float(row[key]) for key in row] for row in csv.DictReader(file)])
 
 
-def test_onnxruntime(clip, weights, cache, tmp_path, monkeypatch):
-    """The checkpoint is exported into the cache; from there the graphs are taken, too."""
+def test_onnxruntime(clip, weights, full_cache, tmp_path, monkeypatch):
+    """The checkpoint was exported into the cache; from there the graphs are taken, too."""
+    (template,) = full_cache.glob("siamfc-alexnet-*-template.onnx")
+
+    def export(*arguments):
+        raise AssertionError
+
+    monkeypatch.setattr(adaptor, "export_onnx", export)
     expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu")
     assert expected.shape == (6, 9)
     assert np.ptp(expected[:, 2:6], axis=0).max() > 1  # it moves
     backend = "--backend", "onnxruntime"
     found = rows(clip, weights, tmp_path / "onnx.csv", *backend)
     np.testing.assert_allclose(found, expected, atol=0.1)
-    (template,) = cache.glob("siamfc-alexnet-*-template.onnx")
-
-    def export(*arguments):
-        raise AssertionError
-
-    monkeypatch.setattr(adaptor, "export_onnx", export)
     # A machine with a GPU: "auto" is no reason to refuse.
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     named = template.with_name(template.name.replace("-template", ""))
@@ -122,10 +140,12 @@ def test_errors_are_one_line_and_code_2(flags, text, clip, weights, tmp_path, mo
 @pytest.mark.parametrize(
     ("model", "code"), [(None, 0), ("siamfc-alexnet", 0), ("siamcorr-lite", 2)]
 )
-def test_graphs_of_another_model_are_refused(model, code, clip, tmp_path, capsys):
+def test_graphs_of_another_model_are_refused(model, code, clip, exported, tmp_path, capsys):
     """As weights of another model are; they need not be named at all."""
     graphs = tmp_path / "net.onnx"
-    adaptor.export_onnx(build_model("siamfc-alexnet"), graphs)
+    for file in exported.iterdir():
+        kind = re.search("(template|search-255)[.]onnx$", file.name)[0]
+        shutil.copy(file, tmp_path / f"net-{kind}")
     named = [] if model is None else ["--model", model]
     command = ["track", clip, "--box", BOX, "--weights", graphs, "--backend", "onnxruntime"]
     options = [*named, "--no-show", "--max-frames", 1]
@@ -193,7 +213,7 @@ def test_auto_is_the_default_and_the_environment_changes_it(clip, weights, monke
     )
 
 
-def test_many_targets_are_one_run(clip, weights, tmp_path, monkeypatch):
+def test_many_targets_are_one_run(clip, weights, full_cache, tmp_path, monkeypatch):
     """Of graphs that take any batch; the boxes are those of torch."""
     counts, run_graph = [], adaptor._run
 
