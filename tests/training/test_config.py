@@ -122,6 +122,7 @@ def test_no_file(tmp_path):
         ({"batch": 0}, "epochs and batch must be >= 1, and pairs >= batch"),
         ({"batch": -1}, "epochs and batch must be >= 1, and pairs >= batch"),
         ({"pairs": 31}, "pairs >= batch"),
+        ({"stages": (1,)}, 'stages needs learns = "stages", got .pairs'),
         ({"optimizer": "adam"}, "adamw"),
         ({"rate": 0}, "rate and clip must be > 0"),
         ({"backbone_rate": -0.1}, "backbone_rate and norm_rate >= 0"),
