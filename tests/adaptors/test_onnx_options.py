@@ -1,6 +1,7 @@
 """Every network as a graph for every runtime, and in every form that export can write."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -28,13 +29,22 @@ NAMES = sorted({*preset_names()} - LEFT)
 NETWORKS = {}
 
 
+def preset_of(name):
+    """Of that name; of a ResNet-50's three levels the first two, for speed."""
+    preset = load_preset(name)
+    if preset.network.backbone != "resnet50":
+        return preset
+    network = replace(preset.network, levels=(2, 3), neck=(256, 256))
+    return replace(preset, network=network)
+
+
 def network_of(name):
     """Made once; only the last is kept, for some are large."""
     if name == "siamcorr-lite":
         skip_before((2, 9), "no export of a norm that cannot be folded")
     if name not in NETWORKS:
         NETWORKS.clear()
-        NETWORKS[name] = calibrated(load_preset(name), (CLIP[0][0], CLIP[5][0]))
+        NETWORKS[name] = calibrated(preset_of(name), (CLIP[0][0], CLIP[5][0]))
     return NETWORKS[name]
 
 
