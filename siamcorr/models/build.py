@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from siamcorr.models.checkpoints import (
     Checkpoint,
@@ -84,7 +85,8 @@ def convert(
         source: a .pth or .safetensors file.
         destination: the .safetensors file to write.
         name: the preset; None takes the one that fits.
-        half: write float16; weights load as float32 again, rounded to three digits.
+        half: write float16; weights load as float32 again, rounded to three digits. A tensor
+            stays as it is if it does not fit, such as a variance above 65504.
 
     Returns:
         The skipped keys, which the network does not use.
@@ -109,9 +111,23 @@ def convert(
         "licence": preset.weights.licence if known else "unknown",
         "source": preset.weights.page if known else Path(source).name,
     }
-    weights = network.half().state_dict() if half else network.state_dict()
+    weights = network.state_dict()
+    if half:
+        weights = {key: as_half(value) for key, value in weights.items()}
     write_safetensors(destination, weights, metadata)
     return dropped
+
+
+def as_half(value: Tensor) -> Tensor:
+    """Round to float16, unless more than three digits would be lost, or it has no fractions.
+
+    Numbers above 65504 become infinite in float16, and those below 0.00006 lose digits.
+    """
+    if not value.is_floating_point():
+        return value
+    rounded = value.half()
+    error = torch.linalg.vector_norm(rounded.double() - value.double())
+    return rounded if error <= 1e-3 * torch.linalg.vector_norm(value.double()) else value
 
 
 def find_weights(preset: Preset) -> Path:

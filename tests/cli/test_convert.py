@@ -11,6 +11,7 @@ from safetensors import safe_open
 from siamcorr import build_model
 from siamcorr.cli import main
 from siamcorr.data import ClipConfig, render_clip
+from siamcorr.models import read_checkpoint
 
 
 def convert(source, destination, *flags):
@@ -140,3 +141,20 @@ def test_half_precision(random_weights, clean, tmp_path):
     for key, value in exact.items():
         assert rounded[key].dtype == value.dtype
         torch.testing.assert_close(rounded[key], value, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("value", [1e5, 1e-7])
+def test_half_precision_keeps_what_does_not_fit(value, random_weights, tmp_path):
+    """A variance above 65504 would become infinite, and a tiny one would lose its digits."""
+    state = read_checkpoint(random_weights).state_dict
+    key = "backbone.features.0.1.running_var"
+    state[key] = torch.full_like(state[key], value)
+    torch.save(state, tmp_path / "wide.pth")
+    small = tmp_path / "small.safetensors"
+    assert convert(tmp_path / "wide.pth", small, "--half") == 0
+    found = build_model("nanotrack-v2", small).state_dict()
+    assert all(part.isfinite().all() for part in found.values())
+    assert torch.equal(found[key], state[key])
+    written = read_checkpoint(small).state_dict
+    kept = {name for name, part in written.items() if part.dtype == torch.float32}
+    assert kept == {key}

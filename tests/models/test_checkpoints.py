@@ -156,5 +156,6 @@ def test_pretrained_finds_the_weights(tmp_path, monkeypatch):
     shipped = build_model("siamcorr-lite", pretrained=True).state_dict()
     again = build_model("siamcorr-lite", find_weights(load_preset("siamcorr-lite"))).state_dict()
     assert all(torch.equal(value, again[key]) for key, value in shipped.items())
+    assert all(value.isfinite().all() for value in shipped.values())
     with pytest.raises(FileNotFoundError, match="no weights for siamfc-alexnet"):
         build_model("siamfc-alexnet", pretrained=True)
