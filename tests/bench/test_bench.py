@@ -89,6 +89,7 @@ def test_limits_are_positive():
 
 def test_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "quick_cases", lambda: TINY)
+    monkeypatch.setattr(bench, "measure_limits", lambda *_: LIMITS)
     threads = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     out, picture = tmp_path / "rows.json", tmp_path / "ratios.png"

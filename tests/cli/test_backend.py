@@ -154,8 +154,13 @@ def test_graphs_of_another_model_are_refused(model, code, clip, exported, tmp_pa
     assert (text in capsys.readouterr().err) == (code == 2)
 
 
-def test_auto_takes_onnxruntime_and_says_so(clip, weights, cache, tmp_path, capsys):
+def test_auto_takes_onnxruntime_and_says_so(
+    clip, weights, exported, cache, tmp_path, monkeypatch, capsys
+):
     """The same boxes as by torch; its graphs are made once."""
+    monkeypatch.setattr(
+        adaptor, "export_onnx", lambda *_: shutil.copytree(exported, cache, dirs_exist_ok=True)
+    )
     expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu", "--backend", "torch")
     assert capsys.readouterr().err.count("siamcorr: siamfc") == 0
     for first in (True, False):

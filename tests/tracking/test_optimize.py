@@ -83,7 +83,8 @@ def test_never_twice(name):
     fast = for_inference(network)
     assert fast_copy(network) is not network
     assert fast_copy(fast) is fast
-    assert fast_copy(build_model(name).requires_grad_(False)) is not fast
+    if name != "dcfnet":  # which has no norms, so that nothing tells frozen from optimized
+        assert fast_copy(network.requires_grad_(False)) is not network
 
 
 def test_other_networks_are_not_changed(network):
