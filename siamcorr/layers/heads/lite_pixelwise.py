@@ -82,7 +82,7 @@ class LitePixelwiseHead(nn.Module):
 
 
 class PixelwiseResponse(nn.Module):
-    """`xcorr_pixelwise` as a module, so that it has a name from which a teacher's can be learnt.
+    """`xcorr_pixelwise` as a module, so that training can name its output.
 
     NanoTrack weights the cells by a channel attention. Its gates hardly depend on the image, so
     necks and tower do the same.
