@@ -18,6 +18,11 @@ def channel_deviations(features: Tensor, least: float) -> Tensor:
     return deviations.clamp(min=float(least * usual) + 1e-6)[:, None, None]
 
 
+def weighted_mean(error: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean of the errors (B,) of pictures with these weights (B,); 0 without any."""
+    return (error * weight).sum() / weight.sum().clamp(min=1)
+
+
 class FeatureImitation(nn.Module):
     """Loss between the features of student and teacher.
 
@@ -67,10 +72,20 @@ class FeatureImitation(nn.Module):
         error = F.mse_loss(own, target, reduction="none").mean(dim=(1, 2, 3))
         if weight is None:
             return error.mean()
-        return (error * weight).sum() / weight.sum().clamp(min=1)
+        return weighted_mean(error, weight)
 
 
-class ChannelError(nn.Module):
+class Deviations(nn.Module):
+    """Base of losses with a deviation for each of C channels."""
+
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("deviation", torch.ones(channels, 1, 1))
+
+
+class ChannelError(Deviations):
     """Mean squared error of maps; each channel is divided by its deviation.
 
     Args:
@@ -78,12 +93,6 @@ class ChannelError(nn.Module):
 
     Shapes: (B, C, h, w) twice -> a scalar, about 1 minus the explained share of variance.
     """
-
-    deviation: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("deviation", torch.ones(channels, 1, 1))
 
     @torch.no_grad()
     def measure(self, maps: Tensor) -> None:
@@ -95,7 +104,7 @@ class ChannelError(nn.Module):
         return ((maps.float() - target.float()) / self.deviation).square().mean()
 
 
-class ForcedImitation(nn.Module):
+class ForcedImitation(Deviations):
     """Loss of a layer whose output the teacher's maps then replace: teacher forcing.
 
     The student's maps are the teacher's, each channel divided by its deviation. So the next layer
@@ -104,12 +113,6 @@ class ForcedImitation(nn.Module):
     Args:
         channels: C.
     """
-
-    deviation: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("deviation", torch.ones(channels, 1, 1))
 
     @torch.no_grad()
     def measure(self, maps: Tensor) -> None:
@@ -133,4 +136,4 @@ class ForcedImitation(nn.Module):
             weight: (B,) weight of each pair.
         """
         error = (maps.float() - self.target(teacher_maps.float())).square().mean(dim=(1, 2, 3))
-        return (error * weight).sum() / weight.sum().clamp(min=1)
+        return weighted_mean(error, weight)

@@ -71,8 +71,9 @@ class PairObjective(Objective):
         if teacher and features:
             self.imitation = make_imitation(network, teacher)
         self.cells, self._shapes = map_shapes(network, layers)
-        if teacher:
-            self.inner.extend(make_inner_imitations(network, teacher, layers, forced))
+        if teacher and layers:
+            losses = make_inner_imitations(network, teacher, layers, self._shapes, forced)
+            self.inner.extend(losses)
         self.columns: tuple[str, ...] = ("score", "box", "quality")
         if teacher:
             self.columns += ("features",) * bool(features) + ("taught",) * bool(maps)
@@ -226,12 +227,16 @@ def map_shapes(
 
 
 def make_inner_imitations(
-    network: SiameseNetwork, teacher: Teacher, layers: Layers, forced: bool
+    network: SiameseNetwork,
+    teacher: Teacher,
+    layers: Layers,
+    shapes: Mapping[str, tuple[int, ...]],
+    forced: bool,
 ) -> list[FeatureImitation | ForcedImitation]:
-    """Make a loss for each of these modules of the head, for their channels.
+    """Make a loss for each of these modules of the head, whose shapes `map_shapes` gives.
 
     Raises:
-        ValueError: a head has no such module, or forced modules have other channels.
+        ValueError: the teacher's head has no such module, or forced modules have other channels.
     """
     template, search = blank_pair(network)
     try:
@@ -239,7 +244,7 @@ def make_inner_imitations(
     except AttributeError as error:
         raise ValueError(f"layers: {error}") from None
     losses: list[FeatureImitation | ForcedImitation] = []
-    for name, shape in map_shapes(network, layers)[1].items():
+    for name, shape in shapes.items():
         channels = shape[1], output[name].shape[1]
         if forced and channels[0] != channels[1]:
             text = f"{channels[0]} channels, the teacher's {channels[1]}"
