@@ -23,6 +23,8 @@ class DataConfig:
     anything: share of pairs from any part of `pictures`; only the teacher gives their targets.
     negative: share of all pairs whose template shows another target.
     blank: share of all pairs whose search crop has one colour, as of a covered camera.
+    covered: share of all pairs with a part of another picture in front of the target.
+    elsewhere: share of all pairs with the search crop at a random place without the target.
     rivals: share of pairs with the search crop around another object of the frame, if one is known.
     shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
     scale: range of the search crop's scale: 0.2 is 0.8 to 1.25.
@@ -47,6 +49,8 @@ class DataConfig:
     anything: float = 0.0
     negative: float = 0.1
     blank: float = 0.0
+    covered: float = 0.0
+    elsewhere: float = 0.0
     rivals: float = 0.0
     shift: float = 64.0
     scale: float = 0.2
@@ -74,8 +78,9 @@ class DataConfig:
             raise ValueError("clips and clip_frames must be at most 10000")
         if self.shift > 4096:
             raise ValueError(f"shift must be at most 4096, got {self.shift}")
-        if not all(0 <= share <= 1 for share in (self.flip, self.rivals, self.blank)):
-            raise ValueError("flip, rivals and blank must be in 0..1")
+        shares = (self.flip, self.rivals, self.blank, self.covered, self.elsewhere)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("flip, rivals, blank, covered and elsewhere must be in 0..1")
         if self.clips < 0 or self.clip_frames < 2:
             raise ValueError("clips must be >= 0 and clip_frames >= 2")
         if not (self.clips or self.marked or self.choice):

@@ -19,7 +19,7 @@ from siamcorr.data.pairs.footage import Footage
 from siamcorr.data.pairs.labelled import Labelled
 from siamcorr.data.pairs.stills import Stills
 from siamcorr.data.synthetic.clips import Box, Image
-from siamcorr.data.synthetic.effects import degrade
+from siamcorr.data.synthetic.effects import cover, degrade
 from siamcorr.data.synthetic.library import Library
 from siamcorr.data.synthetic.photo_warps import photo_pair
 from siamcorr.data.synthetic.scenes import Scene
@@ -87,10 +87,13 @@ class PairDataset(Dataset[Pair]):
         """Return the pair with this number; numbers beyond the length are those of later epochs."""
         rng = np.random.default_rng([self.seed, index])
         source = self._source(rng)
-        frames = source(rng)
+        frames = [*source(rng)]
         present = rng.random() >= self.config.negative
         template_frame = frames[0] if present else self._source(rng)(rng)[0]
         template, _ = self._cut(*template_frame, rng, self.preset.crop.template_size, jitter=False)
+        covered = self.config.covered > 0 and rng.random() < self.config.covered
+        if covered:
+            frames[1] = cover(*frames[1], self._source(rng)(rng)[0][0], rng), frames[1][1]
         search, box, seen = self._search(frames, rng)
         gray = rng.random() < self.config.gray
         shown, looked = template.image, search.image
@@ -100,12 +103,13 @@ class PairDataset(Dataset[Pair]):
         blank = self.config.blank > 0 and rng.random() < self.config.blank
         if blank:
             looked = np.full_like(looked, rng.integers(256, size=3) * rng.integers(2))
+        absent = blank or covered or not (present and seen)
         return Pair(
             self._tensor(shown, rng, gray),
             self._tensor(looked, rng, gray),
             torch.tensor(box, dtype=torch.float32),
-            torch.tensor(float(present and seen and not blank)),
-            torch.tensor(float(blank or not present or source is not self.unmarked)),
+            torch.tensor(float(not absent)),
+            torch.tensor(float(absent or source is not self.unmarked)),
         )
 
     def _source(self, rng: np.random.Generator) -> Source:
@@ -126,16 +130,23 @@ class PairDataset(Dataset[Pair]):
     ) -> tuple[Crop, list[float], bool]:
         """Return the search crop, the target's box in it, and whether the target is in it.
 
-        With probability `rivals`, the crop is around another object, if there is one. This is not
+        With probability `elsewhere`, the crop is at a random place of the frame, without the
+        target. With probability `rivals`, it is around another object, if there is one. This is not
         done if the crop's edge would cut the target, because its presence would be ambiguous.
         """
         size = self.preset.crop.search_size
         image, box = frames[1]
+        if self.config.elsewhere > 0 and rng.random() < self.config.elsewhere:
+            x, y = rng.random(2) * (image.shape[1] - box[2], image.shape[0] - box[3])
+            place = float(x), float(y), *box[2:]
+            cut, within = self._cut(image, box, rng, size, jitter=True, around=place)
+            if outside(within, size):
+                return cut, within, False
         if len(frames) > 2 and rng.random() < self.config.rivals:
             cut, within = self._cut(image, box, rng, size, jitter=True, around=frames[2][1])
             left, top, right, bottom = within
             inside = 0 < (left + right) / 2 < size and 0 < (top + bottom) / 2 < size
-            if inside or left >= size or top >= size or right <= 0 or bottom <= 0:
+            if inside or outside(within, size):
                 return cut, within, inside
         return *self._cut(image, box, rng, size, jitter=True), True
 
@@ -173,6 +184,12 @@ class PairDataset(Dataset[Pair]):
         if self.preset.crop.color == "bgr":
             taken = taken[:, :, ::-1]
         return torch.from_numpy(np.ascontiguousarray(taken.transpose(2, 0, 1)))
+
+
+def outside(box: list[float], size: int) -> bool:
+    """Return whether no part of a box (left, top, right, bottom) is in a square of this side."""
+    left, top, right, bottom = box
+    return left >= size or top >= size or right <= 0 or bottom <= 0
 
 
 def collate(pairs: list[Any]) -> Pair:
