@@ -319,6 +319,41 @@ def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
     assert 0 < mirrored < 8
 
 
+# absence
+
+
+def test_a_covered_target_is_not_there(library, preset, frames):
+    """Some part of another picture is in front of the whole target, and a bit more."""
+    made = dataset(library, preset, replace(STILL, covered=0.5))
+    pairs = [made[index] for index in range(60)]
+    seen = [found(pair.search, GREEN) != [0, 0, 0, 0] for pair in pairs]
+    assert [bool(pair.present) for pair in pairs] == seen
+    assert np.mean(seen) == pytest.approx(0.5, abs=0.15)
+    assert all(found(pair.template, GREEN)[2] > 0 and pair.marked for pair in pairs)
+
+
+def test_a_crop_elsewhere_does_not_show_the_target(library, preset, frames):
+    made = dataset(library, preset, replace(STILL, elsewhere=1.0))
+    pairs = [made[index] for index in range(60)]
+    for pair in pairs:
+        left, top, right, bottom = pair.box
+        out = left >= 255 or top >= 255 or right <= 0 or bottom <= 0
+        assert out == (not pair.present) == (found(pair.search, GREEN) == [0, 0, 0, 0])
+        assert pair.marked
+    assert 0.3 < np.mean([not pair.present for pair in pairs]) < 1
+
+
+@pytest.mark.parametrize("change", [{"covered": 1.0}, {"elsewhere": 1.0}])
+def test_absence_is_known_in_any_picture(library, preset, tmp_path, change):
+    """Only a teacher knows what is right there, but a hidden place is surely not in sight."""
+    write_pictures(tmp_path)
+    config = replace(STILL, scenes=0.0, photos=0.0, anything=1.0, pictures=(str(tmp_path),))
+    made = dataset(library, preset, replace(config, **change))
+    pairs = [made[index] for index in range(10)]
+    assert [bool(pair.marked) for pair in pairs] == [not pair.present for pair in pairs]
+    assert not all(pair.present for pair in pairs)
+
+
 # rivals
 
 
