@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+import time
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 from siamcorr.data import ClipConfig, render_clip
 from siamcorr.tracking import box_iou
 from siamcorr.web.clip import Clip
+from siamcorr.web.sessions import Session
 
 expect.set_options(timeout=60_000)
 
@@ -119,7 +121,7 @@ def box_of(row):
 
 
 def ready(page):
-    """Choose a source and wait for its first frame."""
+    """Wait for the first frame of the chosen source."""
     expect(page.locator("#hint")).to_have_text("Draw a box around a target.")
 
 
@@ -195,6 +197,23 @@ def test_webcam(open_page, frames, truth, tmp_path):
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert all(max(box_iou(box_of(row), box) for box in truth) > 0.6 for row in table)
     assert len({row["x"] for row in table}) > 3  # it moves
+
+
+def test_a_click_before_the_network_is_loaded(open_page, monkeypatch):
+    """The webcam waits for the server's first message, on one connection."""
+    hello, sessions = Session.hello, []
+
+    def slowly(session):
+        sessions.append(session)
+        time.sleep(1)
+        return hello(session)
+
+    monkeypatch.setattr(Session, "hello", slowly)
+    page = open_page()
+    page.click("#camera")
+    ready(page)
+    expect(page.locator("#status")).to_have_text("siamcorr-lite on cpu")
+    assert len(sessions) == 1
 
 
 def which_frame(shown, frames):

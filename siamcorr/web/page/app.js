@@ -16,21 +16,29 @@ const recorder = new Recorder(element("view"));
 const connection = new Connection(disconnected);
 const player = new Player({ opened, shot, paused, ended, failed });
 
+let greeting = null; // promise of the first message; null without a connection
 let server = null; // the server's first message: models, devices, limits
 let network = null; // the model and device in use
 let shown = null; // the frame on screen, which is the server's last one
 let targets = [];
 let pace = { since: 0, rate: 0 }; // time of the last frame (ms), frames per second (smoothed)
 
-async function connect() {
+// Connect, unless the page is connected; resolves when the server's first message is here.
+function connect() {
+  greeting ??= greet();
+  return greeting;
+}
+
+async function greet() {
   server = await connection.open();
   choices(element("model"), server.models, server.model);
   choices(element("device"), server.devices, server.device);
   useNetwork(server);
-  if (element("maps").checked) await connection.ask({ type: "maps", on: true });
+  if (element("maps").checked) await attempt(showMaps);
 }
 
 function disconnected(text) {
+  greeting = null;
   element("status").textContent = "Not connected";
   say(text);
   player.setPaused(true);
@@ -60,7 +68,7 @@ async function chooseNetwork() {
 
 async function choose(id, open) {
   await attempt(async () => {
-    if (!connection.alive) await connect();
+    await connect();
     const source = await open(server);
     lightUp(["camera", "file", "clip"], id);
     await player.open(source);
@@ -168,6 +176,10 @@ async function attempt(action) {
   }
 }
 
+function showMaps() {
+  return connection.ask({ type: "maps", on: element("maps").checked });
+}
+
 function record() {
   if (recorder.running) recorder.stop();
   else recorder.start();
@@ -191,7 +203,7 @@ when("pause", "click", () => player.setPaused(!player.paused));
 when("clear", "click", () => remove(targets.map(({ number }) => number)));
 when("csv", "click", () => table.save());
 when("record", "click", record);
-when("maps", "change", () => connection.ask({ type: "maps", on: element("maps").checked }));
+when("maps", "change", showMaps);
 when("model", "change", chooseNetwork);
 when("device", "change", chooseNetwork);
 window.addEventListener("resize", () => curve.draw());
