@@ -43,7 +43,8 @@ sanitize: .venv/.installed
 	cp -r siamcorr tests hatch_build.py pyproject.toml $(SANITIZED)
 	cd $(SANITIZED) && $(CURDIR)/$(BIN)/python hatch_build.py --sanitize
 	cd $(SANITIZED) && LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0 \
-	    $(CURDIR)/$(BIN)/python -m pytest -q tests/ops/test_native.py
+	    $(CURDIR)/$(BIN)/python -m pytest -q \
+	    tests/ops/test_native.py tests/layers/test_native_conv.py
 
 check: .venv/.installed
 	$(BIN)/ruff check .

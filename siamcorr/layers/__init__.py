@@ -25,7 +25,9 @@ from siamcorr.layers.heads import (
     UpChannelHead,
 )
 from siamcorr.layers.matrix_correlation import MatrixCorrelation, MatrixEncoding
-from siamcorr.layers.native import NativeDepthwiseConv2d, use_native
+from siamcorr.layers.native_conv import NativeConv2d
+from siamcorr.layers.native_depthwise import NativeDepthwiseConv2d
+from siamcorr.layers.native_sequential import use_native
 from siamcorr.layers.necks import (
     AdjustAllLayer,
     AdjustLayer,
@@ -69,6 +71,7 @@ __all__ = [
     "MatrixHead",
     "MultiLevelAnchorHead",
     "MultiLevelBoxHead",
+    "NativeConv2d",
     "NativeDepthwiseConv2d",
     "PixelwiseCorrelation",
     "PixelwiseDepthwiseHead",

@@ -78,8 +78,8 @@ class DataConfig:
             raise ValueError("clips and clip_frames must be at most 10000")
         if self.shift > 4096:
             raise ValueError(f"shift must be at most 4096, got {self.shift}")
-        shares = (self.flip, self.rivals, self.blank, self.covered, self.elsewhere)
-        if not all(0 <= share <= 1 for share in shares):
+        kinds = (self.flip, self.rivals, self.blank, self.covered, self.elsewhere)
+        if not all(0 <= share <= 1 for share in kinds):
             raise ValueError("flip, rivals, blank, covered and elsewhere must be in 0..1")
         if self.clips < 0 or self.clip_frames < 2:
             raise ValueError("clips must be >= 0 and clip_frames >= 2")

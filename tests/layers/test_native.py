@@ -6,8 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from siamcorr.layers import DepthwiseConv2d, NativeDepthwiseConv2d, SepConv, fuse, use_native
-from siamcorr.layers.native import MAX_IMAGES
+from siamcorr.layers import (
+    DepthwiseConv2d,
+    NativeConv2d,
+    NativeDepthwiseConv2d,
+    SepConv,
+    fuse,
+    use_native,
+)
+from siamcorr.layers.native_depthwise import MAX_IMAGES
 from siamcorr.ops import kernels
 
 needs_kernels = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
@@ -23,7 +30,12 @@ def used(monkeypatch):
     """How many jobs the kernels did."""
     jobs = []
     run = kernels.run
-    monkeypatch.setattr(kernels, "run", lambda *args: (jobs.append(args), run(*args))[1])
+
+    def count(*args, **options):
+        jobs.append(args)
+        return run(*args, **options)
+
+    monkeypatch.setattr(kernels, "run", count)
     return jobs
 
 
@@ -164,7 +176,7 @@ def test_other_convolutions_are_refused():
     for conv in (nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(4, 4, 3, padding_mode="circular")):
         with pytest.raises(ValueError, match=r"^NativeDepthwiseConv2d: takes a depthwise"):
             NativeDepthwiseConv2d.of(conv)
-    with pytest.raises(ValueError, match=r"^NativeDepthwiseConv2d: takes no activation"):
+    with pytest.raises(ValueError, match=r"^the kernels have no activation Tanh"):
         NativeDepthwiseConv2d.of(convolution(), nn.Tanh())
 
 
@@ -179,7 +191,7 @@ def test_use_native_takes_activations_along(used):
     fast = use_native(copy.deepcopy(chain))
     torch.testing.assert_close(fast(features), expected)
     assert [type(layer) for layer in fast[:3]] == [NativeDepthwiseConv2d, nn.Identity, nn.Identity]
-    assert type(fast[3]) is nn.Conv2d
+    assert type(fast[3]) is NativeConv2d
     block = fuse(SepConv(24, 24, 3).eval()).requires_grad_(False)
     expected = block(features)
     torch.testing.assert_close(use_native(block)(features), expected)

@@ -111,7 +111,7 @@ def test_errors_wrong_sizes():
             native.depthwise_response(first, second, geometry)
     module = kernels.module
     for job in (b"", bytes(248), bytes(8)):
-        with pytest.raises(ValueError, match=r"^run: "):
+        with pytest.raises(ValueError, match="job"):
             module.run(job, x.data_ptr(), z.data_ptr(), 0, x.data_ptr(), 1)
 
 

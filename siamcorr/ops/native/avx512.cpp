@@ -9,6 +9,7 @@
 #define VECTOR_BYTES 64
 constexpr int MOST_H = 7, MOST_R[3] = {8, 8, 6};
 constexpr int MOST_U = 6, MOST_V = 4;
+constexpr int MATRIX_J = 12, MATRIX_V = 2;
 constexpr bool FACTORS_FIT = true;  // the template cells of a column stay in registers, too
 #include "variant.h"
 #ifdef __clang__

@@ -49,17 +49,37 @@ struct Scratch {
 };
 thread_local Scratch scratch, partial_sums;
 
+// Tasks that threads share: each takes the next few until none is left.
+struct Tasks {
+    int64_t count, stretch;
+    std::atomic<int64_t> next{0};
+
+    Tasks(int64_t count, int64_t threads)
+        : count(count), stretch(count / (threads * 4) > 0 ? count / (threads * 4) : 1) {}
+    bool take(int64_t& first, int64_t& last) {
+        first = next.fetch_add(stretch, std::memory_order_relaxed);
+        last = first + stretch < count ? first + stretch : count;
+        return first < count;
+    }
+};
+
+void on_threads(void (*work)(void*), void* given, int64_t threads, int64_t tasks) {
+    if (threads > tasks) threads = tasks;
+    if (threads > 1 && parallel)
+        parallel(work, given, (unsigned)threads, 0);
+    else
+        work(given);
+}
+
 struct Work {
     const Variant* variant;
     const Job* job;
     const void *x, *z, *bias;
     void *out, *parts;
-    int64_t tasks, stretch;
-    std::atomic<int64_t> next;
+    Tasks tasks;
     std::atomic<bool> starved;
 };
 
-// Each thread takes the next few tasks until none is left.
 void take_tasks(void* given) {
     Work& work = *(Work*)given;
     void* own = scratch.of((size_t)work.variant->scratch(work.job));
@@ -67,13 +87,9 @@ void take_tasks(void* given) {
         work.starved = true;
         return;
     }
-    while (true) {
-        int64_t first = work.next.fetch_add(work.stretch, std::memory_order_relaxed);
-        if (first >= work.tasks) return;
-        int64_t last = first + work.stretch;
-        work.variant->run(work.job, work.x, work.z, work.bias, work.out, work.parts, first,
-                          last < work.tasks ? last : work.tasks, own);
-    }
+    for (int64_t first, last; work.tasks.take(first, last);)
+        work.variant->run(work.job, work.x, work.z, work.bias, work.out, work.parts, first, last,
+                          own);
 }
 
 bool do_job(Work& work, int64_t threads) {
@@ -81,16 +97,24 @@ bool do_job(Work& work, int64_t threads) {
     size_t size = (size_t)variant.parts(work.job);
     work.parts = size ? partial_sums.of(size) : nullptr;
     if (size && !work.parts) return false;
-    work.tasks = variant.tasks(work.job);
-    if (threads > work.tasks) threads = work.tasks;
-    work.stretch = work.tasks / (threads * 4) > 0 ? work.tasks / (threads * 4) : 1;
-    if (threads > 1 && parallel)
-        parallel(take_tasks, &work, (unsigned)threads, 0);
-    else
-        take_tasks(&work);
+    on_threads(take_tasks, &work, threads, work.tasks.count);
     if (work.starved) return false;
     if (size) variant.finish(work.job, work.bias, work.out, work.parts);
     return true;
+}
+
+struct MatrixWork {
+    const Variant* variant;
+    const MatrixJob* job;
+    const float *x, *w, *bias;
+    float* out;
+    Tasks tasks;
+};
+
+void take_matrix_tasks(void* given) {
+    MatrixWork& work = *(MatrixWork*)given;
+    for (int64_t first, last; work.tasks.take(first, last);)
+        work.variant->matrix_run(work.job, work.x, work.w, work.bias, work.out, first, last);
 }
 
 // Checks a job: invalid sizes would read or write outside the tensors.
@@ -111,35 +135,68 @@ bool sound(const Job& job) {
            job.activation <= HARDSWISH && (!job.channels_last || job.count[3] == 1);
 }
 
-PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
+bool sound(const MatrixJob& job) {
+    double cells = 1, read = (double)job.segments * job.length;
+    for (int64_t count : job.count) {
+        if (count < 0) return false;
+        cells *= (double)count;
+    }
+    return job.groups > 0 && job.segments > 0 && job.length > 0 && job.outputs > 0 &&
+           cells < 1e12 && read * job.groups * ((double)job.outputs + BLOCK) < 1e12 &&
+           job.activation >= NONE && job.activation <= HARDSWISH;
+}
+
+// What Python gives for a job: its bytes, four addresses, and the number of threads.
+template <class J>
+bool read_arguments(PyObject* const* args, Py_ssize_t count, J* job, void** addresses,
+                    int64_t* threads) {
     if (count != 6) {
-        PyErr_SetString(PyExc_TypeError, "run: job, x, z, bias, out, threads");
-        return nullptr;
+        PyErr_SetString(PyExc_TypeError, "job, x, z, bias, out, threads");
+        return false;
     }
     char* bytes;
     Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(args[0], &bytes, &size)) return nullptr;
-    Job job;
-    if (size != sizeof job) {
-        PyErr_SetString(PyExc_ValueError, "run: the job has another size");
-        return nullptr;
+    if (PyBytes_AsStringAndSize(args[0], &bytes, &size)) return false;
+    if (size != sizeof *job) {
+        PyErr_SetString(PyExc_ValueError, "the job has another size");
+        return false;
     }
-    memcpy(&job, bytes, sizeof job);
-    void* addresses[4];
+    memcpy(job, bytes, sizeof *job);
     for (int n = 0; n < 4; n++) addresses[n] = PyLong_AsVoidPtr(args[n + 1]);
-    int64_t threads = PyLong_AsLongLong(args[5]);
-    if (PyErr_Occurred()) return nullptr;
-    if (!chosen || !sound(job) || !addresses[0] || !addresses[1] || !addresses[3] || threads < 1) {
-        PyErr_SetString(PyExc_ValueError, "run: no variant, or no such job");
-        return nullptr;
-    }
-    Work work{chosen, &job, addresses[0], addresses[1], addresses[2], addresses[3], nullptr, 0, 0,
-              {0},    {false}};
+    *threads = PyLong_AsLongLong(args[5]);
+    if (PyErr_Occurred()) return false;
+    if (chosen && sound(*job) && addresses[0] && addresses[1] && addresses[3] && *threads > 0)
+        return true;
+    PyErr_SetString(PyExc_ValueError, "no variant, or no such job");
+    return false;
+}
+
+PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Job job;
+    void* at[4];
+    int64_t threads;
+    if (!read_arguments(args, count, &job, at, &threads)) return nullptr;
+    Work work{chosen,  &job,    at[0], at[1], at[2], at[3], nullptr, {chosen->tasks(&job), threads},
+              {false}};
     bool done = job.planes() == 0;
     Py_BEGIN_ALLOW_THREADS;
     done = done || do_job(work, threads);
     Py_END_ALLOW_THREADS;
     if (!done) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+PyObject* run_matrix(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    MatrixJob job;
+    void* at[4];
+    int64_t threads;
+    if (!read_arguments(args, count, &job, at, &threads)) return nullptr;
+    if (!at[2]) return PyErr_Format(PyExc_ValueError, "run_matrix: no bias");
+    MatrixWork work{chosen, &job, (float*)at[0], (float*)at[1], (float*)at[2], (float*)at[3],
+                    {chosen->matrix_tasks(&job), threads}};
+    Py_BEGIN_ALLOW_THREADS;
+    on_threads(take_matrix_tasks, &work, threads, work.tasks.count);
+    Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
 
@@ -206,6 +263,8 @@ PyObject* multiply_add(PyObject*, PyObject* args) {
 PyMethodDef methods[] = {
     {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL,
      "run(job, x, z, bias, out, threads): the job, on tensors at these addresses."},
+    {"run_matrix", (PyCFunction)(void (*)(void))run_matrix, METH_FASTCALL,
+     "run_matrix(job, x, w, bias, out, threads): a matrix job, likewise."},
     {"variants", list_variants, METH_NOARGS, "Names of the variants that run here, best first."},
     {"variant", name_variant, METH_NOARGS, "The name of the variant that is chosen, or None."},
     {"choose", choose, METH_O, "Take a variant, by name."},

@@ -1,9 +1,10 @@
 // A variant of the inner loops: how it splits the work, and the table of its functions.
 //
 // Each variant's file defines VECTOR_BYTES, the largest tiles that its registers hold (MOST_H, MOST_R,
-// MOST_U, MOST_V) and FACTORS_FIT, and includes this file once.
+// MOST_U, MOST_V, MATRIX_J, MATRIX_V) and FACTORS_FIT, and includes this file once.
 #pragma once
 #include "channels.h"
+#include "matrix.h"
 #include "planes.h"
 
 namespace {
@@ -175,4 +176,4 @@ double multiply_add(int64_t dtype, int64_t rounds) {
 
 }  // namespace
 #define VARIANT(NAME) \
-    {NAME, tasks, parts_size, scratch_size, run, finish, multiply_add}
+    {NAME, tasks, parts_size, scratch_size, run, finish, matrix_tasks, matrix_run, multiply_add}

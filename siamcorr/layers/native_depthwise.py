@@ -4,33 +4,22 @@ A depthwise convolution computes few products per cell, so its cost is memory tr
 activation in the same pass is free, and zero padding needs no copy.
 """
 
-from itertools import pairwise
-from typing import Any, Self, TypeVar
+from functools import partial
+from typing import Self
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import has_torch_function_unary
 
+from siamcorr.layers.native_layer import NativeLayer, Step, activation_name
 from siamcorr.layers.padding import Padding, Pair, pad_input, pair, same_pad
 from siamcorr.layers.separable import DepthwiseConv2d
 from siamcorr.ops import kernels
 from siamcorr.ops.kernels import Form, PackedJob, Planes
-from siamcorr.ops.torch_versions import autocast_active
 
-M = TypeVar("M", bound=nn.Module)
-
-ACTIVATIONS: dict[type[nn.Module], str] = {
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu6",
-    nn.Hardswish: "hardswish",
-}
-FUNCTIONS = {"relu": F.relu, "relu6": F.relu6, "hardswish": F.hardswish}
 MAX_IMAGES = 2  # in a batch: for larger batches F.conv2d is faster
-MAX_JOBS = 64  # cached jobs per layer, one per input shape
 
 
-class NativeDepthwiseConv2d(nn.Module):
+class NativeDepthwiseConv2d(NativeLayer):
     """Replaces a depthwise nn.Conv2d or `DepthwiseConv2d` for inference.
 
     Results are equal up to rounding. F.conv2d computes large batches, for which it is faster, and
@@ -44,7 +33,6 @@ class NativeDepthwiseConv2d(nn.Module):
         torch.Size([1, 8, 16, 16])
     """
 
-    weight: Tensor
     bias: Tensor | None
 
     def __init__(
@@ -56,12 +44,10 @@ class NativeDepthwiseConv2d(nn.Module):
         dilation: Pair,
         activation: str | None,
     ) -> None:
-        super().__init__()
+        super().__init__(activation)
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.activation = activation
         self.register_buffer("weight", _cells_first(weight), persistent=False)
         self.register_buffer("bias", bias, persistent=False)
-        self._jobs: dict[tuple[Any, ...], PackedJob | None] = {}
 
     @classmethod
     def of(cls, conv: nn.Conv2d, activation: nn.Module | None = None) -> Self:
@@ -75,34 +61,23 @@ class NativeDepthwiseConv2d(nn.Module):
         if not alone or conv.padding_mode != "zeros":
             raise ValueError(f"NativeDepthwiseConv2d: takes a depthwise convolution, got {conv}")
         padding = conv.border if isinstance(conv, DepthwiseConv2d) else conv.padding
-        if activation is not None and type(activation) not in ACTIVATIONS:
-            raise ValueError(f"NativeDepthwiseConv2d: takes no activation {activation}")
         bias = None if conv.bias is None else conv.bias.detach().contiguous()
-        name = None if activation is None else ACTIVATIONS[type(activation)]
+        name = activation_name(activation)
         stride, dilation = pair(conv.stride), pair(conv.dilation)  # type: ignore[arg-type]
         return cls(conv.weight.detach(), bias, stride, padding, dilation, name)  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Convolve features (B, C, H, W)."""
-        weight = self.weight
-        key = features.shape, features.stride(), features.dtype, weight.stride(), weight.dtype
-        if (
-            features.dim() != 4
-            or features.device.type != "cpu"
-            or (torch.is_grad_enabled() and features.requires_grad)
-            or has_torch_function_unary(features)  # a mode must see one convolution
-            or not kernels.can_read(features, weight)
-            or autocast_active("cpu")
-        ):
-            return self._convolve(features)
-        if key not in self._jobs:
-            if len(self._jobs) >= MAX_JOBS:
-                self._jobs.clear()
-            self._jobs[key] = self._job(features) if self._fits(features) else None
-        packed = self._jobs[key]
-        return (
-            kernels.run(packed, features, weight, self.bias) if packed else self._convolve(features)
-        )
+    def step(self, features: Tensor) -> Step | None:
+        """Prepare a job; None for larger batches, and for what the kernels do not support."""
+        if not self._fits(features):
+            return None
+        return partial(kernels.run, self._job(features), z=self.weight, bias=self.bias)
+
+    def convolve(self, features: Tensor) -> Tensor:
+        """Convolve by F.conv2d, without the activation."""
+        size = self.weight.shape[2], self.weight.shape[3]
+        padded, padding = pad_input(features, self.padding, size, self.stride, self.dilation)
+        options = self.stride, padding, self.dilation, len(self.weight)
+        return F.conv2d(padded, self.weight, self.bias, *options)
 
     def extra_repr(self) -> str:
         """Sizes and options, as repr shows them."""
@@ -122,13 +97,6 @@ class NativeDepthwiseConv2d(nn.Module):
             and features.dtype in kernels.DTYPES
             and min(self._out_size(features)) > 0
         )
-
-    def _convolve(self, features: Tensor) -> Tensor:
-        size = self.weight.shape[2], self.weight.shape[3]
-        padded, padding = pad_input(features, self.padding, size, self.stride, self.dilation)
-        options = self.stride, padding, self.dilation, len(self.weight)
-        out = F.conv2d(padded, self.weight, self.bias, *options)
-        return FUNCTIONS[self.activation](out) if self.activation else out
 
     def _pads(self, features: Tensor) -> tuple[Pair, Pair]:
         """Zero padding as (top, bottom) and (left, right)."""
@@ -161,46 +129,6 @@ class NativeDepthwiseConv2d(nn.Module):
         shape = (count, channels, *form.out_size)
         activation = kernels.ACTIVATIONS.index(self.activation)
         return kernels.pack(planes, form, shape, features, self.weight, activation)
-
-
-def use_native(module: M) -> M:
-    """Replace every depthwise convolution by a `NativeDepthwiseConv2d`, in place.
-
-    In an nn.Sequential, an activation right after the convolution becomes part of it, and an
-    nn.Identity takes its place. Without the C++ kernels nothing is replaced.
-
-    Args:
-        module: for inference; replaced layers cannot be trained or saved.
-    """
-    if not kernels.available("cpu"):
-        return module
-    for parent in [*module.modules()]:
-        if isinstance(parent, nn.Sequential):
-            _fuse_activations(parent)
-        for name, child in [*parent.named_children()]:
-            if _is_supported(child):
-                setattr(parent, name, NativeDepthwiseConv2d.of(child))  # type: ignore[arg-type]
-    return module
-
-
-def _fuse_activations(chain: nn.Sequential) -> None:
-    steps = [name for name, child in chain.named_children() if not isinstance(child, nn.Identity)]
-    for first, second in pairwise(steps):
-        conv, activation = chain.get_submodule(first), chain.get_submodule(second)
-        if _is_supported(conv) and type(activation) in ACTIVATIONS:
-            setattr(chain, first, NativeDepthwiseConv2d.of(conv, activation))  # type: ignore[arg-type]
-            setattr(chain, second, nn.Identity())
-
-
-def _is_supported(child: nn.Module) -> bool:
-    """Whether `NativeDepthwiseConv2d.of` supports this module."""
-    if type(child) not in (nn.Conv2d, DepthwiseConv2d):
-        return False
-    try:
-        NativeDepthwiseConv2d.of(child)  # type: ignore[arg-type]
-    except ValueError:
-        return False
-    return True
 
 
 def _cells_first(weight: Tensor) -> Tensor:

@@ -1,0 +1,231 @@
+"""1x1 and first convolutions on the C++ kernels: equal to nn.Conv2d, and where they step back."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from siamcorr.layers import NativeConv2d, NativeDepthwiseConv2d, use_native
+from siamcorr.layers.native_sequential import NativeSequential
+from siamcorr.ops import kernels
+
+needs_kernels = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
+LAST = torch.channels_last
+ACTIVATIONS = (None, nn.ReLU(), nn.ReLU6(), nn.Hardswish())
+
+
+@pytest.fixture(params=kernels.module.variants() if kernels.module else ["none"])
+def variant(request):
+    """Every set of kernels that this processor can run, one after the other."""
+    if kernels.module is None:
+        pytest.skip("there are no C++ kernels here")
+    kernels.module.choose(request.param)
+    yield request.param
+    kernels.module.choose(kernels.VARIANT)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """The jobs that the kernels did."""
+    jobs, run, run_matrix = [], kernels.run, kernels.run_matrix
+
+    def count(function):
+        def call(*args, **options):
+            jobs.append(args)
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(kernels, "run", count(run))
+    monkeypatch.setattr(kernels, "run_matrix", count(run_matrix))
+    return jobs
+
+
+def pointwise(channels, outputs, **options):
+    return nn.Conv2d(channels, outputs, 1, **options).requires_grad_(False)
+
+
+def last(*shape):
+    return torch.randn(shape).contiguous(memory_format=LAST)
+
+
+def same(out, expected):
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 4, 15, 16, 17, 31, 32, 33, 40, 96])
+@pytest.mark.parametrize("cells", [(1, 1), (1, 5), (7, 7), (9, 13)])
+def test_pointwise(variant, used, outputs, cells):
+    """Any number of outputs and cells: blocks of 16 channels overlap, tiles differ in size."""
+    for number, activation in enumerate(ACTIVATIONS):
+        conv = pointwise(19, outputs, bias=number % 2 == 0)
+        features = 4 * last(2, 19, *cells)
+        expected = conv(features) if activation is None else activation(conv(features))
+        out = NativeConv2d.of(conv, activation)(features)
+        same(out, expected)
+        assert out.is_contiguous(memory_format=LAST)
+    assert len(used) == len(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6])
+@pytest.mark.parametrize("outputs", [2, 16, 20])
+def test_groups(variant, used, groups, outputs):
+    conv = pointwise(12, groups * outputs, groups=groups)
+    features = last(2, 12, 5, 9)
+    same(NativeConv2d.of(conv, nn.ReLU())(features), conv(features).relu())
+    assert len(used) == 1
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, LAST])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "padding": (0, 1), "bias": False},
+        {"kernel_size": (3, 5), "stride": (3, 2), "padding": (4, 0)},
+        {"kernel_size": (9, 2)},
+    ],
+    ids=str,
+)
+def test_first_convolution(variant, used, options, layout):
+    for channels, outputs in ((1, 8), (3, 16), (4, 40)):
+        conv = nn.Conv2d(channels, outputs, **options).requires_grad_(False)
+        features = torch.randn(2, channels, 19, 16).contiguous(memory_format=layout)
+        same(NativeConv2d.of(conv, nn.Hardswish())(features), nn.Hardswish()(conv(features)))
+    assert len(used) == 3
+
+
+@needs_kernels
+def test_many_weights_and_no_cells(used):
+    """With weights that exceed a cache, the order of the work differs, and not the result."""
+    conv = pointwise(300, 250)
+    features = last(1, 300, 9, 9)
+    same(NativeConv2d.of(conv)(features), conv(features))
+    assert NativeConv2d.of(conv)(features[:0]).shape == (0, 250, 9, 9)
+
+
+@needs_kernels
+def test_same_for_every_number_of_threads(used):
+    """Bitwise equal."""
+    layer, features, results = NativeConv2d.of(pointwise(64, 90)), last(3, 64, 31, 31), []
+    before = torch.get_num_threads()
+    for threads in (1, 2, 3, 8):
+        torch.set_num_threads(threads)
+        results.append(layer(features))
+    torch.set_num_threads(before)
+    assert all(torch.equal(result, results[0]) for result in results)
+    assert len(used) == 4
+
+
+def test_steps_back(used):
+    """Gradients, autocast, other types, graphs, strides: PyTorch, and the same numbers."""
+    conv = pointwise(6, 20)
+    layer, features = NativeConv2d.of(conv, nn.ReLU()), last(2, 6, 5, 5)
+    learning = features.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(layer(learning).sum(), learning)
+    (expected,) = torch.autograd.grad(conv(learning).relu().sum(), learning)
+    same(grad, expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(features).dtype == torch.bfloat16
+    program = torch.export.export(layer, (features,))
+    same(program.module()(features + 1), conv(features + 1).relu())
+    same(layer(features[:, :, ::2]), conv(features[:, :, ::2]).relu())
+    double = copy.deepcopy(layer).double()
+    assert double(features.double()).dtype == torch.float64
+    for wrong in (last(1, 5, 4, 4), features.int(), features.double()):
+        with pytest.raises(RuntimeError):
+            layer(wrong)
+    assert not used
+
+
+def test_errors_other_convolutions():
+    for conv in (
+        nn.Conv2d(8, 8, 3),
+        nn.Conv2d(8, 8, 1, stride=2),
+        nn.Conv2d(3, 8, 3, dilation=2),
+        nn.Conv2d(3, 8, 3, padding="same"),
+        nn.Conv2d(3, 8, 3, padding_mode="circular", padding=1),
+    ):
+        with pytest.raises(ValueError, match="takes a"):
+            NativeConv2d.of(conv)
+    with pytest.raises(ValueError, match=r"^the kernels have no activation Tanh"):
+        NativeConv2d.of(nn.Conv2d(8, 8, 1), nn.Tanh())
+
+
+@needs_kernels
+def test_errors_wrong_jobs():
+    """They are refused, not run."""
+    module, at = kernels.module, torch.zeros(64).data_ptr()
+    good = kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
+    no_groups = kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0)
+    huge = kernels.MATRIX_LAYOUT.pack(2**62, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
+    no_activation = kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 4)
+    for job in (b"", good[:-8], no_groups, huge, no_activation):
+        with pytest.raises(ValueError, match="job"):
+            module.run_matrix(job, at, at, at, at, 1)
+    with pytest.raises(ValueError, match="no bias"):
+        module.run_matrix(good, at, at, 0, at, 1)
+    with pytest.raises(TypeError):
+        module.run_matrix(good, at, at, at, at)
+
+
+# several layers
+
+
+def chain():
+    """Native layers, nn.Identity, and one layer that is not native."""
+    depthwise = nn.Conv2d(24, 24, 3, padding=1, groups=24)
+    layers = nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU(), nn.Identity(), depthwise, nn.Conv2d(24, 40, 1)
+    layers += nn.Sigmoid(), nn.Conv2d(40, 8, 1), nn.Hardswish()
+    return nn.Sequential(nn.Sequential(*layers)).requires_grad_(False)
+
+
+@needs_kernels
+def test_sequences(used):
+    """Batches for which a layer in the middle steps back, other shapes, the first shape again."""
+    plain = chain()
+    fast = use_native(copy.deepcopy(plain))
+    assert isinstance(fast[0], NativeSequential)
+    jobs = []
+    for shape in ((1, 3, 24, 24), (5, 3, 24, 24), (1, 3, 33, 20), (1, 3, 24, 24)):
+        features = torch.randn(shape)
+        same(fast(features), plain(features))
+        jobs.append(len(used))
+    assert jobs == [4, 7, 11, 15]
+    assert type(use_native(fast)[0][0]) is NativeConv2d  # nothing is replaced twice
+    assert type(fast[0][0].plain) is nn.Conv2d
+    same(copy.deepcopy(fast)(features), plain(features))
+
+
+@needs_kernels
+def test_a_sequence_that_changes(used):
+    """Weights of another type, and another layer, are taken at once."""
+    plain, features = chain(), torch.randn(1, 3, 24, 24)
+    fast = use_native(copy.deepcopy(plain))
+    fast(features)
+    fast[0][3].double()
+    with pytest.raises(RuntimeError):  # as with nn.Conv2d
+        fast(features)
+    fast[0][3].float()
+    same(fast(features), plain(features))
+    with torch.no_grad():
+        plain[0][3].weight.mul_(2)
+        plain[0][3].bias.mul_(2)
+    fast[0][3] = NativeDepthwiseConv2d.of(plain[0][3])
+    same(fast(features), plain(features))
+    half = fast.bfloat16()
+    assert half(features.bfloat16()).dtype == torch.bfloat16
+
+
+@needs_kernels
+def test_hooks_of_a_sequence_are_called():
+    """An nn.Identity, too: it stands where the activation stood."""
+    fast, features, seen = use_native(chain()), torch.randn(1, 3, 24, 24), []
+    expected = fast(features)
+    with fast[0][1].register_forward_hook(lambda *given: seen.append(given[2])):
+        same(fast(features), expected)
+    assert [out.shape for out in seen] == [(1, 24, 12, 12)]
+    assert seen[0].amin() >= 0
+    fast(features)
+    assert len(seen) == 1
