@@ -83,7 +83,7 @@ def _print_stages(network: SiameseNetwork, frames: int) -> None:
     for stage in STAGES:
         ms = statistics.median(lap[stage] for lap in laps) * 1e3
         print(f"  {stage:<22} {ms:8.2f} ms  {ms / total / 10:4.0f} %")
-    print(f"  {'a frame':<22} {total * 1e3:8.2f} ms, {1 / total:.0f} frames a second")
+    print(f"  {'a frame':<22} {total * 1e3:8.2f} ms, {1 / total:.0f} FPS")
 
 
 def _title(network: SiameseNetwork) -> str:

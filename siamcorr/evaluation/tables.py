@@ -22,7 +22,7 @@ NOTHING = "-"  # cell without a value
 def score_table(rows: Mapping[str, Scores], fps: Mapping[str, float]) -> Table:
     """Return a row per tracker, the best success AUC first."""
     order = sorted(rows, key=lambda name: -rows[name].success)
-    head = ["tracker", *(title for _, title in COLUMNS), "frames a second"]
+    head = ["tracker", *(title for _, title in COLUMNS), "FPS"]
     return [head, *([name, *_numbers(rows[name]), f"{fps[name]:.0f}"] for name in order)]
 
 

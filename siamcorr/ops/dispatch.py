@@ -36,9 +36,9 @@ from siamcorr.ops.torch_versions import (
 class Plan(NamedTuple):
     """How calls of one signature run.
 
-    function: the method's own; None if `compute` must handle half precision, an empty batch or the
-        meta device.
-    pads: whether function takes the unpadded search, so that no padded copy is needed.
+    function: the method's function, to be called directly; None if `compute` must handle half
+        precision, an empty batch or the meta device.
+    pads: whether function pads by itself and takes the unpadded search.
     """
 
     function: Callable[[Tensor, Tensor, Geometry], Tensor] | None

@@ -1,9 +1,10 @@
 """Re-detection: decide that a target is lost, and that it was found again.
 
-Tracking at the last place always continues, whatever the score is: an occluded, blurred or rotated
-target mostly reappears there. After `PATIENCE` uncertain frames in a row a search starts in
+Tracking around the last box always continues, whatever the score is: an occluded, blurred or
+rotated target mostly reappears there. After `PATIENCE` lost frames in a row a search starts in
 addition: each frame searches some of the tiles that cover the frame at several scales, the nearest
-first. A candidate needs a high score and the target's colours. It replaces the tracked target
+first. A candidate needs a high score and an appearance (colour histogram and layout) similar to the
+target's. It replaces the tracked target
 after `CONFIRMATIONS_NEEDED` frames in a row in which it ranked above the tracked target and had no
 rival elsewhere. The rank is score times similarity.
 
@@ -22,7 +23,7 @@ from siamcorr.tracking.crops import Color, Crop
 from siamcorr.tracking.recipes import Recipe, Step
 from siamcorr.tracking.target import Target
 
-PATIENCE = 5  # uncertain frames in a row before the search starts
+PATIENCE = 5  # lost frames in a row before the search starts
 CONFIRMATIONS_NEEDED = 3  # frames in a row that must find the target at one place
 # Two views of one real or rendered target, seconds apart: 94 % have a similarity above UNLIKE and
 # 69 % above ALIKE. Views of two different objects: 27 % and 0.3 %.
@@ -32,7 +33,7 @@ SAME_IOU = 0.3  # IoU from which two boxes show the same object
 
 
 class Observation(NamedTuple):
-    """The crops of one place in a frame, and the step that their maps decode to."""
+    """The search crops at one place of a frame, and the step decoded from their maps."""
 
     step: Step
     crops: list[Crop]
@@ -42,7 +43,7 @@ class Observation(NamedTuple):
 class RedetectionState:
     """What re-detection knows about a target from the earlier frames.
 
-    last_confirmed: the target in the last certain frame.
+    last_confirmed: the target in the last frame that was not lost.
     views: appearance in the first frame, and in the last frame with a high score.
     uncertain_frames: uncertain frames in a row.
     followed_rank: score times similarity of the tracked target in the last frame.

@@ -23,9 +23,9 @@ class Tracker:
     """Track one target with a Siamese network.
 
     Frames are (H, W, 3) uint8 RGB, boxes (x, y, w, h) in float pixels, 0-based. The preset's
-    recipe decodes the network's maps. Many trackers can share one network from `for_inference`;
-    each tracker makes its own copy of an ordinary network. From the first tracker on, the process
-    keeps the memory that it frees, see `siamcorr.models.keep_freed_memory`.
+    recipe decodes the network's maps. Many trackers can share one network from `for_inference`; of
+    any other network each tracker makes its own fused copy. The first tracker also makes the
+    process keep freed memory, see `siamcorr.models.keep_freed_memory`.
 
     Args:
         model: see `siamcorr.models.build_model`; it runs on the device of its weights.

@@ -23,8 +23,10 @@ class DataConfig:
     anything: share of pairs from any part of `pictures`; only the teacher gives their targets.
     negative: share of all pairs whose template shows another target.
     blank: share of all pairs whose search crop has one colour, as of a covered camera.
-    covered: share of all pairs with a part of another picture in front of the target.
-    elsewhere: share of all pairs with the search crop at a random place without the target.
+    covered: share of all pairs with the target fully behind a patch of another picture; it is
+        labelled as absent.
+    elsewhere: share of all pairs with the search crop at a random place of the frame, if that does
+        not touch the target.
     rivals: share of pairs with the search crop around another object of the frame, if one is known.
     shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
     scale: range of the search crop's scale: 0.2 is 0.8 to 1.25.
@@ -100,8 +102,8 @@ class TeacherConfig:
     inner: weight of the loss of inner maps, for every pair except those with an absent target.
     layers: modules of the student's head for `inner`, each with the modules of the teacher's head
         that it learns from.
-    forced: each of these layers then receives the teacher's maps instead of the student's, so that
-        each learns one step of the teacher's, all at once.
+    forced: teacher forcing: the layer after each of these receives the teacher's maps instead of
+        the student's, so that all learn independently and at once.
     """
 
     model: str
@@ -139,7 +141,8 @@ class TrainConfig:
     initial: checkpoint to start from; empty for random weights.
     initial_parts: prefixes of the keys to load from it, such as "backbone", "backbone.features.0";
         all other weights start at random.
-    pairs: pairs per epoch. batch: pairs per step over all processes.
+    epochs: number of epochs. pairs: pairs, or crops, per epoch. batch: pairs per step over all
+        processes.
     optimizer: "adamw" or "sgd". rate: the highest learning rate. backbone_rate: the backbone's
         share of it. norm_rate: multiplies the rate of norms and biases.
     warmup: steps of linear increase to `rate`; then the rate falls along half a cosine.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 def channel_deviations(features: Tensor, least: float) -> Tensor:
     """Return the standard deviation of each channel of (B, C, h, w): (C, 1, 1).
 
-    It is at least this share of the channels' root mean square: an error in a channel that hardly
-    varies must not outweigh the others.
+    It is at least `least` times the root mean square of all deviations, so that errors in nearly
+    constant channels do not dominate a loss.
     """
     deviations = features.std(dim=(0, 2, 3))
     usual = deviations.square().mean().sqrt()
@@ -19,7 +19,7 @@ def channel_deviations(features: Tensor, least: float) -> Tensor:
 
 
 def weighted_mean(error: Tensor, weight: Tensor) -> Tensor:
-    """Return the mean of the errors (B,) of pictures with these weights (B,); 0 without any."""
+    """Return the weighted mean of errors (B,); 0 if all weights (B,) are 0."""
     return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
@@ -105,10 +105,10 @@ class ChannelError(Deviations):
 
 
 class ForcedImitation(Deviations):
-    """Loss of a layer whose output the teacher's maps then replace: teacher forcing.
+    """Loss of one layer with teacher forcing.
 
-    The student's maps are the teacher's, each channel divided by its deviation. So the next layer
-    can take either.
+    The target is the teacher's map, each channel divided by its standard deviation. In the forward
+    pass it replaces the student's output: the next layer learns from inputs of the same scale.
 
     Args:
         channels: C.
@@ -118,7 +118,7 @@ class ForcedImitation(Deviations):
     def measure(self, maps: Tensor) -> None:
         """Measure the deviations on the teacher's maps (B, C, h, w).
 
-        A channel that hardly varies keeps a mean of about 3.
+        A nearly constant channel is divided by 0.3 times its root mean square, which gives about 3.
         """
         size = maps.square().mean(dim=(0, 2, 3)).sqrt()[:, None, None]
         self.deviation.copy_(torch.maximum(channel_deviations(maps, least=0.1), 0.3 * size))

@@ -30,7 +30,7 @@ def test_stages_and_their_sum(capsys):
     assert title == "nanotrack-v2 on cpu, 1 threads, batch 1"
     found = [re.fullmatch(r"  (\w.*\w) +([\d.]+) ms +(\d+) %", row).groups() for row in rows]
     assert tuple(stage for stage, _, _ in found) == STAGES
-    total, rate = re.fullmatch(r"  a frame +([\d.]+) ms, (\d+) frames a second", last).groups()
+    total, rate = re.fullmatch(r"  a frame +([\d.]+) ms, (\d+) FPS", last).groups()
     milliseconds = [float(ms) for _, ms, _ in found]
     assert sum(milliseconds) == pytest.approx(float(total), abs=0.03)
     assert int(rate) == pytest.approx(1000 / float(total), abs=1)

@@ -21,7 +21,7 @@ def table():
 
 
 def test_scores(table):
-    assert table[0] == ["tracker", *HEAD, "frames a second"]
+    assert table[0] == ["tracker", *HEAD, "FPS"]
     assert [line[0] for line in table[1:]] == ["good", "bad"]
     best = off(2)
     values = [best.success, best.precision, best.norm_precision, best.ao, best.sr50, best.sr75]

@@ -18,14 +18,15 @@ from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
 class LitePixelwiseHead(nn.Module):
     """Anchor-free head; its score is the geometric mean of target probability and box quality.
 
-    Score and box have separate channels up to the prediction, the first and the second half of one
-    tensor. So each layer runs once, not once per branch.
+    Score branch and box branch have separate channels up to the prediction, the first and the
+    second half of one tensor (convolutions with two groups). So each layer runs once, not once per
+    branch.
 
     Args:
-        in_channels: of the features; the pixel-wise correlation of each half has as many.
-        channels: of each half of the tower.
+        in_channels: of the features, and of the pixel-wise correlation of each branch.
+        channels: of each branch of the tower.
         depth: blocks in the tower.
-        whole: channels of the depthwise correlation of each half.
+        whole: channels of the depthwise correlation of each branch.
         crop: cells per side of the template for the depthwise correlation, odd.
         cells: h*w of the template's features.
 
@@ -84,8 +85,8 @@ class LitePixelwiseHead(nn.Module):
 class PixelwiseResponse(nn.Module):
     """`xcorr_pixelwise` as a module, so that training can name its output.
 
-    NanoTrack weights the cells by a channel attention. Its gates hardly depend on the image, so
-    necks and tower do the same.
+    NanoTrack multiplies the response's h*w channels by a channel attention. In the trained network
+    its weights are almost constant, so it is left out: necks and tower can learn the same scale.
 
     Shapes: search (B, C, H, W) and kernel (B, C, h, w) -> (B, h*w, H, W).
     """

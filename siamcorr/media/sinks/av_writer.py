@@ -68,7 +68,7 @@ class H264Writer:
             context.open()
         except av.FFmpegError as error:
             self._container = None
-            what = f"{size[0]}x{size[1]} at {fps:g} frames a second"
+            what = f"{size[0]}x{size[1]} at {fps:g} FPS"
             raise OSError(f"{path}: H.264 cannot hold {what}: {error.strerror}") from None
         try:
             self._container.start_encoding()
