@@ -2,11 +2,8 @@
 
 from siamcorr.layers.asymmetric import AsymmetricCorrelation
 from siamcorr.layers.blocks import Block, ConvBNReLU, DilConv, ReLUConvBN, SepConv
-from siamcorr.layers.correlation import (
-    ChannelAttention,
-    DepthwiseCorrelation,
-    PixelwiseCorrelation,
-)
+from siamcorr.layers.channel_attention import ChannelAttention, SqueezeExcite
+from siamcorr.layers.correlation import DepthwiseCorrelation, PixelwiseCorrelation
 from siamcorr.layers.fusion import fuse
 from siamcorr.layers.heads import (
     AsymmetricHead,
@@ -27,6 +24,7 @@ from siamcorr.layers.heads import (
 from siamcorr.layers.matrix_correlation import MatrixCorrelation, MatrixEncoding
 from siamcorr.layers.native_conv import NativeConv2d
 from siamcorr.layers.native_depthwise import NativeDepthwiseConv2d
+from siamcorr.layers.native_gate import NativeGate
 from siamcorr.layers.native_sequential import use_native
 from siamcorr.layers.necks import (
     AdjustAllLayer,
@@ -73,6 +71,7 @@ __all__ = [
     "MultiLevelBoxHead",
     "NativeConv2d",
     "NativeDepthwiseConv2d",
+    "NativeGate",
     "PixelwiseCorrelation",
     "PixelwiseDepthwiseHead",
     "PixelwiseHead",
@@ -84,6 +83,7 @@ __all__ = [
     "SeparableNeck",
     "SharedPixelwiseHead",
     "SpatialSeparableConv2d",
+    "SqueezeExcite",
     "UpChannelHead",
     "WinogradConv2d",
     "Zero",

@@ -6,30 +6,8 @@ once per target; every `forward` takes its result.
 
 from torch import Tensor, nn
 
+from siamcorr.layers.channel_attention import ChannelAttention
 from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
-
-
-class ChannelAttention(nn.Module):
-    """Weight each channel by a gate in 0..1, computed from the means of the channels.
-
-    Shapes: (B, C, H, W) -> (B, C, H, W).
-
-    Keys: fc1.{weight, bias}, fc2.{weight, bias}, both (C, C, 1, 1).
-
-    Reference:
-        Hu et al., Squeeze-and-Excitation Networks, 2017, arXiv:1709.01507 (without squeeze).
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Conv2d(channels, channels, 1)
-        self.fc2 = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Gate features (B, C, H, W)."""
-        mean = features.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
-        gate: Tensor = self.fc2(self.fc1(mean).relu()).sigmoid()
-        return features * gate
 
 
 class PixelwiseCorrelation(nn.Module):

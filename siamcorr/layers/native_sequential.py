@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from siamcorr.layers.native_conv import NativeConv2d
 from siamcorr.layers.native_depthwise import NativeDepthwiseConv2d
+from siamcorr.layers.native_gate import GATES, NativeGate
 from siamcorr.layers.native_layer import ACTIVATIONS, NativeLayer, NativeRun, Step
 from siamcorr.layers.separable import DepthwiseConv2d
 from siamcorr.ops import kernels
@@ -57,7 +58,7 @@ def _parts(layers: tuple[nn.Module, ...]) -> list[Step]:
 
 
 def use_native(module: M) -> M:
-    """Replace depthwise, 1x1 and first convolutions by those of the C++ kernels, in place.
+    """Replace convolutions that the C++ kernels support, and channel attention, in place.
 
     In an nn.Sequential, an activation right after the convolution becomes part of it, and an
     nn.Identity takes its place. Without the C++ kernels nothing is replaced.
@@ -68,9 +69,9 @@ def use_native(module: M) -> M:
     if not kernels.available("cpu"):
         return module
     for parent in [*module.modules()]:
-        if isinstance(parent, nn.Sequential):
+        if type(parent) is nn.Sequential:
             _fuse_activations(parent)
-        if isinstance(parent, NativeConv2d):  # it keeps the convolution that it replaced
+        if isinstance(parent, NativeLayer):  # it keeps the layer that it replaced
             continue
         for name, child in [*parent.named_children()]:
             if (native := native_layer(child)) is not None:
@@ -84,6 +85,9 @@ def use_native(module: M) -> M:
 
 def native_layer(layer: nn.Module, activation: nn.Module | None = None) -> NativeLayer | None:
     """Convert a layer, and the activation after it; None if the kernels do not support it."""
+    if type(layer) in GATES:
+        with suppress(ValueError):
+            return NativeGate.of(layer, activation)  # type: ignore[arg-type]
     if type(layer) not in (nn.Conv2d, DepthwiseConv2d):
         return None
     with suppress(ValueError):

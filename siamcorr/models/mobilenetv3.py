@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from siamcorr.layers import SqueezeExcite
+
 
 class Row(NamedTuple):
     """One inverted residual block, a row of the paper's table 2."""
@@ -68,7 +70,11 @@ class InvertedResidual(nn.Module):
     def __init__(self, in_channels: int, row: Row) -> None:
         super().__init__()
         activation = nn.Hardswish if row.hardswish else nn.ReLU
-        squeeze = SqueezeExcite(row.expand) if row.squeeze else nn.Identity()
+        squeeze = (
+            SqueezeExcite(row.expand, _multiple_of_8(row.expand / 4))
+            if row.squeeze
+            else nn.Identity()
+        )
         depthwise = _conv_bn(row.expand, row.expand, row.kernel, row.stride, groups=row.expand)
         narrow = _conv_bn(row.expand, row.channels)
         if in_channels == row.expand:
@@ -83,25 +89,6 @@ class InvertedResidual(nn.Module):
         """(B, C, H, W) -> (B, row.channels, H / stride, W / stride), rounded up."""
         out: Tensor = self.conv(features)
         return features + out if self.residual else out
-
-
-class SqueezeExcite(nn.Module):
-    """Weigh channels by a small two-layer network on their means. Keys: fc.0, fc.2."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        hidden = _multiple_of_8(channels / 4)
-        self.fc = nn.Sequential(
-            nn.Linear(channels, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, channels),
-            nn.Hardsigmoid(inplace=True),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Gate features (B, C, H, W)."""
-        gate: Tensor = self.fc(features.mean(dim=(2, 3)))  # (B, C)
-        return features * gate[:, :, None, None]
 
 
 def _conv_bn(

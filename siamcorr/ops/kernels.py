@@ -27,6 +27,8 @@ from siamcorr.ops.torch_versions import (
 
 LAYOUT = struct.Struct("31q")  # `Job` in native/job.h
 MATRIX_LAYOUT = struct.Struct("13q")  # `MatrixJob`
+GATE_LAYOUT = struct.Struct("6q")  # `GateJob`
+GATES = ("hardsigmoid", "sigmoid")  # in the order of `Gate`
 BLOCK = 16  # output channels of a block of a matrix job's weights
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)  # in the order of `Dtype`
 ACTIVATIONS = (None, "relu", "relu6", "hardswish")  # in the order of `Activation`
@@ -172,7 +174,7 @@ class MatrixShape(NamedTuple):
 
 
 class PackedMatrixJob(NamedTuple):
-    """A matrix job in the form that the kernels take."""
+    """A matrix job, or one of channel attention, in the form that the kernels take."""
 
     job: bytes
     shape: tuple[int, ...]
@@ -207,6 +209,40 @@ def run_matrix(packed: PackedMatrixJob, x: Tensor, weight: Tensor, bias: Tensor)
         threads = 1 if single_thread else torch.get_num_threads()
         addresses = x.data_ptr(), weight.data_ptr(), bias.data_ptr(), out.data_ptr()
         module.run_matrix(job, *addresses, threads)
+    return out
+
+
+def pack_gate(
+    shape: tuple[int, ...], hidden: int, gate: str, activation: str | None
+) -> PackedMatrixJob:
+    """Pack a job of channel attention into the bytes of the C++ struct `GateJob`.
+
+    Args:
+        shape: (B, C, H, W) of features in channels_last.
+        hidden: neurons of the first layer.
+        gate: one of `GATES`.
+        activation: one of `ACTIVATIONS`.
+    """
+    images, channels, height, width = shape
+    kinds = GATES.index(gate), ACTIVATIONS.index(activation)
+    job = GATE_LAYOUT.pack(images, height * width, channels, hidden, *kinds)
+    return PackedMatrixJob(job, tuple(shape), math.prod(shape) < SINGLE_THREAD_FLOPS)
+
+
+def run_gate(packed: PackedMatrixJob, x: Tensor, weight: Tensor) -> Tensor:
+    """Run a job of channel attention on features for whose shape it was packed.
+
+    Args:
+        packed: the job.
+        x: (B, C, H, W) in channels_last.
+        weight: what gate.h says, in one row.
+    """
+    assert module is not None
+    job, shape, single_thread = packed
+    out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    if out.numel():
+        threads = 1 if single_thread else torch.get_num_threads()
+        module.run_gate(job, x.data_ptr(), weight.data_ptr(), 0, out.data_ptr(), threads)
     return out
 
 

@@ -1,4 +1,7 @@
-"""1x1 and first convolutions on the C++ kernels: equal to nn.Conv2d, and where they step back."""
+"""1x1 convolutions, first convolutions and channel attention on the C++ kernels.
+
+They are equal to PyTorch's, and step back where they must.
+"""
 
 import copy
 
@@ -6,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from siamcorr.layers import NativeConv2d, NativeDepthwiseConv2d, use_native
+from siamcorr.layers import (
+    ChannelAttention,
+    NativeConv2d,
+    NativeDepthwiseConv2d,
+    NativeGate,
+    SqueezeExcite,
+    use_native,
+)
 from siamcorr.layers.native_sequential import NativeSequential
 from siamcorr.ops import kernels
 
@@ -39,6 +49,7 @@ def used(monkeypatch):
 
     monkeypatch.setattr(kernels, "run", count(run))
     monkeypatch.setattr(kernels, "run_matrix", count(run_matrix))
+    monkeypatch.setattr(kernels, "run_gate", count(kernels.run_gate))
     return jobs
 
 
@@ -168,6 +179,58 @@ def test_errors_wrong_jobs():
         module.run_matrix(good, at, at, 0, at, 1)
     with pytest.raises(TypeError):
         module.run_matrix(good, at, at, at, at)
+
+
+# channel attention
+
+
+def attentions(channels):
+    return SqueezeExcite(channels, 24), ChannelAttention(channels)
+
+
+@pytest.mark.parametrize("channels", [1, 8, 15, 16, 17, 40, 72, 96, 147])
+@pytest.mark.parametrize("size", [(1, 16, 16), (3, 5, 7), (2, 1, 1)])
+def test_channel_attention(variant, used, channels, size):
+    for module in attentions(channels):
+        module.requires_grad_(False)
+        features = 5 * last(size[0], channels, *size[1:])
+        for activation in ACTIVATIONS:
+            expected = module(features)
+            expected = expected if activation is None else activation(expected)
+            same(NativeGate.of(module, activation)(features), expected)
+    assert len(used) == 2 * len(ACTIVATIONS)
+
+
+@needs_kernels
+def test_channel_attention_steps_back(used):
+    for module in attentions(16):
+        layer, features = NativeGate.of(module, nn.ReLU()), last(2, 16, 6, 6)
+        learning = features.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(layer(learning).sum(), learning)
+        (expected,) = torch.autograd.grad(module(learning).relu().sum(), learning)
+        same(grad, expected)
+        same(layer(features.contiguous()).detach(), module(features).relu().detach())
+        double = copy.deepcopy(layer).double().requires_grad_(False)
+        assert double(features.double()).dtype == torch.float64
+        with pytest.raises(RuntimeError):
+            layer(last(1, 15, 4, 4))
+    assert not used
+    assert layer(features[:0]).shape == (0, 16, 6, 6)
+    with pytest.raises(ValueError, match=r"^NativeGate: takes SqueezeExcite or"):
+        NativeGate.of(nn.ReLU())
+
+
+@needs_kernels
+def test_errors_wrong_gate_jobs():
+    module, at = kernels.module, torch.zeros(64).data_ptr()
+    for numbers in (
+        (1, 0, 1, 1, 0, 0),
+        (1, 1, 1, 1, 2, 0),
+        (2**62, 1, 1, 1, 0, 0),
+        (-1, 1, 1, 1, 0, 0),
+    ):
+        with pytest.raises(ValueError, match="no such job"):
+            module.run_gate(kernels.GATE_LAYOUT.pack(*numbers), at, at, 0, at, 1)
 
 
 # several layers

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from siamcorr.layers.correlation import ChannelAttention, PixelwiseCorrelation
+from siamcorr.layers.channel_attention import ChannelAttention
+from siamcorr.layers.correlation import PixelwiseCorrelation
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.ops import xcorr_pixelwise
 

@@ -48,6 +48,14 @@ struct MatrixJob {
     int64_t activation;
 };
 
+// Squeeze-and-excitation: out = activation(x * gate(second layer of relu of first layer of the
+// channels' means)), in float32 and channels_last.
+enum Gate { HARDSIGMOID, SIGMOID };
+struct GateJob {
+    int64_t images, cells, channels, hidden;
+    int64_t kind, activation;
+};
+
 // One set of kernels, compiled for one kind of processor.
 //
 // The work is split into independent `tasks`. With few output planes, the sum over k is split into
@@ -64,6 +72,8 @@ struct Variant {
     int64_t (*matrix_tasks)(const MatrixJob*);
     void (*matrix_run)(const MatrixJob*, const float* x, const float* w, const float* bias,
                        float* out, int64_t first, int64_t last);
+    int64_t (*gate_scratch)(const GateJob*);  // bytes per thread
+    void (*gate_run)(const GateJob*, const float* x, const float* w, float* out, float* scratch);
     double (*multiply_add)(int64_t dtype, int64_t rounds);  // a register loop; returns its FLOPs
 };
 

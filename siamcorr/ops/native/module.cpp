@@ -117,6 +117,28 @@ void take_matrix_tasks(void* given) {
         work.variant->matrix_run(work.job, work.x, work.w, work.bias, work.out, first, last);
 }
 
+struct GateWork {
+    const Variant* variant;
+    const GateJob* job;
+    const float *x, *w;
+    float* out;
+    Tasks images;
+    std::atomic<bool> starved;
+};
+
+void take_images(void* given) {
+    GateWork& work = *(GateWork*)given;
+    float* own = (float*)scratch.of((size_t)work.variant->gate_scratch(work.job));
+    if (!own) {
+        work.starved = true;
+        return;
+    }
+    int64_t size = work.job->cells * work.job->channels;
+    for (int64_t first, last; work.images.take(first, last);)
+        for (int64_t n = first; n < last; n++)
+            work.variant->gate_run(work.job, work.x + n * size, work.w, work.out + n * size, own);
+}
+
 // Checks a job: invalid sizes would read or write outside the tensors.
 bool sound(const Job& job) {
     constexpr int64_t LARGEST = (int64_t)1 << 31;
@@ -144,6 +166,13 @@ bool sound(const MatrixJob& job) {
     return job.groups > 0 && job.segments > 0 && job.length > 0 && job.outputs > 0 &&
            cells < 1e12 && read * job.groups * ((double)job.outputs + BLOCK) < 1e12 &&
            job.activation >= NONE && job.activation <= HARDSWISH;
+}
+
+bool sound(const GateJob& job) {
+    return job.images >= 0 && job.cells > 0 && job.channels > 0 && job.hidden > 0 &&
+           (double)(job.images + 1) * job.cells * job.channels < 1e12 &&
+           ((double)job.channels + BLOCK) * job.hidden < 1e12 && job.kind >= HARDSIGMOID &&
+           job.kind <= SIGMOID && job.activation >= NONE && job.activation <= HARDSWISH;
 }
 
 // What Python gives for a job: its bytes, four addresses, and the number of threads.
@@ -197,6 +226,20 @@ PyObject* run_matrix(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_BEGIN_ALLOW_THREADS;
     on_threads(take_matrix_tasks, &work, threads, work.tasks.count);
     Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
+PyObject* run_gate(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    GateJob job;
+    void* at[4];
+    int64_t threads;
+    if (!read_arguments(args, count, &job, at, &threads)) return nullptr;
+    GateWork work{chosen, &job, (float*)at[0], (float*)at[1], (float*)at[3], {job.images, threads},
+                  {false}};
+    Py_BEGIN_ALLOW_THREADS;
+    on_threads(take_images, &work, threads, job.images);
+    Py_END_ALLOW_THREADS;
+    if (work.starved) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
@@ -265,6 +308,8 @@ PyMethodDef methods[] = {
      "run(job, x, z, bias, out, threads): the job, on tensors at these addresses."},
     {"run_matrix", (PyCFunction)(void (*)(void))run_matrix, METH_FASTCALL,
      "run_matrix(job, x, w, bias, out, threads): a matrix job, likewise."},
+    {"run_gate", (PyCFunction)(void (*)(void))run_gate, METH_FASTCALL,
+     "run_gate(job, x, w, 0, out, threads): a gate job, likewise."},
     {"variants", list_variants, METH_NOARGS, "Names of the variants that run here, best first."},
     {"variant", name_variant, METH_NOARGS, "The name of the variant that is chosen, or None."},
     {"choose", choose, METH_O, "Take a variant, by name."},

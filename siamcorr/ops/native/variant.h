@@ -4,6 +4,7 @@
 // MOST_U, MOST_V, MATRIX_J, MATRIX_V) and FACTORS_FIT, and includes this file once.
 #pragma once
 #include "channels.h"
+#include "gate.h"
 #include "matrix.h"
 #include "planes.h"
 
@@ -176,4 +177,5 @@ double multiply_add(int64_t dtype, int64_t rounds) {
 
 }  // namespace
 #define VARIANT(NAME) \
-    {NAME, tasks, parts_size, scratch_size, run, finish, matrix_tasks, matrix_run, multiply_add}
+    {NAME,         tasks,      parts_size,   scratch_size, run,         finish, \
+     matrix_tasks, matrix_run, gate_scratch, gate_run,     multiply_add}
