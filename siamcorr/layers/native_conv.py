@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from siamcorr.layers.native_layer import NativeLayer, Step, activation_name
 from siamcorr.layers.padding import Pair, pair
 from siamcorr.layers.pointwise import PointwiseConv2d
-from siamcorr.ops import kernels
-from siamcorr.ops.kernels import MatrixShape, PackedMatrixJob
+from siamcorr.ops import kernels, layer_kernels
+from siamcorr.ops.layer_kernels import MatrixShape, PackedMatrixJob
 
 FEW_CHANNELS = 4  # of the images that a first convolution takes
 
@@ -74,7 +74,7 @@ class NativeConv2d(NativeLayer):
             return None
         if self.pointwise:
             job = self._job(features)
-            return partial(kernels.run_matrix, job, weight=self.weight, bias=self.bias)
+            return partial(layer_kernels.run_matrix, job, weight=self.weight, bias=self.bias)
         job = self._job(pad_last(self.padding, features))
         return partial(run_padded, self.padding, job, self.weight, self.bias)
 
@@ -128,7 +128,7 @@ class NativeConv2d(NativeLayer):
             cells, steps = (1, 1, count * rows * columns), (0, 0, channels)
         reads = self.kernel_size[0], row, self.kernel_size[1] * group
         job = MatrixShape(cells, steps, self.groups, group, reads, self.outputs)
-        return kernels.pack_matrix(job, shape, kernels.ACTIVATIONS.index(self.activation))
+        return layer_kernels.pack_matrix(job, shape, kernels.ACTIVATIONS.index(self.activation))
 
     def _blocks(self, parameter: Tensor) -> Tensor:
         """Weights (O, C, h, w) as (blocks, h * w * C, BLOCK), biases (O,) as (blocks, 1, BLOCK).
@@ -136,7 +136,7 @@ class NativeConv2d(NativeLayer):
         The last block of a group ends with its last channel; fewer channels are filled up with
         zeros.
         """
-        outputs, size = self.outputs, kernels.BLOCK
+        outputs, size = self.outputs, layer_kernels.BLOCK
         rows = parameter.permute(0, 2, 3, 1) if parameter.dim() == 4 else parameter
         grouped = rows.reshape(self.groups, outputs, -1)
         starts = [min(first, max(outputs - size, 0)) for first in range(0, outputs, size)]
@@ -149,7 +149,7 @@ def run_padded(
     padding: Pair, job: PackedMatrixJob, weight: Tensor, bias: Tensor, features: Tensor
 ) -> Tensor:
     """Run a job on padded features."""
-    return kernels.run_matrix(job, pad_last(padding, features), weight, bias)
+    return layer_kernels.run_matrix(job, pad_last(padding, features), weight, bias)
 
 
 def pad_last(padding: Pair, features: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from siamcorr.layers.channel_attention import ChannelAttention, SqueezeExcite
 from siamcorr.layers.native_layer import NativeLayer, Step, activation_name
-from siamcorr.ops import kernels
+from siamcorr.ops import kernels, layer_kernels
 
 GATES = {SqueezeExcite: "hardsigmoid", ChannelAttention: "sigmoid"}
 
@@ -32,7 +32,7 @@ class NativeGate(NativeLayer):
         self.module, self.gate = module, GATES[type(module)]
         first, first_bias, second, second_bias = (p.detach() for p in module.parameters())
         self.hidden, self.channels = first.shape[0], first.shape[1]
-        room = (0, -self.channels % kernels.BLOCK)
+        room = (0, -self.channels % layer_kernels.BLOCK)
         second = second.flatten(1).t()
         parts = F.pad(first.flatten(1), room), first_bias, F.pad(second, room)
         weight = torch.cat([part.flatten() for part in (*parts, F.pad(second_bias, room))])
@@ -61,8 +61,8 @@ class NativeGate(NativeLayer):
             and features.is_contiguous(memory_format=torch.channels_last)
         ):
             return None
-        job = kernels.pack_gate(features.shape, self.hidden, self.gate, self.activation)
-        return partial(kernels.run_gate, job, weight=self.weight)
+        job = layer_kernels.pack_gate(features.shape, self.hidden, self.gate, self.activation)
+        return partial(layer_kernels.run_gate, job, weight=self.weight)
 
     def convolve(self, features: Tensor) -> Tensor:
         """Compute by PyTorch, without the activation."""

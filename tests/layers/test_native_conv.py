@@ -18,7 +18,7 @@ from siamcorr.layers import (
     use_native,
 )
 from siamcorr.layers.native_sequential import NativeSequential
-from siamcorr.ops import kernels
+from siamcorr.ops import kernels, layer_kernels
 
 needs_kernels = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
 LAST = torch.channels_last
@@ -38,7 +38,7 @@ def variant(request):
 @pytest.fixture
 def used(monkeypatch):
     """The jobs that the kernels did."""
-    jobs, run, run_matrix = [], kernels.run, kernels.run_matrix
+    jobs = []
 
     def count(function):
         def call(*args, **options):
@@ -47,9 +47,9 @@ def used(monkeypatch):
 
         return call
 
-    monkeypatch.setattr(kernels, "run", count(run))
-    monkeypatch.setattr(kernels, "run_matrix", count(run_matrix))
-    monkeypatch.setattr(kernels, "run_gate", count(kernels.run_gate))
+    monkeypatch.setattr(kernels, "run", count(kernels.run))
+    for name in ("run_matrix", "run_gate"):
+        monkeypatch.setattr(layer_kernels, name, count(getattr(layer_kernels, name)))
     return jobs
 
 
@@ -168,10 +168,10 @@ def test_errors_other_convolutions():
 def test_errors_wrong_jobs():
     """They are refused, not run."""
     module, at = kernels.module, torch.zeros(64).data_ptr()
-    good = kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
-    no_groups = kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0)
-    huge = kernels.MATRIX_LAYOUT.pack(2**62, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
-    no_activation = kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 4)
+    good = layer_kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
+    no_groups = layer_kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0)
+    huge = layer_kernels.MATRIX_LAYOUT.pack(2**62, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
+    no_activation = layer_kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 4)
     for job in (b"", good[:-8], no_groups, huge, no_activation):
         with pytest.raises(ValueError, match="job"):
             module.run_matrix(job, at, at, at, at, 1)
@@ -230,7 +230,7 @@ def test_errors_wrong_gate_jobs():
         (-1, 1, 1, 1, 0, 0),
     ):
         with pytest.raises(ValueError, match="no such job"):
-            module.run_gate(kernels.GATE_LAYOUT.pack(*numbers), at, at, 0, at, 1)
+            module.run_gate(layer_kernels.GATE_LAYOUT.pack(*numbers), at, at, 0, at, 1)
 
 
 # several layers
