@@ -33,11 +33,13 @@ Names = tuple[list[str], list[str]]  # of a graph's inputs and outputs
 class ExportOptions:
     """Options of the export.
 
-    correlation: "conv" is Conv with the template as its weight, which many runtimes do not
-        support; "matmul" is MatMul, with slices and sums; "auto" is what every runtime supports.
-    opset: ONNX operator set, 13 or later.
-    half: compute in float16, with half the size.
-    dynamic_batch: images (N, 3, H, W) with templates (N, ...), for any N; else one target.
+    Args:
+        correlation: "conv" is Conv with the template as its weight, which many runtimes do not
+            support; "matmul" is MatMul, with slices and sums; "auto" is what every runtime
+            supports.
+        opset: ONNX operator set, 13 or later.
+        half: compute in float16, with half the size.
+        dynamic_batch: images (N, 3, H, W) with templates (N, ...), for any N; else one target.
     """
 
     correlation: Correlation = "auto"

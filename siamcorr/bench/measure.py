@@ -31,7 +31,8 @@ class Timing:
 class Limits:
     """Speed of the machine: a large matrix product in FLOP/s, a large copy in bytes/s.
 
-    registers: multiply-adds without memory access, in FLOP/s; None without the C++ kernels.
+    Attributes:
+        registers: multiply-adds without memory access, in FLOP/s; None without the C++ kernels.
     """
 
     flops: float

@@ -19,8 +19,9 @@ MAX_SLOWDOWN = 4.0  # methods with a predicted time above this multiple of the b
 class Row:
     """Measurements of a case: times in seconds, memory in bytes, error relative to float64.
 
-    share: share of the machine's limit: of the matrix product's FLOP/s for naive and batched, of
-        the copy's bytes/s for depthwise.
+    Attributes:
+        share: share of the machine's limit: of the matrix product's FLOP/s for naive and batched,
+            of the copy's bytes/s for depthwise.
     """
 
     case: Case

@@ -13,9 +13,11 @@ from siamcorr.models import SiameseNetwork, Template
 class LayerRow:
     """A layer with all its submodules.
 
-    multiply_adds: of convolutions and linear layers only. Norms and activations cost very little,
-        and the correlation has no parameters and is not counted.
-    field: receptive field; None if the layer does not see the input image, as the template branch.
+    Attributes:
+        multiply_adds: of convolutions and linear layers only. Norms and activations cost very
+            little, and the correlation has no parameters and is not counted.
+        field: receptive field; None if the layer does not see the input image, as the template
+            branch.
     """
 
     name: str

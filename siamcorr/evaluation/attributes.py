@@ -14,7 +14,8 @@ from siamcorr.evaluation.metrics import success_curve
 class AttributeScore:
     """Success AUC for an attribute, and the number of its frames or sequences.
 
-    unit: "frames" or "sequences".
+    Attributes:
+        unit: "frames" or "sequences".
     """
 
     success: float

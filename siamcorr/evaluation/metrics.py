@@ -32,11 +32,15 @@ SHARES = np.linspace(0, 0.5, 51)  # of the normalised precision plot, relative t
 class Scores:
     """Scores of one sequence, or the mean over several.
 
-    success: area under the success plot.
-    precision: share of frames with a centre error of at most 20 pixels.
-    norm_precision: area under the normalised precision plot.
-    ao, sr50, sr75: mean overlap, and shares of overlaps above 0.5 and 0.75, without frame 0.
-    success_curve, precision_curve: (21,) and (51,), the values of the plots.
+    Attributes:
+        success: area under the success plot.
+        precision: share of frames with a centre error of at most 20 pixels.
+        norm_precision: area under the normalised precision plot.
+        ao: mean overlap without frame 0.
+        sr50: share of overlaps above 0.5, without frame 0.
+        sr75: share of overlaps above 0.75, without frame 0.
+        success_curve: (21,) the values of the success plot.
+        precision_curve: (51,) the values of the precision plot.
     """
 
     success: float

@@ -19,11 +19,12 @@ Point = tuple[float, float]
 class Input:
     """The user's input while an image was shown.
 
-    key: pressed key, "" for none, "escape" for Esc.
-    drawn: finished box_xywh, in pixels of the image.
-    drawing: the user is drawing a box; keep showing this image.
-    mouse: position of the pointer.
-    closed: the window was closed.
+    Attributes:
+        key: pressed key, "" for none, "escape" for Esc.
+        drawn: finished box_xywh, in pixels of the image.
+        drawing: the user is drawing a box; keep showing this image.
+        mouse: position of the pointer.
+        closed: the window was closed.
     """
 
     key: str = ""

@@ -25,8 +25,9 @@ from siamcorr.models.presets import WeightsConfig
 class Checkpoint:
     """The weights in a file, without the wrappers and prefixes of training scripts.
 
-    metadata: empty for a pickle.
-    beside: keys outside the wrapped network, for instance those of a loss.
+    Attributes:
+        metadata: empty for a pickle.
+        beside: keys outside the wrapped network, for instance those of a loss.
     """
 
     path: Path

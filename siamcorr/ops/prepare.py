@@ -27,8 +27,11 @@ class PreparedTemplate:
 
     It includes the options, and the size, dtype and device of the searches. It gets no gradient.
 
-    op: the operator that takes it. method: the method that it was prepared for.
-    template: scaled, in the memory layout of the method. spectrum: its FFT, for method fft.
+    Attributes:
+        op: the operator that takes it.
+        method: the method that it was prepared for.
+        template: scaled, in the memory layout of the method.
+        spectrum: its FFT, for method fft.
     """
 
     op: OperatorName

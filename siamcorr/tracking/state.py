@@ -21,12 +21,13 @@ from siamcorr.tracking.target import Target
 class TrackResult:
     """Result of tracking one target in one frame.
 
-    box_xywh: in frame pixels.
-    score: the network's confidence in the box, 0..1.
-    lost: the score is below the preset's `lost_below`; with `recover`, also if the box does not
-        look like the target.
-    response: (S, S) scores over the search crop, if requested.
-    region: the area that the response covers, as box_xywh in frame pixels.
+    Attributes:
+        box_xywh: in frame pixels.
+        score: the network's confidence in the box, 0..1.
+        lost: the score is below the preset's `lost_below`; with `recover`, also if the box does not
+            look like the target.
+        response: (S, S) scores over the search crop, if requested.
+        region: the area that the response covers, as box_xywh in frame pixels.
     """
 
     box_xywh: Box

@@ -14,28 +14,38 @@ from siamcorr.models.config import from_mapping, read_toml
 class DataConfig:
     """Where pairs come from, as shares that need not sum to 1, and how crops vary.
 
-    folders: folders with photographs and cut-outs; "~" is the user's home.
-    scenes, photos: shares of pairs from rendered scenes and from warped photographs.
-    footage: share of pairs of neighbouring frames; unlabelled: their videos.
-    labelled: share of pairs from sequences with boxes; sequences: folders of the sequences.
-    masks: folder with masks of those sequences' frames, for cut-outs; may be empty.
-    stills: share of pairs from photographs with boxes; boxed: folder of the photographs.
-    anything: share of pairs from any part of `pictures`; only the teacher gives their targets.
-    negative: share of all pairs whose template shows another target.
-    blank: share of all pairs whose search crop has one colour, as of a covered camera.
-    covered: share of all pairs with the target fully behind a patch of another picture; it is
-        labelled as absent.
-    elsewhere: share of all pairs with the search crop at a random place of the frame, if that does
-        not touch the target.
-    rivals: share of pairs with the search crop around another object of the frame, if one is known.
-    shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
-    scale: range of the search crop's scale: 0.2 is 0.8 to 1.25.
-    gray, flip: shares of all pairs without colour, and mirrored.
-    clips: number of rendered clips for validation; clip_frames: their length.
-    choice: folders of more sequences for validation.
-    marked: table of boxes in more videos for validation, may be empty; videos: their folder.
-    pictures: files and folders of pictures and videos, for crops that teach features and for
-        `anything`.
+    Args:
+        folders: folders with photographs and cut-outs; "~" is the user's home.
+        scenes: share of pairs from rendered scenes.
+        photos: share of pairs from warped photographs.
+        footage: share of pairs of neighbouring frames of `unlabelled`.
+        unlabelled: videos without boxes.
+        labelled: share of pairs from `sequences`.
+        sequences: folders of sequences with boxes.
+        masks: folder with masks of those sequences' frames, for cut-outs; may be empty.
+        stills: share of pairs from `boxed`.
+        boxed: folder of photographs with boxes.
+        anything: share of pairs from any part of `pictures`; only the teacher gives their targets.
+        negative: share of all pairs whose template shows another target.
+        blank: share of all pairs whose search crop has one colour, as of a covered camera.
+        covered: share of all pairs with the target fully behind a patch of another picture; it is
+            labelled as absent.
+        elsewhere: share of all pairs with the search crop at a random place of the frame, if that
+            does not touch the target.
+        rivals: share of pairs with the search crop around another object of the frame, if one is
+            known.
+        shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
+        scale: range of the search crop's scale: 0.2 is 0.8 to 1.25.
+        gray: share of all pairs without colour.
+        flip: share of all pairs that are mirrored.
+        clips: number of rendered clips for validation.
+        clip_frames: frames of each of these clips.
+        marked: table of boxes in more videos for validation; may be empty.
+        videos: folder of the videos of `marked`.
+        choice: folders of more sequences for validation.
+        pictures: files and folders of pictures and videos, for crops that teach features and for
+            `anything`.
+        scene: how rendered scenes look.
     """
 
     folders: tuple[str, ...]
@@ -93,17 +103,18 @@ class DataConfig:
 class TeacherConfig:
     """A published network as the teacher.
 
-    model: preset of the teacher.
-    weights: its checkpoint; if empty, it is found as by `siamcorr track`.
-    features: weight of the feature loss.
-    maps: weight of the loss with the teacher's scores and boxes as targets.
-    always: use the teacher's maps in every pair except those with an absent target; otherwise only
-        in pairs in which the teacher finds the target.
-    inner: weight of the loss of inner maps, for every pair except those with an absent target.
-    layers: modules of the student's head for `inner`, each with the modules of the teacher's head
-        that it learns from.
-    forced: teacher forcing: the layer after each of these receives the teacher's maps instead of
-        the student's, so that all learn independently and at once.
+    Args:
+        model: preset of the teacher.
+        weights: its checkpoint; if empty, it is found as by `siamcorr track`.
+        features: weight of the feature loss.
+        maps: weight of the loss with the teacher's scores and boxes as targets.
+        always: use the teacher's maps in every pair except those with an absent target; otherwise
+            only in pairs in which the teacher finds the target.
+        inner: weight of the loss of inner maps, for every pair except those with an absent target.
+        layers: modules of the student's head for `inner`, each with the modules of the teacher's
+            head that it learns from.
+        forced: teacher forcing: the layer after each of these receives the teacher's maps instead
+            of the student's, so that all learn independently and at once.
     """
 
     model: str
@@ -132,24 +143,35 @@ LEARNS = ("pairs", "features", "stages")
 class TrainConfig:
     """Settings of a training run.
 
-    model: preset of the network. output: folder for checkpoints and logs.
-    learns: "pairs"; or "features": the backbone learns the teacher's features of any crop; or
-        "stages": each stage of the backbone learns the teacher's same stage.
-    stages: with "stages", the stages to learn, counted from 0; empty for all.
-    teacher: see `TeacherConfig`; may be missing. marks: weight of the ground truth's loss.
-    boxes: multiplies the box losses, of the ground truth and of the teacher.
-    initial: checkpoint to start from; empty for random weights.
-    initial_parts: prefixes of the keys to load from it, such as "backbone", "backbone.features.0";
-        all other weights start at random.
-    epochs: number of epochs. pairs: pairs, or crops, per epoch. batch: pairs per step over all
-        processes.
-    optimizer: "adamw" or "sgd". rate: the highest learning rate. backbone_rate: the backbone's
-        share of it. norm_rate: multiplies the rate of norms and biases.
-    warmup: steps of linear increase to `rate`; then the rate falls along half a cosine.
-    unfreeze: first epoch, counted from 0, in which the backbone is trained.
-    norms: update the backbone's batch norms, too; otherwise their statistics are fixed.
-    clip: maximum norm of the gradient. average: decay of the moving average of weights (EMA).
-    workers: data loader processes for each training process.
+    Args:
+        model: preset of the network.
+        output: folder for checkpoints and logs.
+        data: where pairs come from.
+        learns: "pairs": the whole network learns from pairs of crops; "features": the backbone
+            learns the teacher's features of any crop; "stages": each stage of the backbone learns
+            the teacher's same stage.
+        stages: with "stages", the stages to learn, counted from 0; empty for all.
+        teacher: see `TeacherConfig`; may be missing.
+        marks: weight of the ground truth's loss.
+        boxes: multiplies the box losses, of the ground truth and of the teacher.
+        initial: checkpoint to start from; empty for random weights.
+        initial_parts: prefixes of the keys to load from it, such as "backbone" or
+            "backbone.features.0"; all other weights start at random.
+        epochs: number of epochs.
+        pairs: pairs, or crops, per epoch.
+        batch: pairs per step over all processes.
+        optimizer: "adamw" or "sgd".
+        rate: the highest learning rate.
+        backbone_rate: the backbone's share of it.
+        norm_rate: multiplies the rate of norms and biases.
+        weight_decay: of the optimizer.
+        warmup: steps of linear increase to `rate`; then the rate falls along half a cosine.
+        unfreeze: first epoch, counted from 0, in which the backbone is trained.
+        norms: update the backbone's batch norms, too; otherwise their statistics are fixed.
+        clip: maximum norm of the gradient.
+        average: decay of the moving average of weights (EMA).
+        workers: data loader processes for each training process.
+        seed: of the weights and of all pairs.
     """
 
     model: str

@@ -7,14 +7,15 @@ from dataclasses import dataclass, fields
 class Limits:
     """Upper limits, all at least 1.
 
-    sessions: pages connected at the same time.
-    targets: per session.
-    frame_pixels: width * height of a frame.
-    frame_side: longer side of a frame, in pixels.
-    messages_per_second: answered per session; further messages wait.
-    waiting: messages of a session that may wait; one more ends the session as a flood.
-    message_bytes: size of a message, usually a frame; a larger one ends the session.
-    command_characters: length of a text message.
+    Args:
+        sessions: pages connected at the same time.
+        targets: per session.
+        frame_pixels: width * height of a frame.
+        frame_side: longer side of a frame, in pixels.
+        messages_per_second: answered per session; further messages wait.
+        waiting: messages of a session that may wait; one more ends the session as a flood.
+        message_bytes: size of a message, usually a frame; a larger one ends the session.
+        command_characters: length of a text message.
     """
 
     sessions: int = 4

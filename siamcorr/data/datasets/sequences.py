@@ -25,11 +25,13 @@ from siamcorr.media import SourceError, open_source, read_image
 class Sequence:
     """One target in N frames; iterate for the frames, (H, W, 3) uint8 RGB, one at a time.
 
-    name: unique in its dataset. layout: of the dataset, see `find_sequences`.
-    frames: paths of images, or of one video.
-    boxes: (N, 4) x, y, w, h in pixels; NaN if there is no annotation or the target is absent.
-    polygons: (N, 8) x1, y1, ..., x4, y4 in pixels if the data has corners; NaN in other rows.
-    attributes: flags by name, one per frame, or a single one for the whole sequence.
+    Attributes:
+        name: unique in its dataset.
+        layout: of the dataset, see `find_sequences`.
+        frames: paths of images, or of one video.
+        boxes: (N, 4) x, y, w, h in pixels; NaN if there is no annotation or the target is absent.
+        polygons: (N, 8) x1, y1, ..., x4, y4 in pixels if the data has corners; NaN in other rows.
+        attributes: flags by name, one per frame, or a single one for the whole sequence.
 
     Raises:
         ValueError: shapes or numbers of frames do not match.

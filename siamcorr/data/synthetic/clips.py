@@ -22,12 +22,15 @@ Box = tuple[float, float, float, float]
 class ClipConfig:
     """Settings of a clip.
 
-    frames: number of frames. width, height: of a frame, in pixels.
-    target: longer axis of the elliptic target in the first frame, in pixels.
-    zoom: largest change of the target's size, a factor >= 1.
-    turn: largest rotation of the target, in degrees.
-    travel: share of the free space that the target's path crosses, 0..1.
-    seed: of textures and path.
+    Args:
+        frames: number of frames.
+        width: of a frame in pixels.
+        height: of a frame in pixels.
+        target: longer axis of the elliptic target in the first frame, in pixels.
+        zoom: largest change of the target's size, a factor >= 1.
+        turn: largest rotation of the target, in degrees.
+        travel: share of the free space that the target's path crosses, 0..1.
+        seed: of textures and path.
     """
 
     frames: int = 150

@@ -21,11 +21,15 @@ VISIBLE = 0.5  # a target with a smaller share of visible pixels has no box
 class ReturnConfig:
     """Settings of a clip.
 
-    kind: one of `KINDS`.
-    before, away, after: number of frames in which the target is visible, gone, and back.
-    width, height: of a frame, in pixels.
-    target: height of the target in pixels.
-    seed: of textures and paths.
+    Args:
+        kind: one of `KINDS`.
+        before: frames until the target has disappeared.
+        away: frames without the target.
+        after: frames from its return on.
+        width: of a frame in pixels.
+        height: of a frame in pixels.
+        target: height of the target in pixels.
+        seed: of textures and paths.
     """
 
     kind: str = "leaves"

@@ -9,18 +9,21 @@ WIDTH, HEIGHT = 480, 360  # of a scene, in pixels
 class SceneConfig:
     """Difficulty of scenes; a "probability" is per scene, a "share" is of actors.
 
-    distractors: largest number of other actors; about half of them look like the target.
-    occlusion: probability that an actor passes in front of the target.
-    turn: largest rotation in degrees. zoom: largest scale factor. stretch: largest change of the
-        aspect ratio, a factor. All three in both directions.
-    tilt: largest perspective shift of a corner, as a share of the side.
-    bend: largest distortion of a picture, as a share of its side.
-    speed: of the target; at 2, it moves about five times its side per second, at most ten times.
-        Clips have 30 frames per second.
-    photo_targets: share of targets that are blobs from a photograph instead of cut-outs.
-    printed: share of targets of one colour with a printed picture; applied before photo_targets.
-    held: probability that a hand holds the target, with fingers in front of it.
-    walls: probability that the background is a plain wall instead of a photograph.
+    Args:
+        distractors: largest number of other actors; about half of them look like the target.
+        occlusion: probability that an actor passes in front of the target.
+        turn: largest rotation in degrees.
+        zoom: largest scale factor.
+        stretch: largest change of the aspect ratio, a factor. All three in both directions.
+        tilt: largest perspective shift of a corner, as a share of the side.
+        bend: largest distortion of a picture, as a share of its side.
+        speed: of the target; at 2, it moves about five times its side per second, at most ten
+            times. Clips have 30 frames per second.
+        photo_targets: share of targets that are blobs from a photograph instead of cut-outs.
+        printed: share of targets of one colour with a printed picture; applied before
+            photo_targets.
+        held: probability that a hand holds the target, with fingers in front of it.
+        walls: probability that the background is a plain wall instead of a photograph.
     """
 
     distractors: int = 4
