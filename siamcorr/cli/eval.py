@@ -23,7 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the command and its options."""
     parser = subparsers.add_parser("eval", help="compare trackers on sequences with known boxes")
     add = parser.add_argument
-    add("trackers", nargs="+", metavar="TRACKER", help="a model, MODEL=WEIGHTS, or opencv:csrt …")
+    add("trackers", nargs="+", metavar="TRACKER", help="MODEL, MODEL=WEIGHTS, opencv:csrt …")
     add(
         "--data",
         required=True,

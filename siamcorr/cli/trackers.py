@@ -12,15 +12,18 @@ from siamcorr.tracking import Tracker
 def make_tracker(name: str) -> Any:
     """Make the tracker of a preset, of PRESET=WEIGHTS, or of opencv:csrt, opencv:nano and so on.
 
+    PRESET+recover also searches the frame for a lost target.
+
     The environment variable SIAMCORR_OPENCV is the folder with the ONNX files of opencv:nano and
     opencv:vit.
 
     Raises:
         OSError: the weights are missing.
-        ValueError: there is no such tracker.
+        ValueError: there is no such tracker, or it cannot report a loss.
     """
     if name.startswith("opencv:"):
         return Peer(name.removeprefix("opencv:"), Path(os.environ.get("SIAMCORR_OPENCV", ".")))
-    preset, _, weights = name.partition("=")
+    model, _, weights = name.partition("=")
+    preset = model.removesuffix("+recover")
     path = weights or find_weights(load_preset(preset))
-    return Tracker(for_inference(build_model(preset, path)))
+    return Tracker(for_inference(build_model(preset, path)), recover=preset != model)

@@ -226,12 +226,21 @@ def test_processes_get_their_threads(evaluated, monkeypatch):
     assert given == [2, 1]
 
 
+def test_recover(ours):
+    """A suffix of the model's name, so that one table can show both."""
+    model, _, weights = ours.partition("=")
+    assert not make_tracker(ours).recover
+    assert make_tracker(f"{model}+recover={weights}" if weights else f"{model}+recover").recover
+
+
 @pytest.mark.parametrize(
     ("trackers", "text"),
     [
         ([MIL, "nonsense"], "nonsense"),
         ([MIL, "opencv:nonsense"], "opencv:nonsense: OpenCV has no such tracker"),
         ([MIL, "nanotrack-v2=nowhere.pth"], "nowhere.pth"),
+        ([MIL, "siamrpnpp-alexnet+recover=nowhere.pth"], "nowhere.pth"),
+        ([MIL, "opencv:mil+recover"], r"opencv:mil\+recover: OpenCV has no such tracker"),
     ],
 )
 def test_unknown_trackers(evaluated, tmp_path, trackers, text):
