@@ -19,6 +19,7 @@ from siamcorr.ops import kernels, layer_kernels
 from siamcorr.ops.layer_kernels import MatrixShape, PackedMatrixJob
 
 FEW_CHANNELS = 4  # of the images that a first convolution takes
+MAX_OUTPUT = 2**20  # numbers of a 1x1 convolution's response; PyTorch is faster for larger ones
 
 
 class NativeConv2d(NativeLayer):
@@ -94,12 +95,17 @@ class NativeConv2d(NativeLayer):
             features.dtype == self.weight.dtype == self.bias.dtype == torch.float32
             and kernels.available(self.weight.device.type)
             and channels == self.groups * self.weight.shape[1] // self.kernel_cells
-            and (not self.pointwise or features.is_contiguous(memory_format=torch.channels_last))
+            and (not self.pointwise or self._fits_pointwise(features))
             and all(
                 s + 2 * p >= k
                 for s, p, k in zip(sides, self.padding, self.kernel_size, strict=True)
             )
         )
+
+    def _fits_pointwise(self, features: Tensor) -> bool:
+        outputs = features.numel() // features.shape[1] * self.outputs * self.groups
+        last = features.is_contiguous(memory_format=torch.channels_last)
+        return last and outputs <= MAX_OUTPUT
 
     @property
     def kernel_cells(self) -> int:
@@ -116,14 +122,8 @@ class NativeConv2d(NativeLayer):
         )
         row, group = width * channels, channels // self.groups
         shape = count, self.groups * self.outputs, rows, columns
-        cells, steps = (
-            (count, rows, columns),
-            (
-                height * row,
-                self.stride[0] * row,
-                self.stride[1] * channels,
-            ),
-        )
+        cells = count, rows, columns
+        steps = height * row, self.stride[0] * row, self.stride[1] * channels
         if self.pointwise:  # one row of cells
             cells, steps = (1, 1, count * rows * columns), (0, 0, channels)
         reads = self.kernel_size[0], row, self.kernel_size[1] * group

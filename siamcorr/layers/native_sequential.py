@@ -25,19 +25,20 @@ class NativeSequential(nn.Sequential):
 
     def __init__(self, layers: "OrderedDict[str, nn.Module]") -> None:
         super().__init__(layers)
-        self._seen: tuple[nn.Module, ...] = ()
-        self._parts: list[Step] = []
+        self._plan: tuple[tuple[nn.Module, ...], list[Step]] = (), []  # for these layers
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers."""
         layers = tuple(self)
-        if layers != self._seen:
-            self._seen, self._parts = layers, _parts(layers)
         if any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
             for layer in layers:
                 features = layer(features)
             return features
-        for part in self._parts:
+        planned, parts = self._plan
+        if layers != planned:
+            parts = _parts(layers)
+            self._plan = layers, parts  # in one step, because other threads may read it
+        for part in parts:
             features = part(features)
         return features
 

@@ -4,6 +4,7 @@ They are equal to PyTorch's, and step back where they must.
 """
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -114,6 +115,17 @@ def test_many_weights_and_no_cells(used):
     features = last(1, 300, 9, 9)
     same(NativeConv2d.of(conv)(features), conv(features))
     assert NativeConv2d.of(conv)(features[:0]).shape == (0, 250, 9, 9)
+
+
+@needs_kernels
+def test_large_responses(used):
+    """PyTorch computes them; it is faster where memory is the limit."""
+    conv = pointwise(8, 80)
+    layer = NativeConv2d.of(conv, nn.ReLU())
+    for side, jobs in ((64, 1), (128, 1)):
+        features = last(1, 8, side, side)
+        same(layer(features), conv(features).relu())
+        assert len(used) == jobs
 
 
 @needs_kernels
@@ -279,6 +291,19 @@ def test_a_sequence_that_changes(used):
     same(fast(features), plain(features))
     half = fast.bfloat16()
     assert half(features.bfloat16()).dtype == torch.bfloat16
+
+
+@needs_kernels
+def test_a_sequence_in_several_threads():
+    """All at once call it for the first time, with several shapes."""
+    plain = chain()
+    fast = use_native(copy.deepcopy(plain))
+    images = [torch.randn(1, 3, side, 24) for side in (24, 31, 40)] * 8
+    expected = [plain(features) for features in images[:3]] * 8
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(fast, images))
+    for result, wanted in zip(results, expected, strict=True):
+        same(result, wanted)
 
 
 @needs_kernels
