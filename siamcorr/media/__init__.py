@@ -1,6 +1,7 @@
 """Media: read frames, write videos and tables, show windows."""
 
 from siamcorr.media.display import display_available
+from siamcorr.media.display_window import Input, Window
 from siamcorr.media.frames import Frame, SourceError
 from siamcorr.media.images import read_image, write_image
 from siamcorr.media.overlay import draw_result, heat_map
@@ -11,7 +12,6 @@ from siamcorr.media.sources.reconnect import Patience
 from siamcorr.media.tables.coco import CocoSink
 from siamcorr.media.tables.formats import CsvSink, JsonLinesSink, MotSink, open_table
 from siamcorr.media.tables.rows import TableSink
-from siamcorr.media.window import Input, Window
 
 __all__ = [
     "CocoSink",

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, distributed
 
 from siamcorr.layers.heads.lite import LiteMaps
-from siamcorr.training.points import boxes_at, cell_points
+from siamcorr.training.cell_points import boxes_at, cell_points
 
 CENTER = 0.5  # cells in this central part of the box, relative to its sides, are positive
 

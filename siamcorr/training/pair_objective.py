@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from siamcorr.layers.heads.lite import LiteHead, LiteMaps
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.models import SiameseNetwork, for_inference
+from siamcorr.training.cell_points import boxes_at, cell_points
 from siamcorr.training.feature_objectives import Objective, evaluation, make_imitation
 from siamcorr.training.imitation import FeatureImitation, ForcedImitation
 from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.losses import anchor_free_losses, overlaps
 from siamcorr.training.pairs import Pair
-from siamcorr.training.points import boxes_at, cell_points
 from siamcorr.training.teacher import Teacher, TeacherOutput
 
 TRAINABLE_HEADS = (LiteHead, LitePixelwiseHead)  # heads that have losses

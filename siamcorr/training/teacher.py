@@ -23,9 +23,9 @@ from siamcorr.models import (
 from siamcorr.models.build import load_weights
 from siamcorr.models.checkpoints import read_checkpoint
 from siamcorr.models.recipe import AnchorConfig
+from siamcorr.training.cell_points import boxes_at, cell_points, sample_cells
 from siamcorr.training.config import TeacherConfig
 from siamcorr.training.inner_maps import capture_outputs
-from siamcorr.training.points import boxes_at, cell_points, sample_cells
 
 
 class TeacherOutput(NamedTuple):

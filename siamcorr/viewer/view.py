@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from siamcorr.media import Frame, write_image
-from siamcorr.media.window import Input
+from siamcorr.media.display_window import Input
 from siamcorr.tracking import Box, TrackResult
 from siamcorr.tracking.boxes import Image
 from siamcorr.viewer.canvas import cut_out, draw_targets, lay_crops, lay_heat, lay_lines, wrapped

@@ -5,7 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from siamcorr.media.window import Input
+from siamcorr.media.display_window import Input
 from siamcorr.tracking import Box, TrackResult
 from siamcorr.tracking.boxes import Image
 

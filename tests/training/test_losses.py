@@ -9,8 +9,8 @@ import torch
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.tracking import box_iou
 from siamcorr.tracking.decoding import point_grid
+from siamcorr.training.cell_points import boxes_at, cell_points
 from siamcorr.training.losses import anchor_free_losses, cell_labels, overlaps
-from siamcorr.training.points import boxes_at, cell_points
 
 SIZE, STRIDE = 255, 16
 POINTS = cell_points(17, STRIDE, SIZE)

@@ -8,6 +8,7 @@ import torch
 
 from siamcorr.layers.heads.lite import LiteMaps
 from siamcorr.models import assemble, load_preset
+from siamcorr.training.cell_points import cell_points
 from siamcorr.training.config import TeacherConfig
 from siamcorr.training.feature_objectives import FeatureObjective, StageObjective
 from siamcorr.training.imitation import ChannelError
@@ -15,7 +16,6 @@ from siamcorr.training.inner_maps import capture_outputs
 from siamcorr.training.objectives import make_objective, measure_features
 from siamcorr.training.pair_objective import PairObjective, teacher_agrees, teacher_loss
 from siamcorr.training.pairs import Pair
-from siamcorr.training.points import cell_points
 from siamcorr.training.teacher import Teacher, TeacherOutput
 
 STUDENT = load_preset("siamcorr-lite")

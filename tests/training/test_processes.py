@@ -12,11 +12,11 @@ from torch import nn
 
 from siamcorr import cli
 from siamcorr.models import SiameseNetwork, assemble, load_preset
+from siamcorr.training.cell_points import cell_points
 from siamcorr.training.config import DataConfig, TrainConfig
 from siamcorr.training.loop import Trainer
 from siamcorr.training.losses import cell_labels
 from siamcorr.training.pairs import Pair, collate
-from siamcorr.training.points import cell_points
 from siamcorr.training.processes import Processes, join_processes
 
 CONFIG = TrainConfig(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from siamcorr.media import Window, write_image
-from siamcorr.media.window import BAND
+from siamcorr.media.display_window import BAND
 
 PICTURE = np.full((50, 60, 3), 100, np.uint8)
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from siamcorr.training.points import boxes_at, cell_points, sample_cells
+from siamcorr.training.cell_points import boxes_at, cell_points, sample_cells
 
 
 def test_the_middle_cell_looks_at_the_middle():
