@@ -16,7 +16,7 @@ from siamcorr.layers.native_layer import NativeLayer, Step, activation_name
 from siamcorr.layers.padding import Pair, pair
 from siamcorr.layers.pointwise import PointwiseConv2d
 from siamcorr.ops import kernels, layer_kernels
-from siamcorr.ops.layer_kernels import MatrixShape, PackedMatrixJob
+from siamcorr.ops.layer_kernels import MatrixShape, PackedLayerJob
 
 FEW_CHANNELS = 4  # of the images that a first convolution takes
 MAX_OUTPUT = 2**20  # numbers of a 1x1 convolution's response; PyTorch is faster for larger ones
@@ -47,8 +47,9 @@ class NativeConv2d(NativeLayer):
         self.kernel_size, self.stride = pair(conv.kernel_size), pair(conv.stride)  # type: ignore[arg-type]
         self.padding = (0, 0) if self.pointwise else pair(conv.padding)  # type: ignore[arg-type]
         bias = conv.bias if conv.bias is not None else conv.weight.new_zeros(conv.out_channels)
-        self.register_buffer("weight", self._blocks(conv.weight.detach()), persistent=False)
-        self.register_buffer("bias", self._blocks(bias.detach()), persistent=False)
+        for name, parameter in (("weight", conv.weight), ("bias", bias)):
+            blocks = self._blocks(parameter.detach().resolve_neg())
+            self.register_buffer(name, blocks, persistent=False)
 
     @classmethod
     def of(cls, conv: nn.Conv2d, activation: nn.Module | None = None) -> Self:
@@ -57,10 +58,11 @@ class NativeConv2d(NativeLayer):
         Raises:
             ValueError: another convolution, or an activation other than ReLU, ReLU6 and Hardswish.
         """
-        if conv.kernel_size == (1, 1):
+        if type(conv) is nn.Conv2d and conv.kernel_size == (1, 1):
             PointwiseConv2d.of(conv)  # refuses stride and padding
         elif (
-            conv.in_channels > FEW_CHANNELS
+            type(conv) is not nn.Conv2d
+            or conv.in_channels > FEW_CHANNELS
             or conv.groups > 1
             or conv.dilation != (1, 1)
             or conv.padding_mode != "zeros"
@@ -79,7 +81,7 @@ class NativeConv2d(NativeLayer):
         job = self._job(pad_last(self.padding, features))
         return partial(run_padded, self.padding, job, self.weight, self.bias)
 
-    def convolve(self, features: Tensor) -> Tensor:
+    def compute_plain(self, features: Tensor) -> Tensor:
         """Convolve by PyTorch, without the activation."""
         out: Tensor = self.plain(features)
         return out
@@ -94,6 +96,7 @@ class NativeConv2d(NativeLayer):
         return (
             features.dtype == self.weight.dtype == self.bias.dtype == torch.float32
             and kernels.available(self.weight.device.type)
+            and min(sides) > 0
             and channels == self.groups * self.weight.shape[1] // self.kernel_cells
             and (not self.pointwise or self._fits_pointwise(features))
             and all(
@@ -112,7 +115,7 @@ class NativeConv2d(NativeLayer):
         """Cells of the kernel."""
         return self.kernel_size[0] * self.kernel_size[1]
 
-    def _job(self, features: Tensor) -> PackedMatrixJob:
+    def _job(self, features: Tensor) -> PackedLayerJob:
         count, channels, height, width = features.shape
         rows, columns = (
             (side - size) // step + 1
@@ -146,7 +149,7 @@ class NativeConv2d(NativeLayer):
 
 
 def run_padded(
-    padding: Pair, job: PackedMatrixJob, weight: Tensor, bias: Tensor, features: Tensor
+    padding: Pair, job: PackedLayerJob, weight: Tensor, bias: Tensor, features: Tensor
 ) -> Tensor:
     """Run a job on padded features."""
     return layer_kernels.run_matrix(job, pad_last(padding, features), weight, bias)
@@ -155,6 +158,6 @@ def run_padded(
 def pad_last(padding: Pair, features: Tensor) -> Tensor:
     """Put zeros around features (B, C, H, W); the result is channels_last."""
     (top, left), (count, channels, height, width) = padding, features.shape
-    padded = torch.zeros(count, height + 2 * top, width + 2 * left, channels)
+    padded = features.new_zeros(count, height + 2 * top, width + 2 * left, channels)
     padded[:, top : top + height, left : left + width] = features.permute(0, 2, 3, 1)
     return padded.permute(0, 3, 1, 2)

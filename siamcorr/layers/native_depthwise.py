@@ -46,7 +46,8 @@ class NativeDepthwiseConv2d(NativeLayer):
     ) -> None:
         super().__init__(activation)
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.register_buffer("weight", _cells_first(weight), persistent=False)
+        bias = None if bias is None else bias.resolve_neg().contiguous()
+        self.register_buffer("weight", _cells_first(weight.resolve_neg()), persistent=False)
         self.register_buffer("bias", bias, persistent=False)
 
     @classmethod
@@ -61,7 +62,7 @@ class NativeDepthwiseConv2d(NativeLayer):
         if not alone or conv.padding_mode != "zeros":
             raise ValueError(f"NativeDepthwiseConv2d: takes a depthwise convolution, got {conv}")
         padding = conv.border if isinstance(conv, DepthwiseConv2d) else conv.padding
-        bias = None if conv.bias is None else conv.bias.detach().contiguous()
+        bias = None if conv.bias is None else conv.bias.detach()
         name = activation_name(activation)
         stride, dilation = pair(conv.stride), pair(conv.dilation)  # type: ignore[arg-type]
         return cls(conv.weight.detach(), bias, stride, padding, dilation, name)  # type: ignore[arg-type]
@@ -72,7 +73,7 @@ class NativeDepthwiseConv2d(NativeLayer):
             return None
         return partial(kernels.run, self._job(features), z=self.weight, bias=self.bias)
 
-    def convolve(self, features: Tensor) -> Tensor:
+    def compute_plain(self, features: Tensor) -> Tensor:
         """Convolve by F.conv2d, without the activation."""
         size = self.weight.shape[2], self.weight.shape[3]
         padded, padding = pad_input(features, self.padding, size, self.stride, self.dilation)
@@ -95,7 +96,7 @@ class NativeDepthwiseConv2d(NativeLayer):
             and features.dtype == self.weight.dtype
             and (self.bias is None or self.bias.dtype == self.weight.dtype)
             and features.dtype in kernels.DTYPES
-            and min(self._out_size(features)) > 0
+            and min(*features.shape[2:], *self._out_size(features)) > 0
         )
 
     def _pads(self, features: Tensor) -> tuple[Pair, Pair]:

@@ -30,7 +30,8 @@ class NativeGate(NativeLayer):
     def __init__(self, module: SqueezeExcite | ChannelAttention, activation: str | None) -> None:
         super().__init__(activation)
         self.module, self.gate = module, GATES[type(module)]
-        first, first_bias, second, second_bias = (p.detach() for p in module.parameters())
+        parameters = (parameter.detach().resolve_neg() for parameter in module.parameters())
+        first, first_bias, second, second_bias = parameters
         self.hidden, self.channels = first.shape[0], first.shape[1]
         room = (0, -self.channels % layer_kernels.BLOCK)
         second = second.flatten(1).t()
@@ -64,7 +65,7 @@ class NativeGate(NativeLayer):
         job = layer_kernels.pack_gate(features.shape, self.hidden, self.gate, self.activation)
         return partial(layer_kernels.run_gate, job, weight=self.weight)
 
-    def convolve(self, features: Tensor) -> Tensor:
+    def compute_plain(self, features: Tensor) -> Tensor:
         """Compute by PyTorch, without the activation."""
         out: Tensor = self.module(features)
         return out

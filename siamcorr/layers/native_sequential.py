@@ -2,17 +2,19 @@
 
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 from torch import Tensor, nn
 
 from siamcorr.layers.native_conv import NativeConv2d
 from siamcorr.layers.native_depthwise import NativeDepthwiseConv2d
 from siamcorr.layers.native_gate import GATES, NativeGate
-from siamcorr.layers.native_layer import ACTIVATIONS, NativeLayer, NativeRun, Step
+from siamcorr.layers.native_layer import ACTIVATIONS, NativeLayer, Step, Steps, run_layers
 from siamcorr.layers.separable import DepthwiseConv2d
 from siamcorr.ops import kernels
+from siamcorr.ops.torch_versions import global_hooks
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -20,7 +22,7 @@ M = TypeVar("M", bound=nn.Module)
 class NativeSequential(nn.Sequential):
     """An nn.Sequential whose neighbouring native layers run without checks between them.
 
-    Hooks of its layers are called as ever.
+    If one of its layers has a hook, all are called one by one.
     """
 
     def __init__(self, layers: "OrderedDict[str, nn.Module]") -> None:
@@ -30,7 +32,7 @@ class NativeSequential(nn.Sequential):
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers."""
         layers = tuple(self)
-        if any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
+        if global_hooks() or any(map(has_hooks, layers)):
             for layer in layers:
                 features = layer(features)
             return features
@@ -42,20 +44,37 @@ class NativeSequential(nn.Sequential):
             features = part(features)
         return features
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_plan": ((), [])}
+
+    def _apply(self, *args: Any, **options: Any) -> Self:
+        self._plan = (), []  # conversion to another type or device
+        return super()._apply(*args, **options)  # type: ignore[no-any-return,no-untyped-call]
+
 
 def _parts(layers: tuple[nn.Module, ...]) -> list[Step]:
-    """Neighbouring native layers as one run each, and the other layers, without nn.Identity."""
+    """Neighbouring native layers as one part each, and the other layers, without nn.Identity."""
     parts: list[Step] = []
-    run: list[NativeLayer] = []
+    several: list[NativeLayer] = []
     for layer in layers:
         if isinstance(layer, NativeLayer):
-            if not run:
-                parts.append(NativeRun(run))
-            run.append(layer)
+            if not several:
+                parts.append(partial(run_layers, several, Steps()))
+            several.append(layer)
         elif not isinstance(layer, nn.Identity):
-            run = []
+            several = []
             parts.append(layer)
     return parts
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a call of a module calls something else, too."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
 
 
 def use_native(module: M) -> M:
@@ -65,23 +84,30 @@ def use_native(module: M) -> M:
     nn.Identity takes its place. Without the C++ kernels nothing is replaced.
 
     Args:
-        module: for inference; replaced layers cannot be trained or saved.
+        module: for inference; replaced layers cannot be trained, loaded or saved.
     """
-    if not kernels.available("cpu"):
-        return module
-    for parent in [*module.modules()]:
-        if type(parent) is nn.Sequential:
-            _fuse_activations(parent)
-        if isinstance(parent, NativeLayer):  # it keeps the layer that it replaced
-            continue
-        for name, child in [*parent.named_children()]:
-            if (native := native_layer(child)) is not None:
-                setattr(parent, name, native)
-    for parent in [*module.modules()]:
-        for name, child in [*parent.named_children()]:
-            if type(child) is nn.Sequential:
-                setattr(parent, name, NativeSequential(OrderedDict(child.named_children())))
+    if kernels.available("cpu"):
+        _replace(module)
     return module
+
+
+def _replace(parent: nn.Module) -> None:
+    """Replace the layers below a module; what native layers keep stays as it is."""
+    if type(parent) is nn.Sequential:
+        _fuse_activations(parent)
+    for name, child in [*parent._modules.items()]:  # a layer that occurs twice, twice
+        if child is None or isinstance(child, NativeLayer):
+            continue
+        replaced: nn.Module | None = native_layer(child)
+        if replaced is None:
+            _replace(child)
+            if type(child) is nn.Sequential and not has_hooks(child):
+                layers = OrderedDict(
+                    (key, layer) for key, layer in child._modules.items() if layer is not None
+                )
+                replaced = NativeSequential(layers).train(child.training)
+        if replaced is not None:
+            setattr(parent, name, replaced)
 
 
 def native_layer(layer: nn.Module, activation: nn.Module | None = None) -> NativeLayer | None:
@@ -99,7 +125,8 @@ def native_layer(layer: nn.Module, activation: nn.Module | None = None) -> Nativ
 
 
 def _fuse_activations(chain: nn.Sequential) -> None:
-    steps = [name for name, child in chain.named_children() if not isinstance(child, nn.Identity)]
+    layers = chain._modules.items()
+    steps = [name for name, layer in layers if not isinstance(layer, nn.Identity)]
     for first, second in pairwise(steps):
         activation = chain.get_submodule(second)
         if type(activation) not in ACTIVATIONS:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import has_torch_function_unary
 
 from siamcorr.ops.kernels import can_read
-from siamcorr.ops.torch_versions import autocast_active
+from siamcorr.ops.torch_versions import autocast_active, transforms_active
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -57,9 +57,10 @@ class PointwiseConv2d(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve features (B, C, H, W)."""
-        last = features.dim() == 4 and features.is_contiguous(memory_format=torch.channels_last)
+        plain = features.dim() != 4 or 0 in features.shape[2:] or transforms_active()
+        last = not plain and features.is_contiguous(memory_format=torch.channels_last)
         if (
-            features.dim() != 4
+            plain
             or features.shape[1] != self.weight.shape[1] * self.groups  # F.conv2d reports it
             or not (last or features.is_contiguous())
             or has_torch_function_unary(features)  # a mode must see one convolution

@@ -143,7 +143,7 @@ def run(packed: PackedJob, x: Tensor, z: Tensor, bias: Tensor | None = None) -> 
     assert module is not None
     job, offset, shape, channels_last, single_thread = packed
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    out = torch.empty(shape, dtype=x.dtype, memory_format=layout)
+    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
     if not out.numel():
         return out
     threads = 1 if single_thread else torch.get_num_threads()

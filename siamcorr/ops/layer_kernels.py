@@ -16,7 +16,8 @@ from siamcorr.ops import kernels
 MATRIX_LAYOUT = struct.Struct("13q")  # `MatrixJob`
 GATE_LAYOUT = struct.Struct("6q")  # `GateJob`
 GATES = ("hardsigmoid", "sigmoid")  # in the order of `Gate`
-BLOCK = 16  # output channels of a block of a matrix job's weights
+# Output channels of a block of a matrix job's weights.
+BLOCK: int = 16 if kernels.module is None else kernels.module.BLOCK
 
 
 class MatrixShape(NamedTuple):
@@ -35,7 +36,7 @@ class MatrixShape(NamedTuple):
     outputs: int
 
 
-class PackedMatrixJob(NamedTuple):
+class PackedLayerJob(NamedTuple):
     """A matrix job, or one of channel attention, in the form that the kernels take."""
 
     job: bytes
@@ -43,15 +44,15 @@ class PackedMatrixJob(NamedTuple):
     single_thread: bool
 
 
-def pack_matrix(given: MatrixShape, shape: tuple[int, ...], activation: int) -> PackedMatrixJob:
+def pack_matrix(given: MatrixShape, shape: tuple[int, ...], activation: int) -> PackedLayerJob:
     """Pack a job into the bytes of the C++ struct `MatrixJob`."""
     cells, steps, groups, group_step, reads, outputs = given
     job = MATRIX_LAYOUT.pack(*cells, *steps, groups, group_step, *reads, outputs, activation)
     flops = 2 * math.prod(shape) * reads[0] * reads[2]
-    return PackedMatrixJob(job, shape, flops < kernels.SINGLE_THREAD_FLOPS)
+    return PackedLayerJob(job, shape, flops < kernels.SINGLE_THREAD_FLOPS)
 
 
-def run_matrix(packed: PackedMatrixJob, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def run_matrix(packed: PackedLayerJob, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Run a matrix job on tensors with the shapes and strides that it was packed for.
 
     Args:
@@ -66,7 +67,7 @@ def run_matrix(packed: PackedMatrixJob, x: Tensor, weight: Tensor, bias: Tensor)
     """
     assert kernels.module is not None
     job, shape, single_thread = packed
-    out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     if out.numel():
         threads = 1 if single_thread else torch.get_num_threads()
         addresses = x.data_ptr(), weight.data_ptr(), bias.data_ptr(), out.data_ptr()
@@ -76,7 +77,7 @@ def run_matrix(packed: PackedMatrixJob, x: Tensor, weight: Tensor, bias: Tensor)
 
 def pack_gate(
     shape: tuple[int, ...], hidden: int, gate: str, activation: str | None
-) -> PackedMatrixJob:
+) -> PackedLayerJob:
     """Pack a job of channel attention into the bytes of the C++ struct `GateJob`.
 
     Args:
@@ -88,10 +89,10 @@ def pack_gate(
     images, channels, height, width = shape
     kinds = GATES.index(gate), kernels.ACTIVATIONS.index(activation)
     job = GATE_LAYOUT.pack(images, height * width, channels, hidden, *kinds)
-    return PackedMatrixJob(job, tuple(shape), math.prod(shape) < kernels.SINGLE_THREAD_FLOPS)
+    return PackedLayerJob(job, tuple(shape), math.prod(shape) < kernels.SINGLE_THREAD_FLOPS)
 
 
-def run_gate(packed: PackedMatrixJob, x: Tensor, weight: Tensor) -> Tensor:
+def run_gate(packed: PackedLayerJob, x: Tensor, weight: Tensor) -> Tensor:
     """Run a job of channel attention on features for whose shape it was packed.
 
     Args:
@@ -101,7 +102,7 @@ def run_gate(packed: PackedMatrixJob, x: Tensor, weight: Tensor) -> Tensor:
     """
     assert kernels.module is not None
     job, shape, single_thread = packed
-    out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     if out.numel():
         threads = 1 if single_thread else torch.get_num_threads()
         kernels.module.run_gate(job, x.data_ptr(), weight.data_ptr(), 0, out.data_ptr(), threads)

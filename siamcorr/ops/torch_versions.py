@@ -19,6 +19,7 @@ AUTOCAST = frozenset(filter(torch.amp.is_autocast_available, ("cpu", "cuda", "xp
 TRANSFORMS = "_C._are_functorch_transforms_active"
 FORWARD_LEVEL = "autograd.forward_ad._current_level"
 DISPATCH_MODES = "_C._len_torch_dispatch_stack"
+GLOBAL_HOOKS = "nn.modules.module._has_any_global_hook"
 
 
 def look_up(path: str) -> Any:
@@ -41,7 +42,7 @@ def forward_level_active() -> bool:
 
 IN_USE: dict[str, Literal["private", "public"]] = {
     path: "public" if look_up(path) is MISSING else "private"
-    for path in (TRANSFORMS, FORWARD_LEVEL, DISPATCH_MODES)
+    for path in (TRANSFORMS, FORWARD_LEVEL, DISPATCH_MODES, GLOBAL_HOOKS)
 }
 
 # Whether torch.func is active. Fallback: assume so, which costs an autograd.Function per call.
@@ -61,6 +62,10 @@ dispatch_modes: Callable[[], int] = (
     look_up(DISPATCH_MODES) if IN_USE[DISPATCH_MODES] == "private" else assume_true
 )
 
+# Whether hooks of all modules are registered. Fallback: assume so, which costs checks per layer.
+global_hooks: Callable[[], bool] = (
+    look_up(GLOBAL_HOOKS) if IN_USE[GLOBAL_HOOKS] == "private" else assume_true
+)
 
 VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
 

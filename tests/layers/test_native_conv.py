@@ -4,14 +4,17 @@ They are equal to PyTorch's, and step back where they must.
 """
 
 import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from siamcorr.layers import (
     ChannelAttention,
+    DepthwiseConv2d,
     NativeConv2d,
     NativeDepthwiseConv2d,
     NativeGate,
@@ -154,9 +157,10 @@ def test_steps_back(used):
     program = torch.export.export(layer, (features,))
     same(program.module()(features + 1), conv(features + 1).relu())
     same(layer(features[:, :, ::2]), conv(features[:, :, ::2]).relu())
+    same(torch.vmap(layer)(features[None])[0], conv(features).relu())
     double = copy.deepcopy(layer).double()
     assert double(features.double()).dtype == torch.float64
-    for wrong in (last(1, 5, 4, 4), features.int(), features.double()):
+    for wrong in (last(1, 5, 4, 4), features.int(), features.double(), last(1, 6, 0, 4)):
         with pytest.raises(RuntimeError):
             layer(wrong)
     assert not used
@@ -169,6 +173,7 @@ def test_errors_other_convolutions():
         nn.Conv2d(3, 8, 3, dilation=2),
         nn.Conv2d(3, 8, 3, padding="same"),
         nn.Conv2d(3, 8, 3, padding_mode="circular", padding=1),
+        DepthwiseConv2d(1, 3, depth_multiplier=4),
     ):
         with pytest.raises(ValueError, match="takes a"):
             NativeConv2d.of(conv)
@@ -238,7 +243,7 @@ def test_errors_wrong_gate_jobs():
     for numbers in (
         (1, 0, 1, 1, 0, 0),
         (1, 1, 1, 1, 2, 0),
-        (2**62, 1, 1, 1, 0, 0),
+        (2**63 - 1, 1, 1, 1, 0, 0),
         (-1, 1, 1, 1, 0, 0),
     ):
         with pytest.raises(ValueError, match="no such job"):
@@ -294,6 +299,62 @@ def test_a_sequence_that_changes(used):
 
 
 @needs_kernels
+def test_other_operands(used):
+    """A new bias, one of a negated view, another default type of numbers."""
+    conv, features = nn.Conv2d(8, 8, 3, groups=8).requires_grad_(False), last(1, 8, 5, 5)
+    layer = NativeDepthwiseConv2d.of(conv)
+    expected = layer(features)
+    layer.bias = layer.bias + 100
+    same(layer(features), expected + 100)
+    negated = nn.Parameter(torch._neg_view(torch.ones(8)), requires_grad=False)
+    for plain in (conv, pointwise(8, 8)):
+        plain.bias = negated
+        same(use_native(nn.Sequential(copy.deepcopy(plain)))(features), plain(features))
+    first, image = nn.Conv2d(3, 16, 3, padding=1).requires_grad_(False), last(1, 3, 9, 9)
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.bfloat16)
+        out = NativeConv2d.of(first)(image)
+    finally:
+        torch.set_default_dtype(before)
+    same(out, first(image))
+
+
+@needs_kernels
+def test_layers_that_occur_twice():
+    shared, conv = nn.ReLU(), pointwise(8, 8)
+    plain = nn.Sequential(nn.Sequential(conv, shared, nn.Sigmoid(), conv, shared), shared).eval()
+    fast, features = use_native(copy.deepcopy(plain)), last(1, 8, 5, 5)
+    same(fast(features), plain(features))
+    assert len(fast[0]) == 5
+    assert not fast[0].training
+
+
+@needs_kernels
+def test_what_a_layer_keeps_is_not_replaced():
+    gate = use_native(nn.Sequential(ChannelAttention(16)))[0]
+    assert type(gate.module.fc1) is nn.Conv2d
+
+
+@needs_kernels
+def test_pickled_without_steps(monkeypatch):
+    """They may be read where there are no kernels."""
+    fast, features = use_native(chain()), torch.randn(1, 3, 24, 24)
+    expected = fast(features)
+    packed = pickle.dumps(fast)
+    same(pickle.loads(packed)(features), expected)
+    monkeypatch.setattr(kernels, "module", None)
+    same(pickle.loads(packed)(features), expected)
+
+
+def test_errors_loading_into_native_layers():
+    """The kernels have their own copy of the weights."""
+    layer = NativeConv2d.of(pointwise(4, 4))
+    with pytest.raises(RuntimeError, match="load weights before `use_native`"):
+        layer.load_state_dict(layer.state_dict())
+
+
+@needs_kernels
 def test_a_sequence_in_several_threads():
     """All at once call it for the first time, with several shapes."""
     plain = chain()
@@ -317,3 +378,10 @@ def test_hooks_of_a_sequence_are_called():
     assert seen[0].amin() >= 0
     fast(features)
     assert len(seen) == 1
+    with register_module_forward_hook(lambda module, given, out: seen.append(module)):
+        fast(features)
+    assert len(seen) == 1 + len(fast[0]) + 2
+    hooked = chain()
+    hooked[0].register_forward_hook(lambda *given: seen.append(None))
+    use_native(hooked)(features)
+    assert seen[-1] is None

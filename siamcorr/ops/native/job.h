@@ -1,7 +1,12 @@
 // The job of a call, as Python packs it (`siamcorr/ops/kernels.py`). It has only 64-bit integers,
 // so that any version of torch and Python can pack it.
 #pragma once
+#include <math.h>  // all headers, before a variant chooses its processor
 #include <stdint.h>
+#include <string.h>
+
+#include <type_traits>
+#include <utility>
 
 enum Dtype { FLOAT32, FLOAT64, BFLOAT16, FLOAT16 };
 enum Activation { NONE, RELU, RELU6, HARDSWISH };

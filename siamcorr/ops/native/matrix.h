@@ -1,15 +1,16 @@
 // Convolution in channels_last as a product of matrices: what each cell of the response reads of x,
 // times the weights.
 #pragma once
-#include <utility>
-
 #include "vector.h"
 
 namespace {
 
-// A block of sums: up to MATRIX_J neighbouring cells by MATRIX_V vectors of output channels.
+// A tile of sums in registers: up to MATRIX_J neighbouring cells by MATRIX_V vectors of output
+// channels, which are one block of channels or two.
+static_assert(BLOCK % LANES<float> == 0 && MATRIX_V * LANES<float> % BLOCK == 0 &&
+              MATRIX_V * LANES<float> <= 2 * BLOCK);
 constexpr int64_t CHUNK = 4 * MATRIX_J;  // cells of a task
-constexpr int64_t LARGE = 1 << 16;       // weights
+constexpr int64_t LARGE = 1 << 16;       // weights from which on they exceed a cache
 
 INLINE int64_t matrix_blocks(const MatrixJob& job) { return (job.outputs + BLOCK - 1) / BLOCK; }
 INLINE int64_t matrix_chunks(const MatrixJob& job) { return (job.count[2] + CHUNK - 1) / CHUNK; }

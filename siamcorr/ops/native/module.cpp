@@ -1,4 +1,4 @@
-// The Python module: choice of the variant, threads, and the function that runs a job.
+// The Python module: choice of the variant, threads, and the functions that run jobs.
 //
 // It does not use torch: jobs are bytes and addresses are numbers. So one binary works with every
 // version of torch and, by the stable ABI, of Python.
@@ -143,7 +143,8 @@ void take_images(void* given) {
 bool sound(const Job& job) {
     constexpr int64_t LARGEST = (int64_t)1 << 31;
     for (int n = 0; n < 4; n++)
-        if (job.count[n] < (n == 3)) return false;
+        if (job.count[n] < (n == 3) || job.count[n] > LARGEST) return false;
+    if ((double)job.count[0] * job.count[1] * job.count[2] * job.count[3] > 1e15) return false;
     for (int axis = 0; axis < 2; axis++)
         if (job.x_size[axis] < 1 || job.z_size[axis] < 1 || job.out_size[axis] < 1 ||
             job.stride[axis] < 1 || job.dilation[axis] < 1 || job.pad[axis] < 0 ||
@@ -158,9 +159,10 @@ bool sound(const Job& job) {
 }
 
 bool sound(const MatrixJob& job) {
+    constexpr int64_t LARGEST = (int64_t)1 << 31;
     double cells = 1, read = (double)job.segments * job.length;
     for (int64_t count : job.count) {
-        if (count < 0) return false;
+        if (count < 0 || count > LARGEST) return false;
         cells *= (double)count;
     }
     return job.groups > 0 && job.segments > 0 && job.length > 0 && job.outputs > 0 &&
@@ -170,7 +172,7 @@ bool sound(const MatrixJob& job) {
 
 bool sound(const GateJob& job) {
     return job.images >= 0 && job.cells > 0 && job.channels > 0 && job.hidden > 0 &&
-           (double)(job.images + 1) * job.cells * job.channels < 1e12 &&
+           ((double)job.images + 1) * job.cells * job.channels < 1e12 &&
            ((double)job.channels + BLOCK) * job.hidden < 1e12 && job.kind >= HARDSIGMOID &&
            job.kind <= SIGMOID && job.activation >= NONE && job.activation <= HARDSWISH;
 }
@@ -324,4 +326,8 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, methods
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__native() { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__native() {
+    PyObject* module = PyModule_Create(&definition);
+    if (module && PyModule_AddIntConstant(module, "BLOCK", BLOCK)) Py_CLEAR(module);
+    return module;
+}

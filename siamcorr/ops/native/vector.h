@@ -1,7 +1,5 @@
 // Vectors of one width, and the stored number types.
 #pragma once
-#include <string.h>
-
 #include "job.h"
 
 #define INLINE inline __attribute__((always_inline))
