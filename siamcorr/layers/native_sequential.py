@@ -102,9 +102,7 @@ def _replace(parent: nn.Module) -> None:
         if replaced is None:
             _replace(child)
             if type(child) is nn.Sequential and not has_hooks(child):
-                layers = OrderedDict(
-                    (key, layer) for key, layer in child._modules.items() if layer is not None
-                )
+                layers = OrderedDict(zip(child._modules, child, strict=True))
                 replaced = NativeSequential(layers).train(child.training)
         if replaced is not None:
             setattr(parent, name, replaced)

@@ -219,6 +219,14 @@ def test_channel_attention(variant, used, channels, size):
 
 
 @needs_kernels
+def test_channel_attention_of_large_maps():
+    """The mean is exact, too, where every sum is rounded in the same direction."""
+    module = SqueezeExcite(16, 8).requires_grad_(False)
+    features = torch.full((1, 16, 300, 300), 0.1).contiguous(memory_format=LAST)
+    same(NativeGate.of(module)(features), module(features))
+
+
+@needs_kernels
 def test_channel_attention_steps_back(used):
     for module in attentions(16):
         layer, features = NativeGate.of(module, nn.ReLU()), last(2, 16, 6, 6)
