@@ -103,8 +103,9 @@ def _replace(parent: nn.Module) -> None:
             _replace(child)
             if type(child) is nn.Sequential and not has_hooks(child):
                 layers = OrderedDict(zip(child._modules, child, strict=True))
-                replaced = NativeSequential(layers).train(child.training)
+                replaced = NativeSequential(layers)
         if replaced is not None:
+            replaced.training = child.training
             setattr(parent, name, replaced)
 
 
