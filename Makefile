@@ -44,7 +44,7 @@ sanitize: .venv/.installed
 	cd $(SANITIZED) && $(CURDIR)/$(BIN)/python hatch_build.py --sanitize
 	cd $(SANITIZED) && LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0 \
 	    $(CURDIR)/$(BIN)/python -m pytest -q \
-	    tests/ops/test_native.py tests/layers/test_native_conv.py
+	    tests/ops/test_native.py tests/layers/test_native_pointwise.py
 
 check: .venv/.installed
 	$(BIN)/ruff check .

@@ -22,9 +22,9 @@ from siamcorr.layers.heads import (
     UpChannelHead,
 )
 from siamcorr.layers.matrix_correlation import MatrixCorrelation, MatrixEncoding
-from siamcorr.layers.native_conv import NativeConv2d
 from siamcorr.layers.native_depthwise import NativeDepthwiseConv2d
 from siamcorr.layers.native_gate import NativeGate
+from siamcorr.layers.native_pointwise import NativePointwiseConv2d
 from siamcorr.layers.native_sequential import use_native
 from siamcorr.layers.necks import (
     AdjustAllLayer,
@@ -69,9 +69,9 @@ __all__ = [
     "MatrixHead",
     "MultiLevelAnchorHead",
     "MultiLevelBoxHead",
-    "NativeConv2d",
     "NativeDepthwiseConv2d",
     "NativeGate",
+    "NativePointwiseConv2d",
     "PixelwiseCorrelation",
     "PixelwiseDepthwiseHead",
     "PixelwiseHead",

@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar
 
 from torch import Tensor, nn
 
-from siamcorr.layers.native_conv import NativeConv2d
 from siamcorr.layers.native_depthwise import NativeDepthwiseConv2d
 from siamcorr.layers.native_gate import GATES, NativeGate
 from siamcorr.layers.native_layer import ACTIVATIONS, NativeLayer, Step, Steps, run_layers
+from siamcorr.layers.native_pointwise import NativePointwiseConv2d
 from siamcorr.layers.separable import DepthwiseConv2d
 from siamcorr.ops import kernels
 from siamcorr.ops.torch_versions import global_hooks
@@ -119,7 +119,7 @@ def native_layer(layer: nn.Module, activation: nn.Module | None = None) -> Nativ
     with suppress(ValueError):
         return NativeDepthwiseConv2d.of(layer, activation)  # type: ignore[arg-type]
     with suppress(ValueError):
-        return NativeConv2d.of(layer, activation)  # type: ignore[arg-type]
+        return NativePointwiseConv2d.of(layer, activation)  # type: ignore[arg-type]
     return None
 
 

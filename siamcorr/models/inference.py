@@ -26,11 +26,11 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
     """Copy a network for inference: folded norms, channels_last where it is faster, no gradients.
 
     On the CPU, wide 3x3 convolutions use Winograd's minimal filtering, with four times the memory
-    for their weights. Depthwise, 1x1 and first convolutions and channel attention, with the
-    activation after them, use our C++ kernels if these were built; 1x1 weights are then kept twice.
-    Otherwise 1x1 convolutions are matrix products. The first layers of small backbones split a
-    large batch. The copy's maps equal the network's to 1e-5. It cannot be trained, and cannot be
-    saved under the published keys.
+    for their weights. Depthwise and 1x1 convolutions and channel attention, with the activation
+    after them, use our C++ kernels if these were built; 1x1 weights are then kept twice. Otherwise
+    1x1 convolutions are matrix products. The first layers of small backbones split a large batch.
+    The copy's maps equal the network's to 1e-5. It cannot be trained, and cannot be saved under the
+    published keys.
 
     Args:
         network: it does not change.

@@ -8,8 +8,8 @@ from torch import nn
 
 from siamcorr.layers import (
     DepthwiseConv2d,
-    NativeConv2d,
     NativeDepthwiseConv2d,
+    NativePointwiseConv2d,
     SepConv,
     fuse,
     use_native,
@@ -191,7 +191,7 @@ def test_use_native_takes_activations_along(used):
     fast = use_native(copy.deepcopy(chain))
     torch.testing.assert_close(fast(features), expected)
     assert [type(layer) for layer in fast[:3]] == [NativeDepthwiseConv2d, nn.Identity, nn.Identity]
-    assert type(fast[3]) is NativeConv2d
+    assert type(fast[3]) is NativePointwiseConv2d
     block = fuse(SepConv(24, 24, 3).eval()).requires_grad_(False)
     expected = block(features)
     torch.testing.assert_close(use_native(block)(features), expected)

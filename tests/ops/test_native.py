@@ -295,7 +295,7 @@ import ctypes, mmap, random, sys, torch
 sys.path.insert(0, "tests")
 sys.path.insert(0, "tests/ops")
 from test_native import ARGUMENTS, FUNCTIONS, given, kernels, random_geometry, relative
-from siamcorr.layers import NativeConv2d
+from siamcorr.layers import NativePointwiseConv2d
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *3 * [ctypes.c_int], ctypes.c_long]
@@ -330,7 +330,7 @@ for name in kernels.module.variants():
         for at_end in (True, False):
             conv = torch.nn.Conv2d(19, outputs, 1).requires_grad_(False)
             features = guarded(torch.randn(1, 5, 9, 19), at_end).permute(0, 3, 1, 2)
-            assert relative(NativeConv2d.of(conv)(features), conv(features)) < 1e-5
+            assert relative(NativePointwiseConv2d.of(conv)(features), conv(features)) < 1e-5
 """
 
 

@@ -38,18 +38,15 @@ struct Job {
     }
 };
 
-// out[n, i, j, g, o] = activation(bias[g, o] + sum over s, k of w[g, o, s, k]
-//                          * x[n*x_step[0] + i*x_step[1] + j*x_step[2] + g*x_group + s*segment_step + k])
+// 1x1 convolution in float32 and channels_last, a product of matrices:
 //
-// in float32: a convolution in channels_last, in which a row of the kernel reads neighbouring numbers.
-// The weights lie in blocks of BLOCK output channels, (g, block, s, k, BLOCK), the bias likewise; the
-// last block ends with the last channel, and so overlaps the one before it.
+//     out[n, g, o] = activation(bias[g, o] + sum over c of x[n, g, c] * w[g, o, c])
+//
+// The weights lie in blocks of BLOCK output channels, (g, block, c, BLOCK), the bias likewise; the
+// last block of a group ends with its last channel, and so overlaps the one before it.
 constexpr int64_t BLOCK = 16;
-struct MatrixJob {
-    int64_t count[3], x_step[3];  // n, i, j
-    int64_t groups, x_group;
-    int64_t segments, segment_step, length;  // s and k
-    int64_t outputs;                         // o
+struct PointwiseJob {
+    int64_t cells, groups, inputs, outputs;  // n, g, c, o
     int64_t activation;
 };
 
@@ -74,9 +71,9 @@ struct Variant {
     void (*run)(const Job*, const void* x, const void* z, const void* bias, void* out, void* parts,
                 int64_t first, int64_t last, void* scratch);
     void (*finish)(const Job*, const void* bias, void* out, const void* parts);
-    int64_t (*matrix_tasks)(const MatrixJob*);
-    void (*matrix_run)(const MatrixJob*, const float* x, const float* w, const float* bias,
-                       float* out, int64_t first, int64_t last);
+    int64_t (*pointwise_tasks)(const PointwiseJob*);
+    void (*pointwise_run)(const PointwiseJob*, const float* x, const float* w, const float* bias,
+                          float* out, int64_t first, int64_t last);
     int64_t (*gate_scratch)(const GateJob*);  // bytes per thread
     void (*gate_run)(const GateJob*, const float* x, const float* w, float* out, float* scratch);
     double (*multiply_add)(int64_t dtype, int64_t rounds);  // a register loop; returns its FLOPs

@@ -103,18 +103,18 @@ bool do_job(Work& work, int64_t threads) {
     return true;
 }
 
-struct MatrixWork {
+struct PointwiseWork {
     const Variant* variant;
-    const MatrixJob* job;
+    const PointwiseJob* job;
     const float *x, *w, *bias;
     float* out;
     Tasks tasks;
 };
 
-void take_matrix_tasks(void* given) {
-    MatrixWork& work = *(MatrixWork*)given;
+void take_pointwise_tasks(void* given) {
+    PointwiseWork& work = *(PointwiseWork*)given;
     for (int64_t first, last; work.tasks.take(first, last);)
-        work.variant->matrix_run(work.job, work.x, work.w, work.bias, work.out, first, last);
+        work.variant->pointwise_run(work.job, work.x, work.w, work.bias, work.out, first, last);
 }
 
 struct GateWork {
@@ -158,15 +158,11 @@ bool sound(const Job& job) {
            job.activation <= HARDSWISH && (!job.channels_last || job.count[3] == 1);
 }
 
-bool sound(const MatrixJob& job) {
-    constexpr int64_t LARGEST = (int64_t)1 << 31;
-    double cells = 1, read = (double)job.segments * job.length;
-    for (int64_t count : job.count) {
-        if (count < 0 || count > LARGEST) return false;
-        cells *= (double)count;
-    }
-    return job.groups > 0 && job.segments > 0 && job.length > 0 && job.outputs > 0 &&
-           cells < 1e12 && read * job.groups * ((double)job.outputs + BLOCK) < 1e12 &&
+bool sound(const PointwiseJob& job) {
+    return job.cells >= 0 && job.groups > 0 && job.inputs > 0 && job.outputs > 0 &&
+           (double)job.cells * job.groups * job.inputs < 1e12 &&
+           (double)job.cells * job.groups * job.outputs < 1e12 &&
+           (double)job.groups * job.inputs * ((double)job.outputs + BLOCK) < 1e12 &&
            job.activation >= NONE && job.activation <= HARDSWISH;
 }
 
@@ -217,16 +213,16 @@ PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
-PyObject* run_matrix(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    MatrixJob job;
+PyObject* run_pointwise(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    PointwiseJob job;
     void* at[4];
     int64_t threads;
     if (!read_arguments(args, count, &job, at, &threads)) return nullptr;
-    if (!at[2]) return PyErr_Format(PyExc_ValueError, "run_matrix: no bias");
-    MatrixWork work{chosen, &job, (float*)at[0], (float*)at[1], (float*)at[2], (float*)at[3],
-                    {chosen->matrix_tasks(&job), threads}};
+    if (!at[2]) return PyErr_Format(PyExc_ValueError, "run_pointwise: no bias");
+    PointwiseWork work{chosen, &job, (float*)at[0], (float*)at[1], (float*)at[2], (float*)at[3],
+                    {chosen->pointwise_tasks(&job), threads}};
     Py_BEGIN_ALLOW_THREADS;
-    on_threads(take_matrix_tasks, &work, threads, work.tasks.count);
+    on_threads(take_pointwise_tasks, &work, threads, work.tasks.count);
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
@@ -308,8 +304,8 @@ PyObject* multiply_add(PyObject*, PyObject* args) {
 PyMethodDef methods[] = {
     {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL,
      "run(job, x, z, bias, out, threads): the job, on tensors at these addresses."},
-    {"run_matrix", (PyCFunction)(void (*)(void))run_matrix, METH_FASTCALL,
-     "run_matrix(job, x, w, bias, out, threads): a matrix job, likewise."},
+    {"run_pointwise", (PyCFunction)(void (*)(void))run_pointwise, METH_FASTCALL,
+     "run_pointwise(job, x, w, bias, out, threads): a 1x1 convolution."},
     {"run_gate", (PyCFunction)(void (*)(void))run_gate, METH_FASTCALL,
      "run_gate(job, x, w, 0, out, threads): a gate job, likewise."},
     {"variants", list_variants, METH_NOARGS, "Names of the variants that run here, best first."},

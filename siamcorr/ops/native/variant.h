@@ -5,8 +5,8 @@
 #pragma once
 #include "channels.h"
 #include "gate.h"
-#include "matrix.h"
 #include "planes.h"
+#include "pointwise.h"
 
 namespace {
 
@@ -177,5 +177,5 @@ double multiply_add(int64_t dtype, int64_t rounds) {
 
 }  // namespace
 #define VARIANT(NAME) \
-    {NAME,         tasks,      parts_size,   scratch_size, run,         finish, \
-     matrix_tasks, matrix_run, gate_scratch, gate_run,     multiply_add}
+    {NAME,            tasks,         parts_size,   scratch_size, run,         finish, \
+     pointwise_tasks, pointwise_run, gate_scratch, gate_run,     multiply_add}

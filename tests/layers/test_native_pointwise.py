@@ -1,4 +1,4 @@
-"""1x1 convolutions, first convolutions and channel attention on the C++ kernels.
+"""1x1 convolutions and channel attention on the C++ kernels.
 
 They are equal to PyTorch's, and step back where they must.
 """
@@ -14,10 +14,10 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from siamcorr.layers import (
     ChannelAttention,
-    DepthwiseConv2d,
-    NativeConv2d,
     NativeDepthwiseConv2d,
     NativeGate,
+    NativePointwiseConv2d,
+    PointwiseConv2d,
     SqueezeExcite,
     use_native,
 )
@@ -52,7 +52,7 @@ def used(monkeypatch):
         return call
 
     monkeypatch.setattr(kernels, "run", count(kernels.run))
-    for name in ("run_matrix", "run_gate"):
+    for name in ("run_pointwise", "run_gate"):
         monkeypatch.setattr(layer_kernels, name, count(getattr(layer_kernels, name)))
     return jobs
 
@@ -77,7 +77,7 @@ def test_pointwise(variant, used, outputs, cells):
         conv = pointwise(19, outputs, bias=number % 2 == 0)
         features = 4 * last(2, 19, *cells)
         expected = conv(features) if activation is None else activation(conv(features))
-        out = NativeConv2d.of(conv, activation)(features)
+        out = NativePointwiseConv2d.of(conv, activation)(features)
         same(out, expected)
         assert out.is_contiguous(memory_format=LAST)
     assert len(used) == len(ACTIVATIONS)
@@ -88,27 +88,8 @@ def test_pointwise(variant, used, outputs, cells):
 def test_groups(variant, used, groups, outputs):
     conv = pointwise(12, groups * outputs, groups=groups)
     features = last(2, 12, 5, 9)
-    same(NativeConv2d.of(conv, nn.ReLU())(features), conv(features).relu())
+    same(NativePointwiseConv2d.of(conv, nn.ReLU())(features), conv(features).relu())
     assert len(used) == 1
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, LAST])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kernel_size": 3, "stride": 2, "padding": 1},
-        {"kernel_size": 3, "padding": (0, 1), "bias": False},
-        {"kernel_size": (3, 5), "stride": (3, 2), "padding": (4, 0)},
-        {"kernel_size": (9, 2)},
-    ],
-    ids=str,
-)
-def test_first_convolution(variant, used, options, layout):
-    for channels, outputs in ((1, 8), (3, 16), (4, 40)):
-        conv = nn.Conv2d(channels, outputs, **options).requires_grad_(False)
-        features = torch.randn(2, channels, 19, 16).contiguous(memory_format=layout)
-        same(NativeConv2d.of(conv, nn.Hardswish())(features), nn.Hardswish()(conv(features)))
-    assert len(used) == 3
 
 
 @needs_kernels
@@ -116,15 +97,15 @@ def test_many_weights_and_no_cells(used):
     """With weights that exceed a cache, the order of the work differs, and not the result."""
     conv = pointwise(300, 250)
     features = last(1, 300, 9, 9)
-    same(NativeConv2d.of(conv)(features), conv(features))
-    assert NativeConv2d.of(conv)(features[:0]).shape == (0, 250, 9, 9)
+    same(NativePointwiseConv2d.of(conv)(features), conv(features))
+    assert NativePointwiseConv2d.of(conv)(features[:0]).shape == (0, 250, 9, 9)
 
 
 @needs_kernels
 def test_large_responses(used):
     """PyTorch computes them; it is faster where memory is the limit."""
     conv = pointwise(8, 80)
-    layer = NativeConv2d.of(conv, nn.ReLU())
+    layer = NativePointwiseConv2d.of(conv, nn.ReLU())
     for side, jobs in ((64, 1), (128, 1)):
         features = last(1, 8, side, side)
         same(layer(features), conv(features).relu())
@@ -134,7 +115,7 @@ def test_large_responses(used):
 @needs_kernels
 def test_same_for_every_number_of_threads(used):
     """Bitwise equal."""
-    layer, features, results = NativeConv2d.of(pointwise(64, 90)), last(3, 64, 31, 31), []
+    layer, features, results = NativePointwiseConv2d.of(pointwise(64, 90)), last(3, 64, 31, 31), []
     before = torch.get_num_threads()
     for threads in (1, 2, 3, 8):
         torch.set_num_threads(threads)
@@ -147,7 +128,7 @@ def test_same_for_every_number_of_threads(used):
 def test_steps_back(used):
     """Gradients, autocast, other types, graphs, strides: PyTorch, and the same numbers."""
     conv = pointwise(6, 20)
-    layer, features = NativeConv2d.of(conv, nn.ReLU()), last(2, 6, 5, 5)
+    layer, features = NativePointwiseConv2d.of(conv, nn.ReLU()), last(2, 6, 5, 5)
     learning = features.clone().requires_grad_()
     (grad,) = torch.autograd.grad(layer(learning).sum(), learning)
     (expected,) = torch.autograd.grad(conv(learning).relu().sum(), learning)
@@ -167,35 +148,30 @@ def test_steps_back(used):
 
 
 def test_errors_other_convolutions():
-    for conv in (
-        nn.Conv2d(8, 8, 3),
-        nn.Conv2d(8, 8, 1, stride=2),
-        nn.Conv2d(3, 8, 3, dilation=2),
-        nn.Conv2d(3, 8, 3, padding="same"),
-        nn.Conv2d(3, 8, 3, padding_mode="circular", padding=1),
-        DepthwiseConv2d(1, 3, depth_multiplier=4),
-    ):
-        with pytest.raises(ValueError, match="takes a"):
-            NativeConv2d.of(conv)
+    for conv in (nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1, stride=2), nn.Conv2d(8, 8, 1, padding=1)):
+        with pytest.raises(ValueError, match=r"^PointwiseConv2d: takes a plain 1x1 convolution"):
+            NativePointwiseConv2d.of(conv)
     with pytest.raises(ValueError, match=r"^the kernels have no activation Tanh"):
-        NativeConv2d.of(nn.Conv2d(8, 8, 1), nn.Tanh())
+        NativePointwiseConv2d.of(nn.Conv2d(8, 8, 1), nn.Tanh())
 
 
 @needs_kernels
 def test_errors_wrong_jobs():
     """They are refused, not run."""
     module, at = kernels.module, torch.zeros(64).data_ptr()
-    good = layer_kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
-    no_groups = layer_kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0)
-    huge = layer_kernels.MATRIX_LAYOUT.pack(2**62, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
-    no_activation = layer_kernels.MATRIX_LAYOUT.pack(1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 4)
+
+    def job(*numbers):
+        return layer_kernels.POINTWISE_LAYOUT.pack(*numbers)
+
+    good, no_groups, huge = job(1, 1, 1, 1, 0), job(1, 0, 1, 1, 0), job(2**63 - 1, 1, 1, 1, 0)
+    no_activation = job(1, 1, 1, 1, 4)
     for job in (b"", good[:-8], no_groups, huge, no_activation):
         with pytest.raises(ValueError, match="job"):
-            module.run_matrix(job, at, at, at, at, 1)
+            module.run_pointwise(job, at, at, at, at, 1)
     with pytest.raises(ValueError, match="no bias"):
-        module.run_matrix(good, at, at, 0, at, 1)
+        module.run_pointwise(good, at, at, 0, at, 1)
     with pytest.raises(TypeError):
-        module.run_matrix(good, at, at, at, at)
+        module.run_pointwise(good, at, at, at, at)
 
 
 # channel attention
@@ -264,7 +240,7 @@ def test_errors_wrong_gate_jobs():
 def chain():
     """Native layers, nn.Identity, and one layer that is not native."""
     depthwise = nn.Conv2d(24, 24, 3, padding=1, groups=24)
-    layers = nn.Conv2d(3, 24, 3, 2, 1), nn.ReLU(), nn.Identity(), depthwise, nn.Conv2d(24, 40, 1)
+    layers = nn.Conv2d(3, 24, 1), nn.ReLU(), nn.Identity(), depthwise, nn.Conv2d(24, 40, 1)
     layers += nn.Sigmoid(), nn.Conv2d(40, 8, 1), nn.Hardswish()
     return nn.Sequential(nn.Sequential(*layers)).requires_grad_(False)
 
@@ -277,19 +253,19 @@ def test_sequences(used):
     assert isinstance(fast[0], NativeSequential)
     jobs = []
     for shape in ((1, 3, 24, 24), (5, 3, 24, 24), (1, 3, 33, 20), (1, 3, 24, 24)):
-        features = torch.randn(shape)
+        features = last(*shape)
         same(fast(features), plain(features))
         jobs.append(len(used))
     assert jobs == [4, 7, 11, 15]
-    assert type(use_native(fast)[0][0]) is NativeConv2d  # nothing is replaced twice
-    assert type(fast[0][0].plain) is nn.Conv2d
+    assert type(use_native(fast)[0][0]) is NativePointwiseConv2d  # nothing is replaced twice
+    assert type(fast[0][0].plain) is PointwiseConv2d
     same(copy.deepcopy(fast)(features), plain(features))
 
 
 @needs_kernels
 def test_a_sequence_that_changes(used):
     """Weights of another type, and another layer, are taken at once."""
-    plain, features = chain(), torch.randn(1, 3, 24, 24)
+    plain, features = chain(), last(1, 3, 24, 24)
     fast = use_native(copy.deepcopy(plain))
     fast(features)
     fast[0][3].double()
@@ -318,14 +294,13 @@ def test_other_operands(used):
     for plain in (conv, pointwise(8, 8)):
         plain.bias = negated
         same(use_native(nn.Sequential(copy.deepcopy(plain)))(features), plain(features))
-    first, image = nn.Conv2d(3, 16, 3, padding=1).requires_grad_(False), last(1, 3, 9, 9)
     before = torch.get_default_dtype()
     try:
         torch.set_default_dtype(torch.bfloat16)
-        out = NativeConv2d.of(first)(image)
+        out = use_native(nn.Sequential(copy.deepcopy(plain)))(features)
     finally:
         torch.set_default_dtype(before)
-    same(out, first(image))
+    same(out, plain(features))
 
 
 @needs_kernels
@@ -347,7 +322,7 @@ def test_what_a_layer_keeps_is_not_replaced():
 @needs_kernels
 def test_pickled_without_steps(monkeypatch):
     """They may be read where there are no kernels."""
-    fast, features = use_native(chain()), torch.randn(1, 3, 24, 24)
+    fast, features = use_native(chain()), last(1, 3, 24, 24)
     expected = fast(features)
     packed = pickle.dumps(fast)
     same(pickle.loads(packed)(features), expected)
@@ -357,7 +332,7 @@ def test_pickled_without_steps(monkeypatch):
 
 def test_errors_loading_into_native_layers():
     """The kernels have their own copy of the weights."""
-    layer = NativeConv2d.of(pointwise(4, 4))
+    layer = NativePointwiseConv2d.of(pointwise(4, 4))
     with pytest.raises(RuntimeError, match="load weights before `use_native`"):
         layer.load_state_dict(layer.state_dict())
 
@@ -367,7 +342,7 @@ def test_a_sequence_in_several_threads():
     """All at once call it for the first time, with several shapes."""
     plain = chain()
     fast = use_native(copy.deepcopy(plain))
-    images = [torch.randn(1, 3, side, 24) for side in (24, 31, 40)] * 8
+    images = [last(1, 3, side, 24) for side in (24, 31, 40)] * 8
     expected = [plain(features) for features in images[:3]] * 8
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(fast, images))
@@ -378,11 +353,11 @@ def test_a_sequence_in_several_threads():
 @needs_kernels
 def test_hooks_of_a_sequence_are_called():
     """An nn.Identity, too: it stands where the activation stood."""
-    fast, features, seen = use_native(chain()), torch.randn(1, 3, 24, 24), []
+    fast, features, seen = use_native(chain()), last(1, 3, 24, 24), []
     expected = fast(features)
     with fast[0][1].register_forward_hook(lambda *given: seen.append(given[2])):
         same(fast(features), expected)
-    assert [out.shape for out in seen] == [(1, 24, 12, 12)]
+    assert [out.shape for out in seen] == [(1, 24, 24, 24)]
     assert seen[0].amin() >= 0
     fast(features)
     assert len(seen) == 1
