@@ -7,6 +7,7 @@ activation in the same pass is free, and zero padding needs no copy.
 from functools import partial
 from typing import Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -104,6 +104,15 @@ def picture(page):
     return cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(float)
 
 
+def still_picture(page):
+    """The image after a pause; a frame that was being sent may still come."""
+    before, shown = None, picture(page)
+    while before is None or not np.array_equal(before, shown):
+        page.wait_for_timeout(400)
+        before, shown = shown, picture(page)
+    return shown
+
+
 def save(page, button, path):
     with page.expect_download() as download:
         page.click(button)
@@ -186,8 +195,7 @@ def test_webcam(open_page, frames, truth, tmp_path):
     ready(page)
     page.click("#pause")  # the target moves: draw in the frame on screen
     expect(page.locator("#pause")).to_have_text("Play")
-    page.wait_for_timeout(200)
-    draw(page, truth[which_frame(picture(page), frames)])
+    draw(page, truth[which_frame(still_picture(page), frames)])
     expect(page.locator("#pause")).to_have_text("Pause")
     table = []
     while len(table) < 8:

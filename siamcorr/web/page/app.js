@@ -2,7 +2,7 @@
 
 import { Connection } from "./connection.js";
 import { Curve } from "./curve.js";
-import { choices, element, hint, lightUp, listTargets, say } from "./panel.js";
+import { element, hint, lightUp, listTargets, offer, say } from "./panel.js";
 import { Player } from "./player.js";
 import { drawBoxes } from "./pointer.js";
 import { Recorder, Table } from "./saving.js";
@@ -16,32 +16,25 @@ const recorder = new Recorder(element("view"));
 const connection = new Connection(disconnected);
 const player = new Player({ opened, shot, paused, ended, failed });
 
-let greeting = null; // promise of the first message; null without a connection
 let server = null; // the server's first message: models, devices, limits
 let network = null; // the model and device in use
 let shown = null; // the frame on screen, which is the server's last one
 let targets = [];
 let pace = { since: 0, rate: 0 }; // time of the last frame (ms), frames per second (smoothed)
 
-// Connect, unless the page is connected; resolves when the server's first message is here.
-function connect() {
-  greeting ??= greet();
-  return greeting;
-}
-
-async function greet() {
-  server = await connection.open();
-  choices(element("model"), server.models, server.model);
-  choices(element("device"), server.devices, server.device);
+// Connect, unless the page is connected; done when the server's first message is here.
+async function connect() {
+  const first = await connection.open();
+  if (first === server) return;
+  server = first;
+  offer(server);
   useNetwork(server);
-  if (element("maps").checked) await attempt(showMaps);
+  if (element("maps").checked) await connection.ask({ type: "maps", on: true });
 }
 
 function disconnected(text) {
-  greeting = null;
   element("status").textContent = "Not connected";
-  say(text);
-  player.setPaused(true);
+  failed(new Error(text));
 }
 
 function useNetwork({ model, device, lost_below: limit }) {
@@ -59,8 +52,7 @@ async function chooseNetwork() {
   } catch (error) {
     say(error.message);
     element("status").textContent = `${network.model} on ${network.device}`;
-    Object.assign(element("model"), { value: network.model });
-    Object.assign(element("device"), { value: network.device });
+    offer({ ...server, ...network });
   }
 }
 
@@ -176,10 +168,6 @@ async function attempt(action) {
   }
 }
 
-function showMaps() {
-  return connection.ask({ type: "maps", on: element("maps").checked });
-}
-
 function record() {
   if (recorder.running) recorder.stop();
   else recorder.start();
@@ -203,7 +191,7 @@ when("pause", "click", () => player.setPaused(!player.paused));
 when("clear", "click", () => remove(targets.map(({ number }) => number)));
 when("csv", "click", () => table.save());
 when("record", "click", record);
-when("maps", "change", showMaps);
+when("maps", "change", () => connection.ask({ type: "maps", on: element("maps").checked }));
 when("model", "change", chooseNetwork);
 when("device", "change", chooseNetwork);
 window.addEventListener("resize", () => curve.draw());

@@ -14,14 +14,20 @@ export class Connection {
   constructor(whenClosed) {
     this.whenClosed = whenClosed;
     this.waiting = [];
+    this.first = null; // promise of the first message; null without a connection
   }
 
   get alive() {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  // Connect; resolves to the server's first message, with the offered models.
+  // Connect, unless connected; resolves to the server's first message, with the offered models.
   open() {
+    this.first ??= this.connect();
+    return this.first;
+  }
+
+  connect() {
     const url = address("ws");
     url.protocol = url.protocol.replace("http", "ws");
     this.socket = new WebSocket(url);
@@ -44,6 +50,7 @@ export class Connection {
   }
 
   closed(text) {
+    this.first = null;
     for (const { reject } of this.waiting.splice(0)) reject(new Error(text));
     this.whenClosed(text);
   }

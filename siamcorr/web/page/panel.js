@@ -4,8 +4,14 @@ import { colorOf } from "./view.js";
 
 export const element = (id) => document.getElementById(id);
 
+// Offer the server's models and devices.
+export function offer({ models, model, devices, device }) {
+  choices(element("model"), models, model);
+  choices(element("device"), devices, device);
+}
+
 // Fill a select element with names and choose one of them.
-export function choices(select, names, chosen) {
+function choices(select, names, chosen) {
   select.replaceChildren(...names.map((name) => new Option(name, name, false, name === chosen)));
   select.disabled = names.length < 2;
 }
