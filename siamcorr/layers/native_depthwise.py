@@ -7,7 +7,6 @@ activation in the same pass is free, and zero padding needs no copy.
 from functools import partial
 from typing import Self
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,6 +28,7 @@ class NativeDepthwiseConv2d(NativeLayer):
     Shapes: as the convolution, (B, C, H, W) -> (B, C, H', W'), in the memory format of the input.
 
     Example:
+        >>> import torch
         >>> conv = nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8)
         >>> NativeDepthwiseConv2d.of(conv, nn.ReLU())(torch.rand(1, 8, 31, 31)).shape
         torch.Size([1, 8, 16, 16])
