@@ -208,8 +208,8 @@ def test_stream_that_never_comes_back_is_an_error(server):
     with closing(opened(server, Patience(0.1, 0.2, 1.0))) as source:
         frames = iter(source)
         assert len(list(islice(frames, 3))) == 3
-        server.kill()
         killed = time.monotonic()
+        server.kill()
         with pytest.raises(SourceError, match=r"stopped after \d+ frames, not back within 1 s$"):
             list(frames)
         assert time.monotonic() - killed >= 1.0
