@@ -32,6 +32,8 @@ class DataConfig:
             labelled as absent.
         elsewhere: share of all pairs with the search crop at a random place of the frame, if that
             does not touch the target.
+        deformed: share of all pairs with the target smoothly distorted in the search crop.
+        smeared: share of all pairs with the target blurred by motion, up to half its size.
         rivals: share of pairs with the search crop around another object of the frame, if one is
             known.
         shift: maximum offset of the target from the centre of the search crop per axis, in pixels.
@@ -63,6 +65,8 @@ class DataConfig:
     blank: float = 0.0
     covered: float = 0.0
     elsewhere: float = 0.0
+    deformed: float = 0.0
+    smeared: float = 0.0
     rivals: float = 0.0
     shift: float = 64.0
     scale: float = 0.2
@@ -90,9 +94,9 @@ class DataConfig:
             raise ValueError("clips and clip_frames must be at most 10000")
         if self.shift > 4096:
             raise ValueError(f"shift must be at most 4096, got {self.shift}")
-        kinds = (self.flip, self.rivals, self.blank, self.covered, self.elsewhere)
-        if not all(0 <= share <= 1 for share in kinds):
-            raise ValueError("flip, rivals, blank, covered and elsewhere must be in 0..1")
+        for name in ("flip", "rivals", "blank", "covered", "elsewhere", "deformed", "smeared"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         if self.clips < 0 or self.clip_frames < 2:
             raise ValueError("clips must be >= 0 and clip_frames >= 2")
         if not (self.clips or self.marked or self.choice):

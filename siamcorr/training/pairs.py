@@ -19,7 +19,7 @@ from siamcorr.data.pairs.footage import Footage
 from siamcorr.data.pairs.labelled import Labelled
 from siamcorr.data.pairs.stills import Stills
 from siamcorr.data.synthetic.clips import Box, Image
-from siamcorr.data.synthetic.effects import cover, degrade
+from siamcorr.data.synthetic.effects import cover, deform, degrade, smear
 from siamcorr.data.synthetic.library import Library
 from siamcorr.data.synthetic.photo_warps import photo_pair
 from siamcorr.data.synthetic.scenes import Scene
@@ -97,6 +97,10 @@ class PairDataset(Dataset[Pair]):
         search, box, seen = self._search(frames, rng)
         gray = rng.random() < self.config.gray
         shown, looked = template.image, search.image
+        if self.config.deformed > 0 and rng.random() < self.config.deformed:
+            looked, box = deform(looked, box, rng)
+        if self.config.smeared > 0 and rng.random() < self.config.smeared:
+            looked = smear(looked, box, rng)
         if self.config.flip > 0 and rng.random() < self.config.flip:
             shown, looked = shown[:, ::-1], looked[:, ::-1]
             box = [looked.shape[1] - box[2], box[1], looked.shape[1] - box[0], box[3]]

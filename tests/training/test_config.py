@@ -81,6 +81,7 @@ def test_the_last_change_counts(path):
         ("data=3", r"run\.toml\.data: must be a table, got 3"),
         ("data.folders=a", r"run\.toml\.data\.folders: must be a list, got 'a'"),
         ("optimizer=adam", r'run\.toml: optimizer must be "adamw" or "sgd", got \'adam\''),
+        ("data.smeared=2", r"run\.toml\.data: smeared must be in 0\.\.1, got 2\.0"),
         ("data.gray=2", r"run\.toml\.data: negative, gray and scale must be in 0\.\.1"),
         ("epochs", "--set takes key=value, got 'epochs'"),
         ("=3", "--set takes key=value, got '=3'"),

@@ -319,6 +319,19 @@ def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
     assert 0 < mirrored < 8
 
 
+@pytest.mark.parametrize("effect", ["deformed", "smeared"])
+def test_effects_on_the_target_change_the_search_crop_alone(library, preset, frames, effect):
+    made = dataset(library, preset, replace(STILL, **{effect: 1.0}))
+    for index in range(6):
+        pair, plain = made[index], dataset(library, preset, STILL)[index]
+        assert torch.equal(pair.template, plain.template)
+        assert not torch.equal(pair.search, plain.search)
+        assert (pair.present, pair.marked) == (plain.present, plain.marked)
+        assert torch.equal(pair.box, plain.box) == (effect == "smeared")
+        own, last = (np.array(found(one.search, GREEN)) for one in (pair, plain))
+        assert np.abs(own - last).max() < 0.5 * max(last[2:] - last[:2])  # still there
+
+
 # absence
 
 

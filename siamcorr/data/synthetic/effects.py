@@ -1,9 +1,13 @@
-"""Camera effects: brightness, colour, blur, noise, compression; and something before the target."""
+"""Camera effects: brightness, colour, blur, noise, compression; a target covered or deformed."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from siamcorr.data.synthetic.clips import Box, Image, Plane
+
+_EDGE = cv2.BORDER_REFLECT_101
 
 
 def degrade(image: Image, rng: np.random.Generator, scene: int) -> Image:
@@ -79,3 +83,90 @@ def cover(image: Image, box: Box, other: Image, rng: np.random.Generator) -> Ima
         patch = other[start_y : start_y + high, start_x : start_x + wide]
         covered[top:bottom, left:right] = cv2.resize(patch, (right - left, bottom - top))
     return covered
+
+
+def deform(
+    image: Image, corners: Sequence[float], rng: np.random.Generator
+) -> tuple[Image, list[float]]:
+    """Distort a target smoothly, as a limp or jointed object does.
+
+    Args:
+        image: (H, W, 3) uint8, left as it is.
+        corners: left, top, right, bottom of the target in pixels.
+        rng: for the distortion, up to about a quarter of the target's sides.
+
+    Returns:
+        The image, distorted inside the target and less and less around it; and the target's
+        corners: each side moves by the mean shift along it.
+    """
+    left, top, right, bottom = corners
+    height, width = image.shape[:2]
+    u, v, fade = _coordinates(corners, width, height)
+    # Random shifts on a grid over the target and half its size around it, interpolated.
+    grid = np.meshgrid(2 * u + 1, 2 * v + 1)
+    strength = np.float32(rng.uniform(0.03, 0.15))
+    shift_x, shift_y = (
+        fade * np.float32(side) * cv2.remap(plane, *grid, cv2.INTER_CUBIC, borderMode=_EDGE)
+        for plane, side in zip(
+            strength * rng.standard_normal((2, 5, 5), dtype=np.float32),
+            (right - left, bottom - top),
+            strict=True,
+        )
+    )
+    at_x, at_y = np.meshgrid(*(np.arange(count, dtype=np.float32) for count in (width, height)))
+    moved = cv2.remap(image, at_x + shift_x, at_y + shift_y, cv2.INTER_LINEAR, borderMode=_EDGE)
+    # What was at p + shift is now at p: the sides move against the shift.
+    columns, rows = _between(left, right, width), _between(top, bottom, height)
+    sides = [
+        left - float(shift_x[rows, columns.start].mean()),
+        top - float(shift_y[rows.start, columns].mean()),
+        right - float(shift_x[rows, columns.stop - 1].mean()),
+        bottom - float(shift_y[rows.stop - 1, columns].mean()),
+    ]
+    return moved.astype(np.uint8), sides
+
+
+def smear(image: Image, corners: Sequence[float], rng: np.random.Generator) -> Image:
+    """Blur a target along a random line of up to half its size, as fast motion does.
+
+    Args:
+        image: (H, W, 3) uint8, left as it is.
+        corners: left, top, right, bottom of the target in pixels.
+        rng: for the line.
+
+    Returns:
+        (H, W, 3) uint8; the blur fades away around the target.
+    """
+    left, top, right, bottom = corners
+    height, width = image.shape[:2]
+    longest = 0.5 * min(right - left, bottom - top, width, height)
+    reach = max(1, round(longest * rng.uniform(0.1, 1) / 2))  # to both sides
+    angle = rng.uniform(0, np.pi)
+    along = np.round(reach * np.array([np.cos(angle), np.sin(angle)])).astype(int)
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    cv2.line(kernel, (reach - along).tolist(), (reach + along).tolist(), 1.0)
+    blurred = cv2.filter2D(image.astype(np.float32), -1, kernel / kernel.sum())
+    fade = _coordinates(corners, width, height)[2][..., None]
+    return np.rint(image + fade * (blurred - image)).astype(np.uint8)
+
+
+def _coordinates(corners: Sequence[float], width: int, height: int) -> tuple[Plane, Plane, Plane]:
+    """Columns and rows in the target's coordinates, 0..1 inside it, and its share of each pixel.
+
+    The share (H, W) is 1 inside the target and falls smoothly to 0 at half its size around it.
+    """
+    left, top, right, bottom = corners
+    u = (np.arange(width, dtype=np.float32) + 0.5 - left) / (right - left)
+    v = (np.arange(height, dtype=np.float32) + 0.5 - top) / (bottom - top)
+    across, down = (
+        (1 - beyond) ** 2 * (1 + 2 * beyond)
+        for beyond in (np.clip(2 * np.abs(place - 0.5) - 1, 0, 1) for place in (u, v))
+    )
+    share = down[:, None] * across[None, :]
+    return u.astype(np.float32), v.astype(np.float32), share.astype(np.float32)
+
+
+def _between(low: float, high: float, count: int) -> slice:
+    """The pixels from low to high, at least one of the `count` that there are."""
+    first = min(max(int(low), 0), count - 1)
+    return slice(first, min(max(int(high), first + 1), count))
