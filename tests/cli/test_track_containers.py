@@ -6,7 +6,7 @@ from video_files import CHANGING, COUNT, EVEN, FILES, write
 
 from siamcorr.media import open_source
 
-KINDS = ["av1", "av1 10-bit, changing", "hevc 10-bit", "vp9, changing", "h264, changing"]
+KINDS = ["av1 10-bit, changing", "hevc 10-bit", "vp9, changing", "h264, changing"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -16,7 +16,7 @@ def test_every_frame_has_its_row_and_its_time(kind, random_weights, tmp_path):
     assert _tracked(path, random_weights, tmp_path) == [f"{time / 1000:.4f}" for time in times]
 
 
-@pytest.mark.parametrize("turned", [90, 180, 270])
+@pytest.mark.parametrize("turned", [90, 180])
 def test_a_turned_video_is_tracked_upright(turned, random_weights, tmp_path):
     path = write(tmp_path / "turned.mp4", "libx264", turned=turned)
     times = _tracked(path, random_weights, tmp_path)

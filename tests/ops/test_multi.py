@@ -67,8 +67,8 @@ def test_properties(count, batch, seed):
 
 @all_reductions
 @all_methods
-@pytest.mark.parametrize("shared", [False, True])
-def test_gradcheck(reduction, method, shared):
+def test_gradcheck(reduction, method):
+    shared = reduction == "max"  # one template for all, in one of the reductions
     inputs = [t.requires_grad_() for t in memory(3, shared=shared, size=(4, 3), channels=2)]
     call = lambda x, z: xcorr_multi(x, z, reduction=reduction, method=method)  # noqa: E731
     assert gradcheck(call, inputs)

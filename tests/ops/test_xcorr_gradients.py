@@ -11,8 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 @all_ops
 @all_methods
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize(("shared", "dilation"), [(False, 1), (True, 2)])
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's forward mode
 def test_gradcheck(op, method, shared, dilation):
     """First order, second order, and forward mode; O = 2."""
