@@ -141,14 +141,21 @@ def work(geometry: Geometry, computed: Computed) -> list[float]:
 
     Lanes that stay empty count as multiplications, too: rows of columns are filled up to vectors of
     `LANES` numbers, or their last columns are computed apart. A small output of a large template is
-    computed by products. The rules are those of variant.h and planes.h.
+    computed by products. In the gradients of batched correlation the lanes are channels. The rules
+    are those of variant.h, planes.h and shared.h.
     """
     rows, columns = getattr(geometry, computed)[2:]
     h, w = (geometry.response if computed == "template" else geometry.template)[2:]
     planes = geometry.search[0] * geometry.search[1] * geometry.outputs
     strided = computed == "template" and geometry.dilation > 1
     by_columns = by_products = sums = 0
-    if columns < LANES and w >= columns and (computed == "template" or geometry.dilation == 1):
+    channels = geometry.search[1]
+    if geometry.op == "batched" and computed != "response" and channels >= LANES and not strided:
+        pairs = geometry.response[2] * h * w * columns  # rows of zeros around the response count 0
+        if computed == "template":
+            pairs = rows * columns * h * w
+        by_columns = 2 * pairs * _filled(channels) // channels
+    elif columns < LANES and w >= columns and (computed == "template" or geometry.dilation == 1):
         by_products, sums = 2 * rows * columns * h * _filled(w), rows * columns
     else:
         rest = columns % LANES

@@ -36,7 +36,7 @@ void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int6
         Vec<T> factors[H];
         if constexpr (FACTORS_FIT) {
 #pragma GCC unroll 16
-            for (int u = 0; u < H; u++) factors[u] = Vec<T>{} + cell[u * z_pitch];
+            for (int u = 0; u < H; u++) factors[u] = spread(cell[u * z_pitch]);
         }
 #pragma GCC unroll 32
         for (int r = 0; r < R + H - 1; r++) {
@@ -48,7 +48,7 @@ void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int6
 #pragma GCC unroll 16
             for (int u = 0; u < H; u++)
                 if (r - u >= 0 && r - u < R) {
-                    Vec<T> factor = FACTORS_FIT ? factors[u] : Vec<T>{} + cell[u * z_pitch];
+                    Vec<T> factor = FACTORS_FIT ? factors[u] : spread(cell[u * z_pitch]);
 #pragma GCC unroll 4
                     for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
                 }

@@ -7,6 +7,7 @@
 #include "gate.h"
 #include "planes.h"
 #include "pointwise.h"
+#include "shared.h"
 
 namespace {
 
@@ -18,7 +19,9 @@ INLINE bool by_products(const Job& job, int64_t lanes) {
     return job.out_size[1] < lanes && job.z_size[1] >= job.out_size[1] && job.dilation[1] == 1;
 }
 
-INLINE int64_t stretches(const Job& job) {
+template <class T>
+int64_t stretches(const Job& job) {
+    if (by_channels<T>(job)) return 1;
     int64_t planes = job.planes(), wanted = planes ? (MANY + planes - 1) / planes : 1;
     int64_t possible = job.count[3] / FEW_K;
     return job.channels_last || possible < 2 ? 1 : least(wanted, possible);
@@ -36,13 +39,15 @@ int64_t channel_groups(const Job& job) {
 
 template <class T>
 int64_t typed_tasks(const Job& job) {
-    if (!job.channels_last) return job.planes() * stretches(job);
+    if (by_channels<T>(job)) return job.count[0] * job.count[1] * channel_vectors<T>(job);
+    if (!job.channels_last) return job.planes() * stretches<T>(job);
     return job.count[0] * job.count[1] * row_bands(job) * channel_groups<T>(job);
 }
 
 template <class T>
 int64_t typed_scratch(const Job& job) {
     if (job.channels_last) return channels_scratch<T>(job);
+    if (by_channels<T>(job)) return shared_scratch<T>(job);
     return by_products(job, LANES<T>) ? products_scratch<T>(job) : columns_scratch<T>(job);
 }
 
@@ -61,6 +66,18 @@ void run_channels(const Job& job, const E* x, const E* z, const E* bias, E* out,
                         (band + 1) * rows / bands, out + n * job.out_cells() * C, bias, scratch);
 }
 
+template <class E, class T>
+void run_shared(const Job& job, const E* x, const E* z, const E* bias, E* out, int64_t task,
+                T* scratch) {
+    int64_t vectors = channel_vectors<T>(job), channel = task % vectors * LANES<T>;
+    int64_t n = task / vectors, n0 = n / job.count[1], n1 = n % job.count[1];
+    shared_planes<E, T>(
+        job, x + n0 * job.x_step[0] + n1 * job.x_step[1] + channel * job.x_step[2],
+        z + n0 * job.z_step[0] + n1 * job.z_step[1] + channel * job.z_step[2],
+        least(job.count[2] - channel, LANES<T>), out + (n * job.count[2] + channel) * job.out_cells(),
+        bias ? bias + channel : nullptr, scratch);
+}
+
 // The start of the last plane of x in memory.
 template <class E>
 const E* last_plane(const Job& job, const E* x) {
@@ -72,7 +89,7 @@ const E* last_plane(const Job& job, const E* x) {
 template <class E, class T>
 void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, const E* bias, E* out,
                T* parts, int64_t task, T* scratch) {
-    int64_t cuts = stretches(job), cut = task % cuts, plane = task / cuts;
+    int64_t cuts = stretches<T>(job), cut = task % cuts, plane = task / cuts;
     int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
     int64_t n0 = plane / job.count[2] / job.count[1];
     const E* from = x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2];
@@ -91,19 +108,22 @@ void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, co
 template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
-    bool columns = !job.channels_last && !by_products(job, LANES<T>);
+    bool shared = by_channels<T>(job);
+    bool columns = !job.channels_last && !shared && !by_products(job, LANES<T>);
     Split<T> split(job);
     if (columns) scratch = split.prepare(scratch);
     for (int64_t task = first; task < last; task++)
         if (job.channels_last)
             run_channels<E, T>(job, x, z, bias, out, task, scratch);
+        else if (shared)
+            run_shared<E, T>(job, x, z, bias, out, task, scratch);
         else
             run_plane<E, T>(job, split, x, z, bias, out, parts, task, scratch);
 }
 
 template <class E, class T>
 void typed_finish(const Job& job, const E* bias, E* out, T* parts) {
-    int64_t cuts = stretches(job), size = job.out_cells();
+    int64_t cuts = stretches<T>(job), size = job.out_cells();
     for (int64_t plane = 0; plane < job.planes(); plane++) {
         T* sums = parts + plane * cuts * size;
         for (int64_t cut = 1; cut < cuts; cut++)
@@ -118,7 +138,9 @@ int64_t tasks(const Job* job) {
 }
 
 int64_t parts_size(const Job* job) {
-    int64_t cuts = stretches(*job), item = job->dtype == FLOAT64 ? 8 : 4;
+    bool doubles = job->dtype == FLOAT64;
+    int64_t cuts = doubles ? stretches<double>(*job) : stretches<float>(*job);
+    int64_t item = doubles ? 8 : 4;
     return cuts > 1 ? job->planes() * cuts * job->out_cells() * item : 0;
 }
 
@@ -159,8 +181,8 @@ void finish(const Job* job, const void* bias, void* out, const void* parts) {
 template <class T>
 double register_loop(int64_t rounds) {
     constexpr int CHAINS = 12;
-    Vec<T> sums[CHAINS], factor = Vec<T>{} + T(0.999), term = Vec<T>{} + T(1e-3);
-    for (int n = 0; n < CHAINS; n++) sums[n] = Vec<T>{} + T(n);  // equal chains would be merged
+    Vec<T> sums[CHAINS], factor = spread(T(0.999)), term = spread(T(1e-3));
+    for (int n = 0; n < CHAINS; n++) sums[n] = spread(T(n));  // equal chains would be merged
     for (int64_t round = 0; round < rounds; round++) {
 #pragma GCC unroll 12
         for (int n = 0; n < CHAINS; n++) sums[n] = sums[n] * factor + term;

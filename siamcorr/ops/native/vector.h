@@ -30,6 +30,11 @@ template <class T>
 INLINE Vec<T> load(const T* from) {
     return *(const typename Vectors<T>::Loose*)from;
 }
+// A vector of equal lanes. Minus zero, unlike plus zero, changes no number and costs nothing.
+template <class T>
+INLINE Vec<T> spread(T value) {
+    return value - Vec<T>{};
+}
 template <class T>
 INLINE void store(T* to, Vec<T> value) {
     *(typename Vectors<T>::Loose*)to = value;
