@@ -78,6 +78,8 @@ class RecipeConfig:
     stride: pixels of the search crop from one response cell to the next.
     penalty: strength of the penalty for a change of size or shape, >= 0.
     window: weight of the cosine window that prefers the centre, 0..1.
+    relative_window: whether the window is multiplied by the best score of the frame. Otherwise it
+        decides alone where all scores are low, as on a blurred target. Not in pysot.
     learning_rate: share of the new size in the smoothed one at a perfect score, 0..1.
     update_rate: share of the new template in the averaged one, 0..1.
     lost_below: a score below it means that the target is lost, 0..1.
@@ -92,6 +94,7 @@ class RecipeConfig:
     window: float
     learning_rate: float
     penalty: float = 0.0
+    relative_window: bool = False
     update_rate: float = 0.0
     lost_below: float = 0.0
     found_above: float = 0.0

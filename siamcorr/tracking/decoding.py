@@ -132,7 +132,12 @@ def cosine_window(cells: int) -> Map:
 
 
 def best_box(
-    score: Map, boxes: Map, last: tuple[float, float], penalty: float, window: float
+    score: Map,
+    boxes: Map,
+    last: tuple[float, float],
+    penalty: float,
+    window: float,
+    relative: bool = False,
 ) -> Best:
     """Choose the cell and anchor with the best score after penalty and window.
 
@@ -142,11 +147,13 @@ def best_box(
         last: width and height of the last box in crop pixels.
         penalty: strength of the penalty for a change.
         window: weight of the cosine window, 0..1.
+        relative: multiply the window by the best score after the penalty.
     """
     damping = change_penalty(boxes[2], boxes[3], last, penalty)
-    near = cosine_window(score.shape[-1])
-    damped = damping * score * (1 - window) + near * window
-    cell = np.unravel_index(int(damped.argmax()), damped.shape)
+    damped = damping * score
+    near = cosine_window(score.shape[-1]) * (damped.max() if relative else 1)
+    chosen = damped * (1 - window) + near * window
+    cell = np.unravel_index(int(chosen.argmax()), chosen.shape)
     x, y, width, height = (float(plane[cell]) for plane in boxes)
     return Best(x, y, width, height, float(score[cell]), float(damping[cell]))
 

@@ -90,6 +90,23 @@ def test_best_box_follows_a_clear_score():
     assert (best.width, best.height, best.penalty) == (40, 40, 1)
 
 
+def test_a_relative_window_does_not_decide_alone_where_scores_are_low():
+    """Scores of a tenth choose the same cell; with the plain window, the middle wins."""
+    boxes = np.zeros((4, 1, 5, 5)) + np.reshape([0, 0, 40, 40], (4, 1, 1, 1))
+    boxes[0] = np.arange(5)
+    score = np.full((1, 5, 5), 0.1)
+    score[0, 2, 3] = 0.9
+    for scores, relative, column in (
+        (score, True, 3),
+        (score, False, 3),
+        (score / 10, True, 3),
+        (score / 10, False, 2),
+    ):
+        best = best_box(scores, boxes, (40, 40), penalty=0.1, window=0.4, relative=relative)
+        assert best.x == column
+        assert best.score == scores[0, 2, column]
+
+
 def test_best_box_chooses_among_anchors():
     """The same score and place, and boxes of other shapes: the last one's shape wins."""
     points = point_grid(5, 8, 127)

@@ -52,7 +52,8 @@ class BoxRecipe(Recipe):
             candidates = boxes_from_distances(points, boxes[0])
         last = target.size[0] * crop.scale, target.size[1] * crop.scale
         window = WINDOW_WHEN_LOST if target.lost else self.config.window
-        best = best_box(score, candidates, last, self.config.penalty, window)
+        relative = self.config.relative_window
+        best = best_box(score, candidates, last, self.config.penalty, window, relative)
         return Step(self._move(target, crop, best), best.score, score.max(axis=0))
 
     def _move(self, target: Target, crop: Crop, best: Best) -> Target:
