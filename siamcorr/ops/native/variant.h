@@ -66,16 +66,17 @@ void run_channels(const Job& job, const E* x, const E* z, const E* bias, E* out,
                         (band + 1) * rows / bands, out + n * job.out_cells() * C, bias, scratch);
 }
 
-template <class E, class T>
-void run_shared(const Job& job, const E* x, const E* z, const E* bias, E* out, int64_t task,
+template <class T>
+void run_shared(const Job& job, const T* x, const T* z, const T* bias, T* out, int64_t task,
                 T* scratch) {
     int64_t vectors = channel_vectors<T>(job), channel = task % vectors * LANES<T>;
     int64_t n = task / vectors, n0 = n / job.count[1], n1 = n % job.count[1];
-    shared_planes<E, T>(
+    shared_planes<T>(
         job, x + n0 * job.x_step[0] + n1 * job.x_step[1] + channel * job.x_step[2],
         z + n0 * job.z_step[0] + n1 * job.z_step[1] + channel * job.z_step[2],
-        least(job.count[2] - channel, LANES<T>), out + (n * job.count[2] + channel) * job.out_cells(),
-        bias ? bias + channel : nullptr, scratch);
+        least(job.count[2] - channel, LANES<T>),
+        out + (n * job.count[2] + channel) * job.out_cells(), bias ? bias + channel : nullptr,
+        scratch);
 }
 
 // The start of the last plane of x in memory.
@@ -108,15 +109,18 @@ void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, co
 template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
-    bool shared = by_channels<T>(job);
-    bool columns = !job.channels_last && !shared && !by_products(job, LANES<T>);
+    if constexpr (std::is_same<E, T>::value)
+        if (by_channels<T>(job)) {
+            for (int64_t task = first; task < last; task++)
+                run_shared<T>(job, x, z, bias, out, task, scratch);
+            return;
+        }
+    bool columns = !job.channels_last && !by_products(job, LANES<T>);
     Split<T> split(job);
     if (columns) scratch = split.prepare(scratch);
     for (int64_t task = first; task < last; task++)
         if (job.channels_last)
             run_channels<E, T>(job, x, z, bias, out, task, scratch);
-        else if (shared)
-            run_shared<E, T>(job, x, z, bias, out, task, scratch);
         else
             run_plane<E, T>(job, split, x, z, bias, out, parts, task, scratch);
 }
