@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from siamcorr.data.synthetic.clips import Box, Image, Plane
 
@@ -51,9 +52,13 @@ def motion_blur(image: Plane, rng: np.random.Generator) -> Plane:
     """Blur along a random line of up to nine pixels."""
     length = int(rng.integers(1, 10))
     angle = rng.uniform(0, np.pi)
-    kernel = np.zeros((9, 9), np.float32)
-    step = np.array([np.cos(angle), np.sin(angle)]) * length / 2
-    start, end = (tuple(int(v) for v in np.round(4 + sign * step)) for sign in (-1, 1))
+    return _blur_along(image, np.array([np.cos(angle), np.sin(angle)]) * length / 2, 4)
+
+
+def _blur_along(image: Plane, step: NDArray[np.float64], reach: int) -> Plane:
+    """Blur along the line from -step to step (x, y), of at most `reach` pixels on each axis."""
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    start, end = (tuple(int(v) for v in np.round(reach + sign * step)) for sign in (-1, 1))
     cv2.line(kernel, start, end, 1.0)
     return cv2.filter2D(image, -1, kernel / kernel.sum()).astype(np.float32)
 
@@ -142,10 +147,8 @@ def smear(image: Image, corners: Sequence[float], rng: np.random.Generator) -> I
     longest = 0.5 * min(right - left, bottom - top, width, height)
     reach = max(1, round(longest * rng.uniform(0.1, 1) / 2))  # to both sides
     angle = rng.uniform(0, np.pi)
-    along = np.round(reach * np.array([np.cos(angle), np.sin(angle)])).astype(int)
-    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    cv2.line(kernel, (reach - along).tolist(), (reach + along).tolist(), 1.0)
-    blurred = cv2.filter2D(image.astype(np.float32), -1, kernel / kernel.sum())
+    step = reach * np.array([np.cos(angle), np.sin(angle)])
+    blurred = _blur_along(image.astype(np.float32), step, reach)
     fade = _coordinates(corners, width, height)[2][..., None]
     return np.rint(image + fade * (blurred - image)).astype(np.uint8)
 
