@@ -11,7 +11,7 @@ from siamcorr.models import for_inference
 # What each reaches at least on bag, 196 frames, and on iceskater1, 661 frames.
 REACHED = {
     "nanotrack-v1": (0.77,),
-    "nanotrack-v2": (0.785,),
+    "nanotrack-v2": (0.785, 0.715),
     "nanotrack-v3": (0.74,),
     "siamcorr-lite": (0.78, 0.70),
 }
@@ -29,7 +29,7 @@ def test_mean_overlap(name, shared, monkeypatch):
 
 
 @pytest.mark.video
-@pytest.mark.parametrize("name", ["nanotrack-v2", "nanotrack-v3"])
+@pytest.mark.parametrize("name", ["nanotrack-v1", "nanotrack-v2", "nanotrack-v3"])
 def test_a_target_that_is_gone_is_lost(name, shared, monkeypatch):
     """Never lost in its own sequence; lost in nearly all frames of another one."""
     monkeypatch.setenv("SIAMCORR_SHARED", str(shared))
