@@ -7,10 +7,10 @@ Sizes may be symbolic: there is no tiling, and the batch may vary.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import reduce
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from siamcorr.ops.autograd import contract
@@ -60,25 +60,30 @@ def _batched(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
     _, outputs, rows, columns = geometry.response
     cells = template.reshape(count, outputs, geometry.search[1], h * w)
     matrix = cells.transpose(2, 3).flatten(1, 2)  # (B or 1, O*h*w, C)
-    d = geometry.dilation
-    y = (matrix @ search.flatten(2)).reshape(-1, outputs * h, w, height, width)
-    y = _shifted_sum([y[:, :, v] for v in range(w)], 3, d, columns)  # (B, O*h, H, W')
-    y = y.reshape(-1, outputs, h, height, columns)
-    return _shifted_sum([y[:, :, u] for u in range(h)], 2, d, rows)
+    y = (matrix @ search.flatten(2)).reshape(-1, outputs * h, w, height * width)
+    y = _shifted_sum(y, geometry.dilation, height * width)
+    y = y.reshape(-1, outputs, h, height * width)
+    y = _shifted_sum(y, geometry.dilation * width, rows * width)
+    return y.reshape(-1, outputs, rows, width)[..., :columns]
 
 
 def _depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
     """(B, C, H, W) with (B or 1, C, h, w) -> (B, C, H', W'): a product over v, a sum over u."""
-    (_, channels, height, _), (_, _, h, w) = geometry.search, geometry.template
+    (_, channels, height, _), (_, _, _, w) = geometry.search, geometry.template
     _, _, rows, columns = geometry.response
     d = geometry.dilation
-    beside = torch.stack([search.narrow(3, v * d, columns) for v in range(w)], 2)
-    y = template @ beside.flatten(3)  # (B, C, h, H*W')
-    y = y.reshape(-1, channels, h, height, columns)
-    return _shifted_sum([y[:, :, u] for u in range(h)], 2, d, rows)
+    beside = torch.cat([search.narrow(3, v * d, columns) for v in range(w)], 2)
+    y = template @ beside.reshape(-1, channels, w, height * columns)  # (B, C, h, H*W')
+    return _shifted_sum(y, d * columns, rows * columns).reshape(-1, channels, rows, columns)
 
 
-def _shifted_sum(layers: list[Tensor], axis: int, step: int, size: int) -> Tensor:
-    """Sum over k of layers[k][k*step : k*step + size] along axis."""
-    moved = (layer.narrow(axis, k * step, size) for k, layer in enumerate(layers))
-    return reduce(torch.add, moved)
+def _shifted_sum(y: Tensor, step: int, size: int) -> Tensor:
+    """Sum over k of y[..., k, k*step : k*step + size]; (B, C, n, P) -> (B, C, size).
+
+    One layer behind the other, cut into n parts that are longer by one step: each part then starts
+    one step later in its layer. So it takes one sum, whatever n is. An interval that passes the end
+    of its layer reads the next one.
+    """
+    _, channels, n, length = y.shape
+    cut = F.pad(y.flatten(2), (0, n * step)).reshape(-1, channels, n, length + step)
+    return cut[..., :size].sum(2)

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 GEMM_NODES = {"MatMul", "Reshape", "Transpose", "Slice", "Gather", "Add", "Pad"}
-GEMM_NODES |= {"Concat", "Unsqueeze"}
+GEMM_NODES |= {"Concat", "ReduceSum", "Unsqueeze"}
 
 CASES = [
     (xcorr_depthwise, {"method": "conv"}, (2, 4, 3, 2), {"Conv", "Reshape"}, 8),
