@@ -29,14 +29,12 @@ template <>
 
 template <class E, class T>
 INLINE void copy_row(const E* from, int64_t step, T* to, int64_t count) {
-    if (step == 1 && sizeof(E) == sizeof(T) && count >= LANES<T>) {
-        const T* cells = (const T*)from;
-        for (int64_t c = 0; c < count - LANES<T>; c += LANES<T>) store(to + c, load(cells + c));
-        store(to + count - LANES<T>, load(cells + count - LANES<T>));  // overlaps the previous one
+    if (step == 1 && count >= LANES<T>) {
+        for (int64_t c = 0; c < count - LANES<T>; c += LANES<T>) store(to + c, load_wide(from + c));
+        int64_t last = count - LANES<T>;
+        store(to + last, load_wide(from + last));  // overlaps the previous one
     } else if (step == 1 && sizeof(E) == sizeof(T))
         memcpy(to, from, count * sizeof(T));
-    else if (step == 1)
-        for (int64_t c = 0; c < count; c++) to[c] = widen(from[c]);
     else
         for (int64_t c = 0; c < count; c++) to[c] = widen(from[c * step]);
 }

@@ -8,13 +8,13 @@ namespace {
 constexpr int MOST_S = 8;  // output cells whose sums stay in registers
 
 // Whether x or z has one plane for all channels, of which there are enough for a vector. Planes of
-// x that become lanes are not padded. Half precision would be converted number by number.
+// x that become lanes are not padded.
 template <class T>
 INLINE bool by_channels(const Job& job) {
     bool one_x = job.x_step[2] == 0, one_z = job.z_step[2] == 0;
     bool inside = job.pad[0] == 0 && job.pad[1] == 0 && job.extent(0) <= job.x_size[0] &&
                   job.extent(1) <= job.x_size[1];
-    if (job.dtype > FLOAT64 || job.channels_last || job.stride[1] != 1) return false;
+    if (job.channels_last || job.stride[1] != 1) return false;
     return job.count[2] >= LANES<T> && (one_x ? !one_z : one_z && inside);
 }
 
@@ -54,8 +54,8 @@ INLINE void transpose(Vec<T> (&square)[LANES<T>]) {
 }
 
 // Packs a row of cells of up to L planes, `plane` elements apart; lanes without a plane are 0.
-template <class T>
-void pack_lanes(const T* from, int64_t count, int64_t step, int64_t plane, int64_t lanes, T* to) {
+template <class E, class T>
+void pack_lanes(const E* from, int64_t count, int64_t step, int64_t plane, int64_t lanes, T* to) {
     constexpr int64_t L = LANES<T>;
     int64_t c = 0;
     if (step == 1 && lanes == L && count >= L)
@@ -63,14 +63,14 @@ void pack_lanes(const T* from, int64_t count, int64_t step, int64_t plane, int64
             c = least(c, count - L);  // the last block overlaps the previous one
             Vec<T> square[L];
 #pragma GCC unroll 16
-            for (int64_t l = 0; l < L; l++) square[l] = load(from + l * plane + c);
+            for (int64_t l = 0; l < L; l++) square[l] = load_wide(from + l * plane + c);
             transpose<T>(square);
 #pragma GCC unroll 16
             for (int64_t l = 0; l < L; l++) store(to + (c + l) * L, square[l]);
         }
     for (; c < count; c++)
         for (int64_t l = 0; l < L; l++)
-            to[c * L + l] = l < lanes ? from[c * step + l * plane] : T(0);
+            to[c * L + l] = l < lanes ? widen(from[c * step + l * plane]) : T(0);
 }
 
 // Planes with lanes as channels: the first cell, and the steps from row to row and cell to cell.
@@ -81,8 +81,8 @@ struct Lanes {
 };
 
 // Planes that run backwards in memory are packed forwards, and read backwards.
-template <class T>
-Lanes<T> pack_planes(const T* from, int64_t rows, int64_t columns, const int64_t* cell,
+template <class E, class T>
+Lanes<T> pack_planes(const E* from, int64_t rows, int64_t columns, const int64_t* cell,
                      int64_t plane, int64_t lanes, T* to) {
     constexpr int64_t L = LANES<T>;
     int64_t row = cell[0], column = cell[1];
@@ -92,18 +92,18 @@ Lanes<T> pack_planes(const T* from, int64_t rows, int64_t columns, const int64_t
         row = -row, column = -column;
     }
     if (row == columns * column)
-        pack_lanes<T>(from, rows * columns, column, plane, lanes, to);
+        pack_lanes<E, T>(from, rows * columns, column, plane, lanes, to);
     else
         for (int64_t r = 0; r < rows; r++)
-            pack_lanes<T>(from + r * row, columns, column, plane, lanes, to + r * columns * L);
+            pack_lanes<E, T>(from + r * row, columns, column, plane, lanes, to + r * columns * L);
     if (backwards) return {to + (rows * columns - 1) * L, -columns * L, -L};
     return {to, columns * L, L};
 }
 
 // Stores sums, a vector of lanes for each cell, as planes.
-template <class T>
+template <class E, class T>
 void unpack_lanes(const T* sums, int64_t count, int64_t lanes, Vec<T> shift, int64_t activation,
-                  T* out) {
+                  E* out) {
     constexpr int64_t L = LANES<T>;
     int64_t c = 0;
     if (lanes == L && count >= L)
@@ -115,11 +115,11 @@ void unpack_lanes(const T* sums, int64_t count, int64_t lanes, Vec<T> shift, int
                 square[l] = activate(load(sums + (c + l) * L) + shift, activation);
             transpose<T>(square);
 #pragma GCC unroll 16
-            for (int64_t l = 0; l < L; l++) store(out + l * count + c, square[l]);
+            for (int64_t l = 0; l < L; l++) store_narrow(square[l], out + l * count + c);
         }
     for (; c < count; c++)
         for (int64_t l = 0; l < lanes; l++)
-            out[l * count + c] = activate(sums[c * L + l] + shift[l], activation);
+            narrow(activate(sums[c * L + l] + shift[l], activation), out + l * count + c);
 }
 
 // J neighbouring output cells. The plane for all channels is x, or it is z.
@@ -152,8 +152,8 @@ constexpr SharedTile<T> SHARED_TILES[MOST_S] = {
     shared_tile<T, ONE_X, 7>, shared_tile<T, ONE_X, 8>};
 
 // The output planes of up to L channels, summed over planes k. Rows of zeros around x are left out.
-template <class T>
-void shared_planes(const Job& job, const T* x, const T* z, int64_t lanes, T* out, const T* bias,
+template <class E, class T>
+void shared_planes(const Job& job, const E* x, const E* z, int64_t lanes, E* out, const E* bias,
                    T* scratch) {
     constexpr int64_t L = LANES<T>;
     int64_t rows = job.out_size[0], columns = job.out_size[1], h = job.z_size[0];
@@ -162,18 +162,18 @@ void shared_planes(const Job& job, const T* x, const T* z, int64_t lanes, T* out
     T *sums = scratch, *packed_x = sums + rows * columns * L;
     T* packed_z = packed_x + job.extent(0) * (one_x ? phase_room<T>(job, 1) : job.extent(1) * L);
     for (int64_t k = 0; k < job.count[3]; k++) {
-        const T *planes = x + k * job.x_step[3], *cells = z + k * job.z_step[3];
+        const E *planes = x + k * job.x_step[3], *cells = z + k * job.z_step[3];
         Lanes<T> from, factors;
         if (one_x) {
-            Plane<T> plane{planes, job.x_cell[0]};
-            if (!search_in_place<T, T>(job)) plane = pack_search<T, T>(job, planes, 1, packed_x);
+            Plane<T> plane{as_it_is<E, T>(planes), job.x_cell[0]};
+            if (!search_in_place<E, T>(job)) plane = pack_search<E, T>(job, planes, 1, packed_x);
             from = {plane.at, plane.pitch, 1};
-            factors = pack_planes<T>(cells, h, job.z_size[1], job.z_cell, job.z_step[2], lanes,
+            factors = pack_planes<E, T>(cells, h, job.z_size[1], job.z_cell, job.z_step[2], lanes,
                                         packed_z);
         } else {
-            from = pack_planes<T>(planes, job.extent(0), job.extent(1), job.x_cell,
+            from = pack_planes<E, T>(planes, job.extent(0), job.extent(1), job.x_cell,
                                      job.x_step[2], lanes, packed_x);
-            Plane<T> plane = pack_template<T, T>(job, cells, packed_z);
+            Plane<T> plane = pack_template<E, T>(job, cells, packed_z);
             factors = {plane.at, plane.pitch, 1};
         }
         const SharedTile<T>* tiles = one_x ? SHARED_TILES<T, true> : SHARED_TILES<T, false>;
@@ -192,8 +192,8 @@ void shared_planes(const Job& job, const T* x, const T* z, int64_t lanes, T* out
         }
     }
     Vec<T> shift{};
-    for (int64_t l = 0; bias && l < lanes; l++) shift[l] = bias[l];
-    unpack_lanes<T>(sums, rows * columns, lanes, shift, job.activation, out);
+    for (int64_t l = 0; bias && l < lanes; l++) shift[l] = widen(bias[l]);
+    unpack_lanes<E, T>(sums, rows * columns, lanes, shift, job.activation, out);
 }
 
 template <class T>

@@ -66,12 +66,12 @@ void run_channels(const Job& job, const E* x, const E* z, const E* bias, E* out,
                         (band + 1) * rows / bands, out + n * job.out_cells() * C, bias, scratch);
 }
 
-template <class T>
-void run_shared(const Job& job, const T* x, const T* z, const T* bias, T* out, int64_t task,
+template <class E, class T>
+void run_shared(const Job& job, const E* x, const E* z, const E* bias, E* out, int64_t task,
                 T* scratch) {
     int64_t vectors = channel_vectors<T>(job), channel = task % vectors * LANES<T>;
     int64_t n = task / vectors, n0 = n / job.count[1], n1 = n % job.count[1];
-    shared_planes<T>(
+    shared_planes<E, T>(
         job, x + n0 * job.x_step[0] + n1 * job.x_step[1] + channel * job.x_step[2],
         z + n0 * job.z_step[0] + n1 * job.z_step[1] + channel * job.z_step[2],
         least(job.count[2] - channel, LANES<T>),
@@ -109,12 +109,11 @@ void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, co
 template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
-    if constexpr (std::is_same<E, T>::value)
-        if (by_channels<T>(job)) {
-            for (int64_t task = first; task < last; task++)
-                run_shared<T>(job, x, z, bias, out, task, scratch);
-            return;
-        }
+    if (by_channels<T>(job)) {
+        for (int64_t task = first; task < last; task++)
+            run_shared<E, T>(job, x, z, bias, out, task, scratch);
+        return;
+    }
     bool columns = !job.channels_last && !by_products(job, LANES<T>);
     Split<T> split(job);
     if (columns) scratch = split.prepare(scratch);

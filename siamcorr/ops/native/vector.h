@@ -40,51 +40,86 @@ INLINE void store(T* to, Vec<T> value) {
     *(typename Vectors<T>::Loose*)to = value;
 }
 
-// Half precision is only a storage type: widened when read, rounded to even when written.
+// Half precision is only a storage type: widened when read, rounded to even when written. The same
+// arithmetic serves one number (Bits is uint32_t) and a vector of them.
+typedef uint16_t Shorts __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef uint16_t LooseShorts __attribute__((vector_size(VECTOR_BYTES / 2), aligned(2), may_alias));
+typedef uint32_t Words __attribute__((vector_size(VECTOR_BYTES)));
+
+template <class To, class From>
+INLINE To reinterpret(From from) {
+    To to;
+    memcpy(&to, &from, sizeof(to));
+    return to;
+}
+INLINE float as_number(uint32_t whole) { return (float)(int32_t)whole; }
+INLINE Vec<float> as_number(Words whole) {
+    return __builtin_convertvector((Vectors<float>::Mask)whole, Vec<float>);
+}
+
 struct Brain {
     uint16_t bits;
-};
-struct Half {
-    uint16_t bits;
+
+    template <class Float, class Bits>
+    static INLINE Float widen(Bits bits) {
+        return reinterpret<Float>(bits << 16);
+    }
+    template <class Bits, class Float>
+    static INLINE Bits narrow(Float value) {
+        Bits bits = reinterpret<Bits>(value), none = bits - bits;
+        return value != value ? none + 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    }
 };
 
-INLINE float as_float(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-INLINE uint32_t as_bits(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    return bits;
-}
+struct Half {
+    uint16_t bits;
+
+    template <class Float, class Bits>
+    static INLINE Float widen(Bits bits) {
+        Bits sign = (bits & 0x8000) << 16, rest = bits & 0x7fff, none = bits - bits;
+        // A float with the exponent shifted by 112; infinity and NaN are shifted twice.
+        Bits twice = rest >= 0x7c00 ? none + (112u << 23) : none;
+        Bits normal = (rest << 13) + (112u << 23) + twice;
+        Bits small = reinterpret<Bits>(as_number(rest) * 0x1p-24f);
+        return reinterpret<Float>((rest < 0x400 ? small : normal) | sign);
+    }
+    template <class Bits, class Float>
+    static INLINE Bits narrow(Float value) {
+        Bits bits = reinterpret<Bits>(value), rest = bits & 0x7fffffff, none = bits - bits;
+        // Below 2^-14, adding 0.5 leaves the rounded mantissa in the last bits.
+        Bits small = reinterpret<Bits>(reinterpret<Float>(rest) + 0.5f) - 0x3f000000;
+        Bits normal = (rest - (112u << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
+        Bits large = rest > 0x7f800000 ? none + 0x7e00 : none + 0x7c00;
+        Bits in_range = rest < 0x38800000 ? small : normal;
+        return (bits >> 16 & 0x8000) | (rest >= 0x47800000 ? large : in_range);
+    }
+};
 
 INLINE float widen(float value) { return value; }
 INLINE double widen(double value) { return value; }
-INLINE float widen(Brain value) { return as_float((uint32_t)value.bits << 16); }
-INLINE float widen(Half value) {
-    uint32_t sign = (uint32_t)(value.bits & 0x8000) << 16, rest = value.bits & 0x7fff;
-    // A float with the exponent shifted by 112; infinity and NaN are shifted twice.
-    float normal = as_float((rest << 13) + (112u << 23) + (rest >= 0x7c00 ? 112u << 23 : 0));
-    float small = (float)(int32_t)rest * 0x1p-24f;
-    return as_float(as_bits(rest < 0x400 ? small : normal) | sign);
+template <class E>
+INLINE float widen(E value) {
+    return E::template widen<float>((uint32_t)value.bits);
 }
-
 INLINE void narrow(float value, float* to) { *to = value; }
 INLINE void narrow(double value, double* to) { *to = value; }
-INLINE void narrow(float value, Brain* to) {
-    uint32_t bits = as_bits(value);
-    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    to->bits = (uint16_t)(value != value ? 0x7fc0 : rounded);
+template <class E>
+INLINE void narrow(float value, E* to) {
+    to->bits = (uint16_t)E::template narrow<uint32_t>(value);
 }
-INLINE void narrow(float value, Half* to) {
-    uint32_t bits = as_bits(value), sign = bits >> 16 & 0x8000;
-    uint32_t rest = bits & 0x7fffffff;
-    // Below 2^-14, adding 0.5 leaves the rounded mantissa in the last bits.
-    uint32_t small = as_bits(as_float(rest) + 0.5f) - as_bits(0.5f);
-    uint32_t normal = (rest - (112u << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
-    uint32_t large = rest > 0x7f800000 ? 0x7e00 : 0x7c00;
-    to->bits = (uint16_t)(sign | (rest >= 0x47800000 ? large : rest < 0x38800000 ? small : normal));
+
+// A vector of numbers, from and to the type in which a tensor stores them.
+INLINE Vec<float> load_wide(const float* from) { return load(from); }
+INLINE Vec<double> load_wide(const double* from) { return load(from); }
+template <class E>
+INLINE Vec<float> load_wide(const E* from) {
+    return E::template widen<Vec<float>>(__builtin_convertvector(*(const LooseShorts*)from, Words));
+}
+INLINE void store_narrow(Vec<float> value, float* to) { store(to, value); }
+INLINE void store_narrow(Vec<double> value, double* to) { store(to, value); }
+template <class E>
+INLINE void store_narrow(Vec<float> value, E* to) {
+    *(LooseShorts*)to = __builtin_convertvector(E::template narrow<Words>(value), Shorts);
 }
 
 // For a number or a vector. NaN stays NaN, because its comparisons are false.
@@ -104,13 +139,10 @@ INLINE V activate(V value, int64_t kind) {
 // Stores the first `lanes` of a vector in its tensor's type.
 template <class T, class E>
 INLINE void store_as(Vec<T> value, E* to, int64_t lanes = LANES<T>) {
-    if (sizeof(E) == sizeof(T) && lanes == LANES<T>) return store((T*)to, value);
+    if (lanes == LANES<T>) return store_narrow(value, to);
     T each[LANES<T>];
     store(each, value);
-    if (lanes == LANES<T>)
-        for (int64_t l = 0; l < LANES<T>; l++) narrow(each[l], to + l);
-    else
-        for (int64_t l = 0; l < lanes; l++) narrow(each[l], to + l);
+    for (int64_t l = 0; l < lanes; l++) narrow(each[l], to + l);
 }
 
 INLINE int64_t up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
