@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from training.conftest import write_pictures
+from training.drawn import write_pictures
 
 from siamcorr.cli import main
 from siamcorr.models import assemble, load_preset, read_checkpoint

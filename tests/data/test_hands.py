@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from training.conftest import write_pictures
+from training.drawn import write_pictures
 
 from siamcorr.data.synthetic.hands import Hand
 from siamcorr.data.synthetic.library import Library

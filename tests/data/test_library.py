@@ -6,7 +6,7 @@ from itertools import islice
 import cv2
 import numpy as np
 import pytest
-from training.conftest import cutout, names, photograph, write_pictures
+from training.drawn import cutout, names, photograph, write_pictures
 
 from siamcorr.data.synthetic.library import Library
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from training.conftest import write_pictures
+from training.drawn import write_pictures
 
 from siamcorr.data.synthetic.library import Library
 from siamcorr.data.synthetic.pictures import actor_picture, background_picture

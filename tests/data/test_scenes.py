@@ -6,7 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from training.conftest import cutout, photograph, write_pictures
+from training.drawn import cutout, photograph, write_pictures
 
 from siamcorr.data.synthetic import effects, photo_warps
 from siamcorr.data.synthetic.actors import Actor

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from training.conftest import photograph
+from training.drawn import photograph
 
 from siamcorr.data.pairs.stills import Stills
 from siamcorr.media import SourceError

@@ -1,52 +1,26 @@
-"""A tiny library of pictures, and a run that is over in seconds."""
+"""A tiny library of pictures, its pairs, and a run that is over in seconds."""
 
 from collections.abc import Iterator
-from hashlib import sha256
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
+from training.drawn import GREEN, RED, painted, write_pictures
 
-from siamcorr.data.synthetic.clips import texture
 from siamcorr.data.synthetic.library import Library
 from siamcorr.models import Preset, load_preset
+from siamcorr.training import pairs
 from siamcorr.training.config import DataConfig, TrainConfig
+from siamcorr.training.pairs import PairDataset
+
+DATA = DataConfig(("a",))
+STILL = replace(DATA, negative=0.0, gray=0.0)
 
 
-def names(suffix: str, held_out: bool) -> Iterator[str]:
-    """Names of files in the held-out tenth, or in the rest."""
-    for number in count():
-        name = f"{number}{suffix}"
-        if (sha256(name.encode()).digest()[0] % 10 == 0) == held_out:
-            yield name
-
-
-def photograph(seed: int, width: int = 240, height: int = 180) -> np.ndarray:
-    """Much to be seen everywhere: (height, width, 3)."""
-    return texture(np.random.default_rng(seed), width, height, detail=5).astype(np.uint8)
-
-
-def cutout(seed: int, color: tuple[int, int, int] | None = None) -> np.ndarray:
-    """An ellipse of 60 by 50 pixels with empty space around it: (100, 120, 4) BGR and alpha."""
-    picture = np.zeros((100, 120, 4), np.uint8)
-    picture[:, :, :3] = photograph(seed, 120, 100) if color is None else color
-    alpha = cv2.ellipse(np.zeros((100, 120), np.uint8), (50, 55), (30, 25), 0, 0, 360, 255, -1)
-    picture[:, :, 3] = alpha
-    return picture
-
-
-def write_pictures(folder: Path, color: tuple[int, int, int] | None = None) -> Path:
-    """Three photographs and three cut-outs to train on and as many held out, in two folders."""
-    (folder / "photos").mkdir(parents=True)
-    (folder / "stamps").mkdir()
-    for held_out in (False, True):
-        photos, stamps = names(".jpg", held_out), names(".png", held_out)
-        for seed in range(3):
-            cv2.imwrite(str(folder / "photos" / next(photos)), photograph(seed))
-            cv2.imwrite(str(folder / "stamps" / next(stamps)), cutout(seed, color))
-    return folder
+def dataset(library, preset, config=DATA, seed=0, count=10):
+    """Ten pairs, unless the test says more."""
+    return PairDataset(library, preset, config, count, seed)
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +65,22 @@ def threads() -> Iterator[None]:
     before = cv2.getNumThreads()
     yield
     cv2.setNumThreads(before)
+
+
+@pytest.fixture
+def undegraded(monkeypatch):
+    """No camera, so that colours can be looked for."""
+    monkeypatch.setattr(pairs, "degrade", lambda image, rng, scene: image)
+
+
+@pytest.fixture
+def frames(monkeypatch, undegraded):
+    """Instead of scenes, a green rectangle; whoever asks again gets a red one."""
+    asked = []
+
+    def both(rng):
+        asked.append(rng)
+        again = len(asked) > 1 and asked[-2] is rng
+        return [painted(RED if again else GREEN)] * 2
+
+    monkeypatch.setattr(PairDataset, "_source", lambda self, rng: both)

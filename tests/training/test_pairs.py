@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -10,64 +9,14 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from training.conftest import photograph, write_pictures
+from training.conftest import DATA, STILL, dataset
+from training.drawn import GREEN, found, photograph, write_pictures
 
 from siamcorr.data.synthetic.library import Library, one_thread
 from siamcorr.data.synthetic.scene_config import SceneConfig
 from siamcorr.models import load_preset
 from siamcorr.training import pairs
-from siamcorr.training.config import DataConfig
-from siamcorr.training.pairs import PairDataset, collate
-
-DATA = DataConfig(("a",))
-STILL = replace(DATA, negative=0.0, gray=0.0)
-BOX = (210.0, 150.0, 60.0, 40.0)
-GREEN, RED = (0, 255, 0), (255, 0, 0)
-
-
-def dataset(library, preset, config=DATA, seed=0, count=10):
-    return PairDataset(library, preset, config, count, seed)
-
-
-def assert_same(one, other):
-    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-@cache
-def painted(color):
-    """A frame without much green or red, and a rectangle of that colour in it."""
-    image = cv2.convertScaleAbs(photograph(0, 480, 360), alpha=0.4)
-    x, y, w, h = (int(value) for value in BOX)
-    image[y : y + h, x : x + w] = color
-    return image, BOX
-
-
-def found(image, color):
-    """Left, top, right, bottom of what has a colour; half of an edge's pixel counts."""
-    others = [channel for channel in range(3) if color[channel] == 0]
-    plane = image.float()
-    mask = (plane[color.index(255)] > 175) & (plane[others].amax(dim=0) < 110)
-    x, y, w, h = cv2.boundingRect(mask.numpy().astype(np.uint8))
-    return [x, y, x + w, y + h]
-
-
-@pytest.fixture
-def undegraded(monkeypatch):
-    """No camera, so that colours can be looked for."""
-    monkeypatch.setattr(pairs, "degrade", lambda image, rng, scene: image)
-
-
-@pytest.fixture
-def frames(monkeypatch, undegraded):
-    """Instead of scenes, a green rectangle; whoever asks again gets a red one."""
-    asked = []
-
-    def both(rng):
-        asked.append(rng)
-        again = len(asked) > 1 and asked[-2] is rng
-        return [painted(RED if again else GREEN)] * 2
-
-    monkeypatch.setattr(PairDataset, "_source", lambda self, rng: both)
+from siamcorr.training.pairs import collate
 
 
 @pytest.mark.parametrize("name", ["siamcorr-lite", "dcfnet"])
@@ -83,6 +32,10 @@ def test_shapes(library, name):
     batch = collate([pair, pair, pair])
     assert [part.shape[0] for part in batch] == [3] * 5
     assert isinstance(batch, pairs.Pair)
+
+
+def assert_same(one, other):
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_a_pair_is_fixed_by_seed_and_number(pictures, library, preset):
@@ -178,32 +131,6 @@ def test_template_has_hardly_any_jitter(library, preset, frames):
         assert (right - left) / plain == pytest.approx(1, abs=0.09)
 
 
-def test_negative_pairs_show_another_target(library, preset, frames):
-    made = dataset(library, preset, replace(STILL, negative=0.3))
-    present = []
-    for index in range(120):
-        pair = made[index]
-        present.append(pair.present.item())
-        template, other = (GREEN, RED) if pair.present else (RED, GREEN)
-        assert found(pair.template, template)[2] > 0
-        assert found(pair.template, other) == [0, 0, 0, 0]
-        assert found(pair.search, GREEN) == pytest.approx(pair.box.tolist(), abs=1.1)
-    assert set(present) == {0.0, 1.0}
-    assert np.mean(present) == pytest.approx(0.7, abs=0.12)
-
-
-def test_a_blank_search_shows_no_target(library, preset):
-    made = dataset(library, preset, replace(STILL, blank=0.5))
-    pairs = [made[index] for index in range(60)]
-    blank = [pair.search.float().std(dim=(1, 2)).max() < 16 for pair in pairs]
-    assert [not pair.present for pair in pairs] == blank
-    assert np.mean(blank) == pytest.approx(0.5, abs=0.15)
-    assert all(pair.marked for pair in pairs)
-    middles = [float(pair.search.float().mean()) for pair in pairs if not pair.present]
-    assert min(middles) < 10
-    assert max(middles) > 60
-
-
 def test_colours_are_in_the_presets_order(library, preset):
     swapped = replace(preset, crop=replace(preset.crop, color="bgr"))
     for index in range(4):
@@ -293,17 +220,6 @@ def test_pairs_of_anything_are_not_marked(library, preset, tmp_path):
     assert np.mean(marked) == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_template_of_another_picture_is_a_known_absence(library, preset, tmp_path):
-    path = tmp_path / "pictures" / "one.png"
-    path.parent.mkdir()
-    cv2.imwrite(str(path), photograph(0, 320, 240))
-    shares = {"scenes": 0.0, "photos": 0.0, "anything": 1.0}
-    config = replace(STILL, **shares, negative=0.5, pictures=(str(path.parent),))
-    made = dataset(library, preset, config, count=100)
-    pairs = [(float(made[index].present), float(made[index].marked)) for index in range(100)]
-    assert {*pairs} == {(1.0, 0.0), (0.0, 1.0)}
-
-
 def test_flipped_pairs_are_mirrored_with_their_box(library, preset, frames):
     """Half of the pairs; both crops of them."""
     flipped = dataset(library, preset, replace(STILL, flip=0.5))
@@ -330,91 +246,3 @@ def test_effects_on_the_target_change_the_search_crop_alone(library, preset, fra
         assert torch.equal(pair.box, plain.box) == (effect == "smeared")
         own, last = (np.array(found(one.search, GREEN)) for one in (pair, plain))
         assert np.abs(own - last).max() < 0.5 * max(last[2:] - last[:2])  # still there
-
-
-# absence
-
-
-def test_a_covered_target_is_not_there(library, preset, frames):
-    """Some part of another picture is in front of the whole target, and a bit more."""
-    made = dataset(library, preset, replace(STILL, covered=0.5))
-    pairs = [made[index] for index in range(60)]
-    seen = [found(pair.search, GREEN) != [0, 0, 0, 0] for pair in pairs]
-    assert [bool(pair.present) for pair in pairs] == seen
-    assert np.mean(seen) == pytest.approx(0.5, abs=0.15)
-    assert all(found(pair.template, GREEN)[2] > 0 and pair.marked for pair in pairs)
-
-
-def test_a_crop_elsewhere_does_not_show_the_target(library, preset, frames):
-    made = dataset(library, preset, replace(STILL, elsewhere=1.0))
-    pairs = [made[index] for index in range(60)]
-    for pair in pairs:
-        left, top, right, bottom = pair.box
-        out = left >= 255 or top >= 255 or right <= 0 or bottom <= 0
-        assert out == (not pair.present) == (found(pair.search, GREEN) == [0, 0, 0, 0])
-        assert pair.marked
-    assert 0.3 < np.mean([not pair.present for pair in pairs]) < 1
-
-
-@pytest.mark.parametrize("change", [{"covered": 1.0}, {"elsewhere": 1.0}])
-def test_absence_is_known_in_any_picture(library, preset, tmp_path, change):
-    """Only a teacher knows what is right there, but a hidden place is surely not in sight."""
-    write_pictures(tmp_path)
-    config = replace(STILL, scenes=0.0, photos=0.0, anything=1.0, pictures=(str(tmp_path),))
-    made = dataset(library, preset, replace(config, **change))
-    pairs = [made[index] for index in range(10)]
-    assert [bool(pair.marked) for pair in pairs] == [not pair.present for pair in pairs]
-    assert not all(pair.present for pair in pairs)
-
-
-# rivals
-
-
-@pytest.fixture
-def rivals(monkeypatch, undegraded):
-    """A green target, and a place to look at instead, as far away as the test says."""
-
-    def use(distance):
-        image, box = painted(GREEN)
-        rival = (box[0] - distance, *box[1:])
-        frames = [(image, box), (image, box), (image, rival)]
-        monkeypatch.setattr(PairDataset, "_source", lambda self, rng: lambda rng: frames)
-
-    return use
-
-
-def test_search_around_a_rival(library, preset, rivals):
-    """It is in the middle of the crop; the target is where it stands, if it is in sight."""
-    rivals(70)
-    data = dataset(library, preset, replace(STILL, rivals=1.0, shift=0.0, scale=0.0))
-    for index in range(4):
-        pair = data[index]
-        scale = (pair.box[2] - pair.box[0]) / BOX[2]
-        assert (pair.box[0] + pair.box[2]) / 2 == pytest.approx(127.5 + 70 * scale, abs=2)
-        np.testing.assert_allclose(found(pair.search, GREEN), pair.box, atol=1.5)
-        assert pair.present == 1
-
-
-def test_a_target_out_of_sight_is_not_there(library, preset, rivals):
-    rivals(190)
-    data = dataset(library, preset, replace(STILL, rivals=1.0, shift=0.0, scale=0.0))
-    pair = data[0]
-    assert pair.box[0] > 255
-    assert pair.present == 0
-
-
-def test_no_crop_cuts_the_target_in_two(library, preset, rivals):
-    """There it is around the target, as ever."""
-    for distance in (90, 100, 110, 120, 130):
-        rivals(distance)
-        data = dataset(library, preset, replace(STILL, rivals=1.0, shift=0.0, scale=0.0))
-        box, present = data[0].box, data[0].present
-        middle = (box[0] + box[2]) / 2
-        assert (present == 1 and 0 < middle < 255) or (present == 0 and box[0] >= 255)
-
-
-def test_share_of_rivals(library, preset, rivals):
-    rivals(70)
-    data = dataset(library, preset, replace(STILL, rivals=0.4, shift=0.0, scale=0.0))
-    around = sum(float(data[index].box[[0, 2]].mean()) > 150 for index in range(100))
-    assert around == pytest.approx(40, abs=15)
