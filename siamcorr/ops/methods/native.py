@@ -142,7 +142,7 @@ def work(geometry: Geometry, computed: Computed) -> list[float]:
     Lanes that stay empty count as multiplications, too: rows of columns are filled up to vectors of
     `LANES` numbers, or their last columns are computed apart. A small output of a large template is
     computed by products. In the gradients of batched correlation the lanes are channels. The rules
-    are those of variant.h, planes.h and shared.h.
+    are those of variant.h, left_over.h and shared.h.
     """
     rows, columns = getattr(geometry, computed)[2:]
     h, w = (geometry.response if computed == "template" else geometry.template)[2:]
@@ -158,11 +158,11 @@ def work(geometry: Geometry, computed: Computed) -> list[float]:
     elif columns < LANES and w >= columns and (computed == "template" or geometry.dilation == 1):
         by_products, sums = 2 * rows * columns * h * _filled(w), rows * columns
     else:
-        rest = columns % LANES
-        cells = rows * _filled(columns)
-        if not strided and min(rows, columns) >= LANES and 2 * rest * _filled(rows) <= rows * LANES:
-            cells = rows * (columns - rest) + rest * _filled(rows)
-        by_columns = 2 * cells * h * w
+        rest, wide = columns % LANES, _filled(w)
+        along = rows * w * _filled(columns)
+        if columns > LANES and geometry.dilation == 1 and 2 * rest * wide < w * LANES:
+            along = rows * (w * (columns - rest) + 2 * rest * wide)
+        by_columns = 2 * h * along
     counts = planes, planes * by_columns, planes * by_products, planes * sums
     return [1.0, *map(float, counts), geometry.elements]
 

@@ -91,7 +91,7 @@ void pack_vectors(const Job& job, const E* z, T* to) {
         const E* row = z + u * job.z_cell[0];
         copy_row(row, job.z_cell[1], to, whole);
         int64_t front = w >= L ? L - rest : 0;  // a row shorter than a vector comes first
-        for (int64_t c = 0; c < L; c++) to[whole + c] = 0;
+        store(to + whole, Vec<T>{});
         copy_row(row + whole * job.z_cell[1], job.z_cell[1], to + whole + front, rest);
     }
 }

@@ -1,5 +1,6 @@
 // An output plane, summed over all planes k or a part of them, by the inner loops of `tiles.h`.
 #pragma once
+#include "left_over.h"
 #include "packing.h"
 #include "tiles.h"
 
@@ -66,10 +67,10 @@ struct Tile {
     bool first, last;            // whether the band is the first or last one of these response rows
 };
 
-// Calls use(tile) for all tiles of a plane.
+// Calls use(tile) for all tiles of a plane with so many columns.
 template <class T, class Use>
-INLINE void each_tile(const Job& job, Use use) {
-    ColumnBlocks<T> blocks(job.out_size[1]);
+INLINE void each_tile(const Job& job, int64_t columns, Use use) {
+    ColumnBlocks<T> blocks(columns);
     each_band(job, [&](const Band& band) {
         for (int64_t b = 0; b < blocks.blocks; b++) {
             int64_t V = blocks.size(b), most = MOST_R[V - 1], runs = (band.rows + most - 1) / most;
@@ -84,17 +85,21 @@ INLINE void each_tile(const Job& job, Use use) {
     });
 }
 
-// What all planes of a job have in common, listed before the first one.
+// What all planes of a job have in common, found before the first one.
 template <class T>
 struct Tiles {
+    LeftOver<T> rest;
+    int64_t columns;  // all but these
     int64_t count = 0;
     Tile<T>* list;
     int64_t* offsets;  // where in a row of x the column lies that meets each column of z
 
+    explicit Tiles(const Job& job) : rest(job), columns(job.out_size[1] - rest.columns) {}
+
     // Takes its memory from the start of `scratch`, and returns the rest.
     T* prepare(const Job& job, T* scratch) {
         list = (Tile<T>*)scratch;
-        each_tile<T>(job, [&](const Tile<T>& tile) { list[count++] = tile; });
+        each_tile<T>(job, columns, [&](const Tile<T>& tile) { list[count++] = tile; });
         offsets = (int64_t*)(list + count);
         int64_t phases = job.stride[1], room = phase_room<T>(job, phases);
         for (int64_t v = 0; v < job.z_size[1]; v++) {
@@ -103,27 +108,27 @@ struct Tiles {
         }
         return scratch + size(job) / sizeof(T);
     }
-    static int64_t size(const Job& job) {  // bytes
-        int64_t count = 0;
-        each_tile<T>(job, [&](const Tile<T>&) { count++; });
-        return up(count * sizeof(Tile<T>) + job.z_size[1] * sizeof(int64_t), 64);
+    int64_t size(const Job& job) const {  // bytes
+        int64_t tiles = 0;
+        each_tile<T>(job, columns, [&](const Tile<T>&) { tiles++; });
+        return up(tiles * sizeof(Tile<T>) + job.z_size[1] * sizeof(int64_t), 64);
     }
 };
 
-// Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`, whose rows are
-// `out_pitch` apart.
+// Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`.
 //
 // `x_last` is where the last plane of x in memory starts. A row shorter than a vector is read with up
 // to LANES - 1 elements too many. If its plane starts LANES or more before x_last, these elements lie
 // before the same cell of the last plane, so inside x.
 template <class E, class T>
-void columns_sums(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
-                  int64_t k_first, int64_t k_last, E* out, T* part, int64_t out_pitch, T bias,
-                  T* scratch) {
-    int64_t rows = job.out_size[0], columns = job.out_size[1], phases = job.stride[1];
-    int64_t pitch = up(columns, LANES<T>);
+void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
+                   int64_t k_first, int64_t k_last, E* out, T* part, T bias, T* scratch) {
+    int64_t rows = job.out_size[0], columns = tiles.columns, out_pitch = job.out_size[1];
+    int64_t phases = job.stride[1], pitch = up(columns, LANES<T>);
     T *sums = scratch, *packed_z = sums + rows * pitch;
     T* packed_x = packed_z + up(job.z_size[0] * job.z_size[1], 16);
+    T* rest_sums = packed_x + job.extent(0) * phases * phase_room<T>(job, phases);
+    T* rest_scratch = rest_sums + tiles.rest.columns * rows * LANES<T>;
     bool readable = phases == 1 && search_in_place<E, T>(job);
     // Where the last k stores its sums; null if write_plane must convert them.
     bool plain = bias == 0 && job.activation == NONE;
@@ -148,7 +153,13 @@ void columns_sums(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_
                           tile.step * (finished ? out_pitch : pitch),
                           finished ? tile.tail : tile.slot);
         }
+        if (tiles.rest.columns)
+            add_left_over<T>(job, tiles.rest, from, cells, k > k_first, rest_sums, rest_scratch);
     }
+    if (tiles.rest.columns && part)
+        write_left_over<T, T>(job, tiles.rest.columns, rest_sums, 0, NONE, part);
+    else if (tiles.rest.columns)
+        write_left_over<E, T>(job, tiles.rest.columns, rest_sums, bias, job.activation, out);
     if (direct) return;
     if (part)
         write_plane<T, T>(sums, pitch, part, out_pitch, rows, columns, 0, NONE);
@@ -157,72 +168,12 @@ void columns_sums(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_
 }
 
 template <class T>
-int64_t sums_scratch(const Job& job) {
-    int64_t sums = job.out_size[0] * up(job.out_size[1], LANES<T>);
-    int64_t search = job.extent(0) * job.stride[1] * phase_room<T>(job, job.stride[1]);
-    return (sums + up(job.z_size[0] * job.z_size[1], 16) + search + 16) * sizeof(T);
-}
-
-// A correlation in two: `body` and `side`. If the last columns of a response fill little of a vector,
-// as one of 17 columns does, they are the side, and are computed as rows of the transposed
-// correlation.
-template <class T>
-struct Split {
-    Job body, side;
-    int64_t rest;  // columns of the side; 0 if there is none
-    Tiles<T> body_tiles, side_tiles;
-
-    explicit Split(const Job& job) : body(job), side(job), rest(job.out_size[1] % LANES<T>) {
-        int64_t rows = job.out_size[0], vectors = (rows + LANES<T> - 1) / LANES<T>;
-        bool plain = job.stride[0] == 1 && job.stride[1] == 1;
-        bool wide = rows >= LANES<T> && job.out_size[1] >= LANES<T>;
-        // The side takes rest * vectors vectors, a further vector per row takes `rows`.
-        if (!plain || !wide || 2 * rest * vectors > rows) rest = 0;
-        body.out_size[1] -= rest;
-        for (int axis = 0; axis < 2; axis++) {
-            side.x_size[axis] = job.x_size[1 - axis], side.x_cell[axis] = job.x_cell[1 - axis];
-            side.z_size[axis] = job.z_size[1 - axis], side.z_cell[axis] = job.z_cell[1 - axis];
-            side.dilation[axis] = job.dilation[1 - axis];
-        }
-        side.out_size[0] = rest, side.out_size[1] = rows;
-        side.pad[0] = job.pad[1] - body.out_size[1];  // negative where the side starts inside x
-        side.pad[1] = job.pad[0];
-    }
-    T* prepare(T* scratch) {
-        scratch = body_tiles.prepare(body, scratch);
-        return rest ? side_tiles.prepare(side, scratch) : scratch;
-    }
-};
-
-template <class T>
 int64_t columns_scratch(const Job& job) {
-    Split<T> split(job);
-    int64_t lists = Tiles<T>::size(split.body), body = sums_scratch<T>(split.body);
-    if (!split.rest) return lists + body;
-    int64_t side = sums_scratch<T>(split.side) + up(split.rest * job.out_size[0], 16) * sizeof(T);
-    return lists + Tiles<T>::size(split.side) + (body > side ? body : side);
-}
-
-// Sums of one output plane over planes k of x and z, into `out` or, as T, into `part`.
-template <class E, class T>
-void columns_plane(const Split<T>& split, const E* x, const E* x_last, const E* z, int64_t k_first,
-                   int64_t k_last, E* out, T* part, T bias, T* scratch) {
-    int64_t rows = split.body.out_size[0], first = split.body.out_size[1], rest = split.rest;
-    int64_t columns = first + rest;
-    columns_sums<E, T>(split.body, split.body_tiles, x, x_last, z, k_first, k_last, out, part,
-                       columns, bias, scratch);
-    if (!rest) return;
-    T *strip = scratch, *own = scratch + up(rest * rows, 16);
-    columns_sums<E, T>(split.side, split.side_tiles, x, x_last, z, k_first, k_last, (E*)nullptr,
-                       strip, rows, 0, own);
-    for (int64_t c = 0; c < rest; c++)
-        for (int64_t i = 0; i < rows; i++) {
-            int64_t at = i * columns + first + c;
-            if (part)
-                part[at] = strip[c * rows + i];
-            else
-                narrow(activate(strip[c * rows + i] + bias, split.body.activation), out + at);
-        }
+    Tiles<T> tiles(job);
+    int64_t sums = job.out_size[0] * up(tiles.columns, LANES<T>);
+    int64_t search = job.extent(0) * job.stride[1] * phase_room<T>(job, job.stride[1]);
+    int64_t cells = up(job.z_size[0] * job.z_size[1], 16) + 16;
+    return tiles.size(job) + (sums + search + cells + tiles.rest.scratch(job)) * sizeof(T);
 }
 
 // Like columns_plane, for an output of few cells and a large z, for instance the gradient of a template.

@@ -1,6 +1,7 @@
 // Jobs in which one plane meets the planes of many channels, as in the gradients of batched
 // correlation: the lanes of a vector are neighbouring channels.
 #pragma once
+#include "lanes.h"
 #include "packing.h"
 
 namespace {
@@ -21,36 +22,6 @@ INLINE bool by_channels(const Job& job) {
 template <class T>
 INLINE int64_t channel_vectors(const Job& job) {
     return (job.count[2] + LANES<T> - 1) / LANES<T>;
-}
-
-// Transposes a square of numbers, a vector per row.
-template <class T>
-INLINE void transpose(Vec<T> (&square)[LANES<T>]) {
-    constexpr int64_t L = LANES<T>;
-#ifdef __clang__
-    T cells[L][L];
-    for (int64_t a = 0; a < L; a++) store(cells[a], square[a]);
-    for (int64_t a = 0; a < L; a++)
-        for (int64_t l = 0; l < L; l++) square[a][l] = cells[l][a];
-#else
-    // Swaps the upper right and the lower left quarter, then those of each quarter, and so on.
-#pragma GCC unroll 4
-    for (int64_t s = L / 2; s > 0; s /= 2) {
-        typename Vectors<T>::Mask upper, lower;
-#pragma GCC unroll 16
-        for (int64_t l = 0; l < L; l++) {
-            upper[l] = l & s ? L + l - s : l;
-            lower[l] = l & s ? L + l : l + s;
-        }
-#pragma GCC unroll 16
-        for (int64_t a = 0; a < L; a++)
-            if (!(a & s)) {
-                Vec<T> first = square[a], second = square[a + s];
-                square[a] = __builtin_shuffle(first, second, upper);
-                square[a + s] = __builtin_shuffle(first, second, lower);
-            }
-    }
-#endif
 }
 
 // Packs a row of cells of up to L planes, `plane` elements apart; lanes without a plane are 0.

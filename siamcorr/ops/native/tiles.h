@@ -3,7 +3,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "vector.h"
+#include "lanes.h"
 
 namespace {
 
@@ -84,18 +84,6 @@ struct ColumnsTiles {
 template <class T>
 constexpr ColumnsTiles<T> COLUMNS_TILES{std::make_integer_sequence<int, MOST_H>{}};
 
-// The sum of a vector's lanes, pair by pair.
-template <class T>
-INLINE T sum_lanes(Vec<T> value) {
-    T lanes[LANES<T>];
-    store(lanes, value);
-#pragma GCC unroll 4
-    for (int64_t half = LANES<T> / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-        for (int64_t l = 0; l < half; l++) lanes[l] += lanes[l + half];
-    return lanes[0];
-}
-
 // U by V response cells, each the product of two large planes: lanes are columns of z, and are
 // summed at the end. A vector of x is loaded once for all rows of z that use it. z has `vectors`
 // vectors per row; the last one ends with the row, and has zeros where it overlaps. `last` masks x
@@ -104,7 +92,6 @@ template <class T, int U, int V>
 void products_tile(const T* x, int64_t x_pitch, int64_t v_step, const T* z, int64_t rows,
                    int64_t vectors, int64_t last_column, typename Vectors<T>::Mask last, T* to,
                    int64_t to_pitch, bool more) {
-    typedef typename Vectors<T>::Mask Mask;
     Vec<T> sums[U][V];
 #pragma GCC unroll 8
     for (int u = 0; u < U; u++)
@@ -133,7 +120,7 @@ void products_tile(const T* x, int64_t x_pitch, int64_t v_step, const T* z, int6
             }
 #pragma GCC unroll 8
             for (int v = 0; v < V; v++)
-                cells[v] = (Vec<T>)((Mask)load(row + v * v_step + last_column) & last);
+                cells[v] = masked<T>(load(row + v * v_step + last_column), last);
             meet(r, vectors - 1, cells, at_edge);
         }
     };

@@ -88,7 +88,7 @@ const E* last_plane(const Job& job, const E* x) {
 }
 
 template <class E, class T>
-void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, const E* bias, E* out,
+void run_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* z, const E* bias, E* out,
                T* parts, int64_t task, T* scratch) {
     int64_t cuts = stretches<T>(job), cut = task % cuts, plane = task / cuts;
     int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
@@ -102,8 +102,8 @@ void run_plane(const Job& job, const Split<T>& split, const E* x, const E* z, co
     if (by_products(job, LANES<T>))
         products_plane<E, T>(job, from, cells, first, last, out, part, shift, scratch);
     else
-        columns_plane<E, T>(split, from, last_plane(job, x), cells, first, last, out, part, shift,
-                            scratch);
+        columns_plane<E, T>(job, tiles, from, last_plane(job, x), cells, first, last, out, part,
+                            shift, scratch);
 }
 
 template <class E, class T>
@@ -115,13 +115,13 @@ void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T*
         return;
     }
     bool columns = !job.channels_last && !by_products(job, LANES<T>);
-    Split<T> split(job);
-    if (columns) scratch = split.prepare(scratch);
+    Tiles<T> tiles(job);
+    if (columns) scratch = tiles.prepare(job, scratch);
     for (int64_t task = first; task < last; task++)
         if (job.channels_last)
             run_channels<E, T>(job, x, z, bias, out, task, scratch);
         else
-            run_plane<E, T>(job, split, x, z, bias, out, parts, task, scratch);
+            run_plane<E, T>(job, tiles, x, z, bias, out, parts, task, scratch);
 }
 
 template <class E, class T>

@@ -35,6 +35,11 @@ template <class T>
 INLINE Vec<T> spread(T value) {
     return value - Vec<T>{};
 }
+// The lanes where the mask is -1; zero where it is 0.
+template <class T>
+INLINE Vec<T> masked(Vec<T> value, typename Vectors<T>::Mask mask) {
+    return (Vec<T>)((typename Vectors<T>::Mask)value & mask);
+}
 template <class T>
 INLINE void store(T* to, Vec<T> value) {
     *(typename Vectors<T>::Loose*)to = value;
