@@ -241,6 +241,30 @@ def test_nan_stays_where_it_belongs(variant):
         assert result[..., :-1].isfinite().all()
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_nan_stays_out_of_left_over_columns(variant, value):
+    """The 17th column is computed with vectors that begin before its window."""
+    x, z = torch.rand(1, 3, 22, 22), torch.rand(1, 3, 6, 6)
+    x[..., 10] = value
+    result = xcorr_depthwise(x, z, method="native")
+    assert not result[..., 5:11].isfinite().any()
+    assert result[..., :5].isfinite().all()
+    assert result[..., 11:].isfinite().all()
+    z[..., 2, 3] = torch.inf
+    assert not xcorr_depthwise(torch.rand(1, 3, 22, 22), z, method="native").isnan().any()
+
+
+def test_reference_left_over_columns_of_large_templates(variant):
+    """Two columns left over, with template rows of several vectors, and more rows than a tile."""
+    geometry = Geometry("depthwise", (2, 3, 40, 37), (2, 3, 9, 20))
+    tensors = given(geometry, torch.float32, 0)
+    exact = FUNCTIONS["conv", "depthwise", "response"](
+        tensors["search"].double(), tensors["template"].double(), geometry
+    )
+    result = native.depthwise_response(tensors["search"], tensors["template"], geometry)
+    assert relative(result, exact) <= WORST[torch.float32]
+
+
 # properties
 
 
