@@ -7,8 +7,8 @@ namespace {
 template <class T>
 using EachLane = std::make_integer_sequence<int, LANES<T>>;
 
-// Of two rows of a square: the cells with bit S of the column unset, then those with it set. The cells
-// of one row take the free places of the other.
+// Of two rows of a square: the cells with bit S of the column unset, then those with it set. The
+// cells of one row take the free places of the other.
 template <class T, int S, int... l>
 INLINE void exchange(Vec<T>& first, Vec<T>& second, std::integer_sequence<int, l...>) {
     Vec<T> a = first, b = second;

@@ -1,17 +1,18 @@
-// Columns left over: if the last columns of a response fill little of a vector, as one of 17 columns
-// does, their lanes are the columns of z, and are summed at the end.
+// Columns left over: if the last columns of a response fill little of a vector, as one of 17
+// columns does, their lanes are the columns of z, and are summed at the end.
 #pragma once
 #include "packing.h"
 #include "tiles.h"
 
 namespace {
 
-constexpr int64_t LEFT_OVER_COST = 2;  // of one column, in columns of a further vector per row
+// Time of a multiply-add for a column left over, packing and sums included, beside one of a tile.
+constexpr int64_t LEFT_OVER_COST = 2;
 
 template <class T>
 struct LeftOver {
     int64_t columns;  // 0 if a further vector per row takes less time
-    typename Vectors<T>::Mask all, last;  // lanes of any vector of a row of z, and of its last one
+    typename Vectors<T>::Mask all{}, last{};  // lanes of a row of z: any vector, the last one
 
     explicit LeftOver(const Job& job) {
         int64_t rest = job.out_size[1] % LANES<T>, w = job.z_size[1];
@@ -19,7 +20,7 @@ struct LeftOver {
         bool plain = job.stride[0] * job.stride[1] * job.dilation[0] * job.dilation[1] == 1;
         bool few = LEFT_OVER_COST * rest * vectors < w && job.out_size[1] > LANES<T>;
         columns = plain && few ? rest : 0;
-        for (int64_t l = 0; l < LANES<T>; l++)
+        for (int64_t l = 0; columns && l < LANES<T>; l++)
             all[l] = -1, last[l] = l < vectors * LANES<T> - w ? 0 : -1;
     }
     int64_t scratch(const Job& job) const {  // in elements, the sums included
@@ -28,8 +29,8 @@ struct LeftOver {
     }
 };
 
-// Sums of R neighbouring rows, over H rows of z that are one vector each. A vector of x is loaded once
-// for all rows of z that use it.
+// Sums of R neighbouring rows, over H rows of z that are one vector each. A vector of x is loaded
+// once for all rows of z that use it.
 template <class T, int H, int R>
 void left_over_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch,
                     typename Vectors<T>::Mask mask, T* to, bool more) {
@@ -67,9 +68,9 @@ struct LeftOverTiles {
 template <class T>
 constexpr LeftOverTiles<T> LEFT_OVER_TILES{std::make_integer_sequence<int, MOST_H>{}};
 
-// Adds a plane's products to the sums, a vector for each cell, column by column. The last vector of a
-// row of z ends with the row. Lanes that it shares with the vector or the row before it are zero, in
-// x, too, so that an infinite number there does not count.
+// Adds a plane's products to the sums, a vector for each cell, column by column. The last vector of
+// a row of z ends with the row. Lanes that it shares with the vector or the row before it are zero,
+// in x, too, so that an infinite number there does not count.
 template <class T>
 void add_left_over(const Job& job, const LeftOver<T>& rest, Plane<T> x, Plane<T> z, bool more,
                    T* sums, T* scratch) {

@@ -156,14 +156,13 @@ void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x
         if (tiles.rest.columns)
             add_left_over<T>(job, tiles.rest, from, cells, k > k_first, rest_sums, rest_scratch);
     }
-    if (tiles.rest.columns && part)
+    if (part) {
         write_left_over<T, T>(job, tiles.rest.columns, rest_sums, 0, NONE, part);
-    else if (tiles.rest.columns)
-        write_left_over<E, T>(job, tiles.rest.columns, rest_sums, bias, job.activation, out);
-    if (direct) return;
-    if (part)
-        write_plane<T, T>(sums, pitch, part, out_pitch, rows, columns, 0, NONE);
-    else
+        if (!direct) write_plane<T, T>(sums, pitch, part, out_pitch, rows, columns, 0, NONE);
+        return;
+    }
+    write_left_over<E, T>(job, tiles.rest.columns, rest_sums, bias, job.activation, out);
+    if (!direct)
         write_plane<E, T>(sums, pitch, out, out_pitch, rows, columns, bias, job.activation);
 }
 
