@@ -22,18 +22,19 @@ M = TypeVar("M", bound=nn.Module)
 class NativeSequential(nn.Sequential):
     """An nn.Sequential whose neighbouring native layers run without checks between them.
 
-    If one of its layers has a hook, all are called one by one.
+    Layers of a NativeSequential inside it count as its own. If one of all these has a hook, its
+    children are called one by one.
     """
 
     def __init__(self, layers: "OrderedDict[str, nn.Module]") -> None:
         super().__init__(layers)
-        self._plan: tuple[tuple[nn.Module, ...], list[Step]] = (), []  # for these layers
+        self._plan: tuple[list[nn.Module], list[Step]] = [], []  # for these layers
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers."""
-        layers = tuple(self)
-        if global_hooks() or any(map(has_hooks, layers)):
-            for layer in layers:
+        layers: list[nn.Module] = []
+        if global_hooks() or not _collect(self, layers):
+            for layer in self:
                 features = layer(features)
             return features
         planned, parts = self._plan
@@ -45,14 +46,27 @@ class NativeSequential(nn.Sequential):
         return features
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_plan": ((), [])}
+        return {**self.__dict__, "_plan": ([], [])}
 
     def _apply(self, *args: Any, **options: Any) -> Self:
-        self._plan = (), []  # conversion to another type or device
+        self._plan = [], []  # conversion to another type or device
         return super()._apply(*args, **options)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def _parts(layers: tuple[nn.Module, ...]) -> list[Step]:
+def _collect(chain: NativeSequential, layers: list[nn.Module]) -> bool:
+    """Append the layers of a chain, and of chains inside it; False if one of them has a hook."""
+    for layer in chain._modules.values():
+        assert layer is not None
+        if has_hooks(layer):
+            return False
+        if type(layer) is not NativeSequential:
+            layers.append(layer)
+        elif not _collect(layer, layers):
+            return False
+    return True
+
+
+def _parts(layers: list[nn.Module]) -> list[Step]:
     """Neighbouring native layers as one part each, and the other layers, without nn.Identity."""
     parts: list[Step] = []
     several: list[NativeLayer] = []

@@ -21,7 +21,7 @@ from siamcorr.layers import (
     SqueezeExcite,
     use_native,
 )
-from siamcorr.layers.native_sequential import NativeSequential
+from siamcorr.layers.native_sequential import NativeSequential, native_layer
 from siamcorr.ops import kernels, layer_kernels
 
 needs_kernels = pytest.mark.skipif(kernels.VARIANT is None, reason="there are no C++ kernels here")
@@ -351,6 +351,18 @@ def test_a_sequence_in_several_threads():
 
 
 @needs_kernels
+def test_a_layer_inside_is_exchanged():
+    """Sequences inside others run as one; a new layer in one of them is used at once."""
+    layers = [nn.Conv2d(8, 8, 1), nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU()), nn.Conv2d(8, 4, 1)]
+    plain = nn.Sequential(*layers).requires_grad_(False)
+    fast, features = use_native(copy.deepcopy(plain)), last(1, 8, 9, 9)
+    same(fast(features), plain(features))
+    plain[1][0] = nn.Conv2d(8, 8, 1).requires_grad_(False)
+    fast[1][0] = native_layer(plain[1][0], nn.ReLU())
+    same(fast(features), plain(features))
+
+
+@needs_kernels
 def test_hooks_of_a_sequence_are_called():
     """An nn.Identity, too: it stands where the activation stood."""
     fast, features, seen = use_native(chain()), last(1, 3, 24, 24), []
@@ -364,6 +376,11 @@ def test_hooks_of_a_sequence_are_called():
     with register_module_forward_hook(lambda module, given, out: seen.append(module)):
         fast(features)
     assert len(seen) == 1 + len(fast[0]) + 2
+    with fast[0].register_forward_hook(lambda *given: seen.append("sequence inside")):
+        same(fast(features), expected)
+    assert seen[-1] == "sequence inside"
+    fast(features)
+    assert len(seen) == 1 + len(fast[0]) + 3
     hooked = chain()
     hooked[0].register_forward_hook(lambda *given: seen.append(None))
     use_native(hooked)(features)
