@@ -62,27 +62,36 @@ def dispatch(search: Tensor, template: Tensor, scale: float, call: Signature) ->
         wanted = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
         if wanted or transforms_active() or autocast_active(search.device.type):
             function = None
-    if call.sides and not (function and pads):
-        search = F.pad(search, call.sides)
     if scale != 1.0:
         template = template * scale
     if call.op == "naive":  # O templates for all searches: one shared template of O*C channels
         template = template.reshape(task.geometry.template)
-    if function is not None:
-        return function(search, template, task.geometry)
-    return run(search, template, task)
+    if function is None:
+        return run(search, template, task, call.sides)
+    if call.sides and not pads:
+        search = F.pad(search, call.sides)
+    return function(search, template, task.geometry)
 
 
-def run(search: Tensor, template: Tensor, task: Task) -> Tensor:
-    """Compute the response for padded and scaled tensors, with gradients, eager or in a graph.
+def run(search: Tensor, template: Tensor, task: Task, sides: list[int] | None = None) -> Tensor:
+    """Compute the response for scaled tensors, with gradients, eager or in a graph.
 
     torch.compile traces into method conv, which needs no plan. It also traces into every method
     under torch.func and forward-mode derivatives, which do not support our opaque operator.
+
+    Args:
+        search: (B, C, H, W).
+        template: as the method takes it.
+        task: for the padded search.
+        sides: zeros to put around search, as F.pad takes them.
     """
-    if not torch.compiler.is_compiling():
+    compiling = torch.compiler.is_compiling()
+    if compiling and exporting():
+        return contract_for_export(search, template, task, sides)
+    if sides:
+        search = F.pad(search, sides)
+    if not compiling:
         return contract(search, template, task)
-    if exporting():
-        return contract_for_export(search, template, task)
     open_graph = task.method == "conv" and GRAPHS_READ_SYMBOLS
     if open_graph or forward_mode_active() or transforms_active():
         return contract(search, template, task)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from siamcorr import xcorr_batched, xcorr_depthwise, xcorr_naive, xcorr_pixelwise
-from siamcorr.ops.export import use_export_form
+from siamcorr.ops.export import NARROW, use_export_form
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -92,17 +92,21 @@ def test_auto(op):
 
 @pytest.mark.parametrize("correlation", ["matmul", "conv"])
 @pytest.mark.parametrize(
-    ("op", "channels", "options"),
+    ("op", "channels", "width", "options"),
     [
-        (xcorr_batched, 4, {}),
-        (xcorr_batched, 12, {"dilation": 2, "padding": 1}),
-        (xcorr_depthwise, 4, {"dilation": 2, "padding": 1}),
+        (xcorr_batched, 4, 8, {}),
+        (xcorr_batched, 12, 8, {"dilation": 2, "padding": 1}),
+        (xcorr_depthwise, 4, 8, {"dilation": 2, "padding": 1}),
+        (xcorr_depthwise, 4, 16, {"padding": "same"}),
+        (xcorr_depthwise, 4, NARROW + 1, {}),
+        (xcorr_depthwise, 4, NARROW + 2, {}),
+        (xcorr_depthwise, 4, 24, {"dilation": 2, "padding": 1}),
     ],
 )
-def test_values_as_without_export(op, channels, options, correlation):
+def test_values_as_without_export(op, channels, width, options, correlation):
     """Also for a shared template, and in half precision, which is summed in float32."""
     generator = torch.Generator().manual_seed(0)
-    search = torch.randn(3, 4, 9, 8, generator=generator)
+    search = torch.randn(3, 4, 9, width, generator=generator)
     for batch in (1, 3):
         template = torch.randn(batch, channels, 3, 2, generator=generator)
         for dtype in (torch.float32, torch.float16):
@@ -118,9 +122,28 @@ def test_values_as_without_export(op, channels, options, correlation):
 def test_any_batch():
     """The graph of two pairs serves five."""
     batch = torch.export.Dim("batch", max=1 << 20)
-    for op, channels in ((xcorr_batched, 8), (xcorr_depthwise, 4)):
-        inputs = torch.rand(2, 4, 9, 8), torch.rand(2, channels, 3, 2)
+    for op, channels, width in (
+        (xcorr_batched, 8, 8),
+        (xcorr_depthwise, 4, 8),
+        (xcorr_depthwise, 4, 24),
+    ):
+        inputs = torch.rand(2, 4, 9, width), torch.rand(2, channels, 3, 2)
         shapes = {"search": {0: batch}, "template": {0: batch}}
         program = torch.export.export(Net(op, {}), inputs, dynamic_shapes=shapes, strict=False)
-        more = torch.rand(5, 4, 9, 8), torch.rand(5, channels, 3, 2)
+        more = torch.rand(5, 4, 9, width), torch.rand(5, channels, 3, 2)
         torch.testing.assert_close(program.module()(*more), op(*more))
+
+
+def test_any_size():
+    """Another width of search, too, of which the graph knows nothing."""
+    width = torch.export.Dim("width", min=4, max=1 << 10)
+    shapes = {"search": {3: width}, "template": {}}
+    template = torch.rand(2, 4, 3, 2)
+    for op in (xcorr_batched, xcorr_depthwise):
+        inputs = torch.rand(2, 4, 9, 8), template
+        net = Net(op, {"padding": 1})
+        program = torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)
+        search = torch.rand(2, 4, 9, 24)
+        torch.testing.assert_close(
+            program.module()(search, template), op(search, template, padding=1)
+        )
