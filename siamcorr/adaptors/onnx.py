@@ -5,7 +5,6 @@ runs on every frame. A recipe with a larger crop for lost targets has a second s
 Every file has its preset in the metadata. Inputs and outputs are float32, also in float16 graphs.
 """
 
-import copy
 import json
 import logging
 import os
@@ -20,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from siamcorr.adaptors.onnx_opset import WRITTEN, check_opset, lower_opset
-from siamcorr.layers import fuse
 from siamcorr.models import Preset, SiameseNetwork
+from siamcorr.models.inference import fuse_network
 from siamcorr.ops.export import Correlation, use_export_form
 
 KEY = "siamcorr.preset"
@@ -73,7 +72,7 @@ def export_onnx(
     if options.dynamic_batch and options.correlation == "conv":
         raise ValueError("correlation conv: its groups are the batch, which cannot be dynamic")
     check_opset(options.opset)
-    fast = fuse(copy.deepcopy(network).eval()).cpu()
+    fast = fuse_network(network).cpu()
     crop, recipe = preset.crop, preset.recipe
     template_path, search_name = graph_paths(Path(path))
     batch = 2 if options.dynamic_batch else 1  # torch.export treats 0 and 1 as constants

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from siamcorr.layers import fuse, use_native, use_pointwise, use_winograd
+from siamcorr.layers.heads.lite_folded import FoldedPixelwiseHead, foldable
 from siamcorr.models.memory import keep_freed_memory
 from siamcorr.models.siamese import Network, SiameseNetwork
 
@@ -43,7 +44,7 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
         >>> any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
         False
     """
-    fast = fuse(copy.deepcopy(network).eval()).requires_grad_(False)
+    fast = fuse_network(network).requires_grad_(False)
     backbone = network.preset.network.backbone
     if network.device.type == "cpu":  # on a GPU cuDNN chooses for itself
         fast = use_winograd(fast)
@@ -61,6 +62,21 @@ def for_inference(network: SiameseNetwork, *, compiled: bool = False) -> Siamese
         for part in (fast.backbone, fast.neck, cast("nn.Module", fast.head)):
             if part is not None:
                 part.compile()
+    return fast
+
+
+def fuse_network(network: SiameseNetwork) -> SiameseNetwork:
+    """Copy a network with folded norms, and with a folded head if there is one for it.
+
+    Templates of the copy may have another form than the network's.
+
+    Args:
+        network: it does not change.
+    """
+    fast = fuse(copy.deepcopy(network).eval())
+    head = fast.head
+    if foldable(head):
+        fast.head = FoldedPixelwiseHead(head)  # type: ignore[misc]
     return fast
 
 

@@ -114,8 +114,9 @@ def test_gradients_reach_every_parameter(head, unreached, training):
 
 def said(head, logit, quality):
     """The head's logits where its maps are such."""
-    head.maps = lambda features, template: LiteMaps(logit, logit, quality)
-    return head(logit, ()).logits
+    planes = logit[:, None], quality[:, None]
+    head.maps = lambda features, template: LiteMaps(planes[0], planes[0], planes[1])
+    return head(logit, ()).logits[:, 0]
 
 
 def test_score_is_the_root_of_chance_times_quality(head):

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from siamcorr.layers import LitePixelwiseHead
+from siamcorr.layers import LitePixelwiseHead, fuse
 from siamcorr.layers.heads.lite import LiteMaps, score_times_quality
+from siamcorr.layers.heads.lite_folded import FoldedPixelwiseHead, foldable
 from siamcorr.models import build_model
 
 
@@ -41,7 +42,7 @@ def test_by_hand(head, crop):
     torch.testing.assert_close(maps, LiteMaps(out[:, :1], out[:, 1:5].exp(), out[:, 5:]))
     prediction = head(x, head.template(z))
     torch.testing.assert_close(prediction.boxes, maps.boxes)
-    wanted = score_times_quality(maps.logits, maps.quality)
+    wanted = score_times_quality(torch.cat([maps.logits, maps.quality], dim=1))
     torch.testing.assert_close(prediction.logits, wanted)
 
 
@@ -79,6 +80,36 @@ def test_score_and_box_keep_to_their_halves():
     first, second = head.tower(x), head.tower(other)
     torch.testing.assert_close(first[:, :6], second[:, :6])
     assert not torch.allclose(first[:, 6:], second[:, 6:])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("crop", [1, 5])
+def test_folded(head, crop, layout):
+    """The same maps with own templates and with a shared one; the head itself does not change."""
+    head.crop = crop
+    plain = fuse(head)
+    assert foldable(plain)
+    folded = FoldedPixelwiseHead(plain)
+    x = noise(3, 4, 16, 16, seed=1).contiguous(memory_format=layout)
+    for count in (3, 1):
+        z = noise(count, 4, 8, 8)
+        expected = head(x, head.template(z))
+        template = folded.template(z)
+        assert all(len(part) == count for part in template)
+        torch.testing.assert_close(folded(x, template), expected)
+        torch.testing.assert_close(plain(x, plain.template(z)), expected)
+    parts = [folded.template(z[None]) for z in noise(3, 4, 8, 8)]
+    stacked = tuple(torch.cat(part) for part in zip(*parts, strict=True))
+    torch.testing.assert_close(folded.template(noise(3, 4, 8, 8)), stacked)
+
+
+def test_what_cannot_be_folded(head):
+    assert not foldable(nn.Identity())
+    assert not foldable(head)  # its norms are not folded
+    assert not foldable(fuse(LitePixelwiseHead(4, 6, depth=0, whole=3).eval()))
+    nn.utils.parametrizations.weight_norm(head.search[1])  # computes its weight
+    assert not foldable(fuse(head))
 
 
 def test_network():

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from siamcorr.layers import CrossCorrelationHead
+from siamcorr.layers import CrossCorrelationHead, LitePixelwiseHead
+from siamcorr.layers.heads.lite_folded import FoldedPixelwiseHead
 from siamcorr.models import SiameseNetwork, build_model, for_inference, load_preset
+from siamcorr.models.inference import fuse_network
 
 CASES = {"nanotrack-v2": True, "siamrpnpp-mobilenetv2": True, "dcfnet": False}  # channels last?
 
@@ -139,3 +141,17 @@ def test_early_layers_take_a_batch_in_parts(name):
         len(late),
     ]
     assert type(for_inference(network, compiled=True).backbone.features[0]) is nn.Sequential
+
+
+@torch.no_grad()
+def test_folded_head():
+    """A head with a folded form takes it; others keep theirs, whose norms alone are folded."""
+    network = calibrated("siamcorr-lite")
+    fused = fuse_network(network)
+    assert type(fused.head) is type(fuse_network(fused).head) is FoldedPixelwiseHead
+    assert type(network.head) is LitePixelwiseHead
+    z, x = images(network)
+    found = fused.search(x, fused.template(z))
+    assert distances(found, network.search(x, network.template(z))).max() < 1e-5
+    other = build_model("nanotrack-v2")
+    assert type(fuse_network(other).head) is type(other.head)

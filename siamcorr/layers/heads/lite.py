@@ -83,7 +83,7 @@ class LiteHead(nn.Module):
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
         """Search features (B, C, 16, 16), with the kernels from `template`."""
         logits, boxes, quality = self.maps(features, template)
-        return Prediction(score_times_quality(logits, quality), boxes)
+        return Prediction(score_times_quality(torch.cat([logits, quality], dim=1)), boxes)
 
     def _compare(self, side: str, features: Tensor, kernel: Tensor) -> Tensor:
         adapted = self.get_submodule(f"{side}_search")(features)
@@ -94,13 +94,20 @@ class LiteHead(nn.Module):
         return out
 
 
-def score_times_quality(logits: Tensor, quality: Tensor) -> Tensor:
-    """The logit of sqrt(p q), from the logits of p and q.
+def score_times_quality(logits: Tensor) -> Tensor:
+    """The logit of sqrt(p q), from the logits of p and q: (B, 2, S, S) -> (B, 1, S, S)."""
+    return score_of_halves(logits / -2)
 
-    Computed with logarithms, so that p and q are not rounded to 0 or 1.
+
+def score_of_halves(halves: Tensor) -> Tensor:
+    """`score_times_quality` of logits that are already multiplied by -1/2.
+
+    With s = sqrt(p q), the logit of s is -log(1/s - 1), and log(1/s) is the sum over both logits x
+    of log(1 + exp(-x)) / 2. So p and q are not rounded to 0 or 1.
     """
-    both = (F.logsigmoid(logits) + F.logsigmoid(quality)) / 2
-    return both - torch.log(-torch.expm1(both.clamp(max=-1e-6)))
+    log = F.softplus(halves, beta=2).sum(dim=1, keepdim=True)  # log(1/s)
+    largest = math.log(torch.finfo(log.dtype).max) - 0.1
+    return -torch.log(torch.expm1(log.clamp(1e-6, largest)))
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

@@ -79,7 +79,8 @@ class LitePixelwiseHead(nn.Module):
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
         """Search features (B, C, H, W), with the kernels from `template`."""
         maps = self.maps(features, template)
-        return Prediction(score_times_quality(maps.logits, maps.quality), maps.boxes)
+        both = torch.cat([maps.logits, maps.quality], dim=1)
+        return Prediction(score_times_quality(both), maps.boxes)
 
 
 class PixelwiseResponse(nn.Module):
