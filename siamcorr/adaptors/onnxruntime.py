@@ -39,9 +39,10 @@ class OnnxNetwork:
         if not template.is_file() or not found:
             raise FileNotFoundError(f"{path}: no {template.name} and {search}*.onnx beside it")
         count = threads or torch.get_num_threads()
-        self._template = _session(template, count)
-        self._search = {_size(graph): graph for graph in (_session(p, count) for p in found)}
-        self.preset = _preset(self._template, template)
+        self._template = _Graph(template, count)
+        graphs = [_Graph(graph, count) for graph in found]
+        self._search = {graph.image_shape[-1]: graph for graph in graphs}
+        self.preset = self._template.preset()
         self.device = torch.device("cpu")
 
     def template(self, image: Tensor) -> Template:
@@ -50,11 +51,11 @@ class OnnxNetwork:
         Raises:
             ValueError: there is more than one image, or its size is wrong.
         """
-        shape = (1, *self._template.get_inputs()[0].shape[1:])  # one image also for dynamic batches
+        shape = (1, *self._template.image_shape[1:])  # one image also for dynamic batches
         if image.shape != shape:
             got = tuple(image.shape)
             raise ValueError(f"OnnxNetwork: its graph takes a template {shape}, got {got}")
-        return tuple(_run(self._template, [image]))
+        return tuple(self._template.run([image]))
 
     def search(self, image: Tensor, template: Template) -> Prediction:
         """Search for templates (batch N or 1) in search images (N, 3, H, W).
@@ -69,9 +70,9 @@ class OnnxNetwork:
         if size not in self._search:
             raise ValueError(f"OnnxNetwork: no graph for {size} pixels, only {[*self._search]}")
         graph = self._search[size]
-        first_side = graph.get_inputs()[0].shape[0]
-        any_batch = not isinstance(first_side, int)  # a dynamic batch has a name
-        count = max(1, len(image)) if any_batch else first_side
+        fixed = graph.image_shape[0]
+        any_batch = not isinstance(fixed, int)  # a dynamic batch has a name
+        count = max(1, len(image)) if any_batch else fixed
         if len(image) % count:
             text = f"{len(image)} images are not a multiple of its graph's batch of {count}"
             raise ValueError(f"OnnxNetwork: {text}")
@@ -81,14 +82,16 @@ class OnnxNetwork:
                 f"OnnxNetwork: the template batch must be 1 or that of the images, "
                 f"got {max(batches)} for {len(image)}"
             )
-        maps = [[torch.empty(0, *out.shape[1:]) for out in graph.get_outputs()]]
+        maps = []
         for first in range(0, len(image), count):
             if any_batch:
                 rows = [part.expand(count, *part.shape[1:]) for part in template]
             else:
                 rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
-            maps.append(_run(graph, [image[first : first + count], *rows]))
-        logits, boxes = (torch.cat(parts) for parts in zip(*maps, strict=True))
+            maps.append(graph.run([image[first : first + count], *rows]))
+        if not maps:
+            return Prediction(*(torch.empty(0, *shape[1:]) for shape in graph.map_shapes))
+        logits, boxes = maps[0] if len(maps) == 1 else map(torch.cat, zip(*maps, strict=True))
         return Prediction(logits, boxes)
 
 
@@ -119,6 +122,35 @@ def onnx_network(name: str, weights: Path, say: Say = silent) -> OnnxNetwork:
     return OnnxNetwork(path)
 
 
+class _Graph:
+    """A graph's session, with the names and shapes that every call needs."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self.path, self.session = path, _session(path, threads)
+        inputs = self.session.get_inputs()
+        self.names = [entry.name for entry in inputs]
+        self.image_shape = inputs[0].shape
+        self.map_shapes = [entry.shape for entry in self.session.get_outputs()]
+
+    def run(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Compute the outputs for the inputs, in the graph's order."""
+        arrays = [tensor.contiguous().numpy() for tensor in tensors]
+        outputs = self.session.run(None, dict(zip(self.names, arrays, strict=True)))
+        return [torch.from_numpy(array) for array in outputs]
+
+    def preset(self) -> Preset:
+        """The preset in the graph's metadata.
+
+        Raises:
+            ValueError: there is none.
+        """
+        text = self.session.get_modelmeta().custom_metadata_map.get(KEY)
+        if text is None:
+            text = f"{self.path}: has no preset in its metadata; export it with siamcorr export"
+            raise ValueError(text)
+        return from_mapping(Preset, json.loads(text), self.path.name)
+
+
 def _session(path: Path, threads: int) -> Any:
     import onnxruntime
 
@@ -131,22 +163,3 @@ def _session(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes, which are not documented
         raise ValueError(f"{path}: not an ONNX graph ({str(error).splitlines()[0]})") from None
-
-
-def _size(session: Any) -> int:
-    return int(session.get_inputs()[0].shape[-1])
-
-
-def _preset(session: Any, path: Path) -> Preset:
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
-        raise ValueError(f"{path}: has no preset in its metadata; export it with siamcorr export")
-    return from_mapping(Preset, json.loads(text), path.name)
-
-
-def _run(session: Any, tensors: list[Tensor]) -> list[Tensor]:
-    feeds = {
-        entry.name: tensor.contiguous().numpy()
-        for entry, tensor in zip(session.get_inputs(), tensors, strict=True)
-    }
-    return [torch.from_numpy(array) for array in session.run(None, feeds)]

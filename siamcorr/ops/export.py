@@ -95,21 +95,27 @@ def _depthwise(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _banded(search: Tensor, template: Tensor, geometry: Geometry, sides: list[int]) -> Tensor:
-    """`_depthwise` with more products and less copying, for narrow responses.
+    """`_depthwise` as a product of two matrices per channel, for narrow responses.
 
-    Every template row becomes a matrix (W, W') with a band: column j has the row's numbers where
-    they touch search in response column j. All template rows are one product: their matrices
-    below each other, and for each response row the search rows that it touches beside each other.
+    The left one is search, once for each template row, in rows that are shifted by it. The right
+    one places the template's rows, one beside the other, in bands: column j holds them where they
+    touch search in response column j. Both are products with matrices of ones and zeros, which
+    know the padding. So nothing is sliced or copied, but there are more products.
     """
     (_, channels, _, _), (_, _, h, w) = geometry.search, geometry.template
-    _, _, rows, columns = geometry.response
-    d, width = geometry.dilation, search.shape[3]
-    touched = torch.arange(width)[:, None] - torch.arange(columns) + sides[0]  # v * d, (W, W')
-    places = torch.stack([touched == v * d for v in range(w)]).to(template)  # (w, W, W')
-    bands = (template @ places.flatten(1)).reshape(-1, channels, h * width, columns)
-    search = F.pad(search, [0, 0, *sides[2:]])
-    beside = torch.cat([search.narrow(2, u * d, rows) for u in range(h)], 3)  # (B, C, H', h*W)
-    return beside @ bands
+    (height, width), (_, _, rows, columns) = search.shape[2:], geometry.response
+    down = _places(height, rows, h, geometry.dilation, sides[2]).transpose(1, 2)  # (H', h, H)
+    right = _places(width, columns, w, geometry.dilation, sides[0]).permute(2, 1, 0)  # (w, W, W')
+    shifted = down.flatten(0, 1).to(search) @ search  # (B, C, H'*h, W)
+    bands = template @ right.flatten(1).to(template)  # (B, C, h, W*W')
+    shifted = shifted.reshape(-1, channels, rows, h * width)
+    return shifted @ bands.reshape(-1, channels, h * width, columns)
+
+
+def _places(size: int, outputs: int, n: int, dilation: int, padding: int) -> Tensor:
+    """Whether search cell a is under template cell k at output i: (outputs, size, n)."""
+    starts, cells = torch.arange(outputs)[:, None, None], torch.arange(size)[:, None]
+    return cells + padding == starts + dilation * torch.arange(n)
 
 
 def _shifted_sum(y: Tensor, step: int, size: int) -> Tensor:

@@ -150,7 +150,7 @@ def test_every_size(graphs):
 
 def test_threads(siamfc):
     for threads, count in ((None, torch.get_num_threads()), (2, 2)):
-        options = OnnxNetwork(siamfc, threads)._template.get_session_options()
+        options = OnnxNetwork(siamfc, threads)._template.session.get_session_options()
         assert options.intra_op_num_threads == count
 
 

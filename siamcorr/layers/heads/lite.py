@@ -96,16 +96,16 @@ class LiteHead(nn.Module):
 
 def score_times_quality(logits: Tensor) -> Tensor:
     """The logit of sqrt(p q), from the logits of p and q: (B, 2, S, S) -> (B, 1, S, S)."""
-    return score_of_halves(logits / -2)
+    return score_of_negative(-logits)
 
 
-def score_of_halves(halves: Tensor) -> Tensor:
-    """`score_times_quality` of logits that are already multiplied by -1/2.
+def score_of_negative(logits: Tensor) -> Tensor:
+    """`score_times_quality` of logits with the opposite sign.
 
-    With s = sqrt(p q), the logit of s is -log(1/s - 1), and log(1/s) is the sum over both logits x
-    of log(1 + exp(-x)) / 2. So p and q are not rounded to 0 or 1.
+    With s = sqrt(p q), the logit of s is -log(1/s - 1), and log(1/s) is the mean over both logits x
+    of log(1 + exp(-x)). So p and q are not rounded to 0 or 1.
     """
-    log = F.softplus(halves, beta=2).sum(dim=1, keepdim=True)  # log(1/s)
+    log = F.softplus(logits).sum(dim=1, keepdim=True) / 2  # log(1/s); a sum is faster than a mean
     largest = math.log(torch.finfo(log.dtype).max) - 0.1
     return -torch.log(torch.expm1(log.clamp(1e-6, largest)))
 

@@ -7,7 +7,7 @@ from typing import TypeGuard, cast
 import torch
 from torch import Tensor, nn
 
-from siamcorr.layers.heads.lite import score_of_halves
+from siamcorr.layers.heads.lite import score_of_negative
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
@@ -51,7 +51,7 @@ class FoldedPixelwiseHead(nn.Module):
             pointwise.weight[box:] = pointwise.weight[box:].roll(whole, 1)
             for parameter in (head.pred.weight, _bias(head.pred)):
                 parameter[:] = parameter[[0, 5, 1, 2, 3, 4]]  # score and quality side by side
-                parameter[:2] /= -2  # what `score_of_halves` takes
+                parameter[:2] *= -1  # what `score_of_negative` takes
         self.tower = nn.Sequential(head.tower, head.pred)
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -77,7 +77,7 @@ class FoldedPixelwiseHead(nn.Module):
         whole = xcorr_depthwise(whole, middle, padding=self.crop // 2)
         response = torch.cat([score, whole, box], dim=1)
         both, sides = self.tower(response).split([2, 4], dim=1)
-        return Prediction(score_of_halves(both), sides.clamp(max=math.log(1000)).exp())
+        return Prediction(score_of_negative(both), sides.clamp(max=math.log(1000)).exp())
 
 
 def foldable(head: object) -> TypeGuard[LitePixelwiseHead]:
