@@ -24,8 +24,9 @@ from siamcorr.training.curves import plot_logs, read_log
 from siamcorr.training.feature_objectives import Objective
 from siamcorr.training.loop import Trainer, save
 from siamcorr.training.objectives import make_objective, measure_features, measure_inner
-from siamcorr.training.pairs import PairDataset
+from siamcorr.training.pairs import PairDataset, batches
 from siamcorr.training.processes import Processes, join_processes
+from siamcorr.training.pruning import prune_last_block, widen_last_block
 from siamcorr.training.validation import (
     Clip,
     marked_clips,
@@ -63,9 +64,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None:
-    network = _network(config).to(processes.device)
-    objective = make_objective(network, config)
+    network = _network(config)
     dataset, clips = _data(network.preset, config)
+    if isinstance(dataset, PairDataset) and config.prune:
+        prune_last_block(network, batches(dataset, config.prune, config.batch))
+    objective = make_objective(network.to(processes.device), config)
     _begin_imitation(objective, dataset, config)
     trainer = Trainer(network, dataset, config, processes, objective)
     output = Path(config.output)
@@ -142,9 +145,14 @@ def _clips(library: Library, config: DataConfig) -> list[Clip]:
 
 
 def _network(config: TrainConfig) -> SiameseNetwork:
-    """Build the network with random weights or with the initial ones of the config."""
+    """Build the network with random weights or with the initial ones of the config.
+
+    A network that will be pruned still has the channels of the initial weights.
+    """
     torch.manual_seed(config.seed)
     network = assemble(load_preset(config.model))
+    if config.prune:
+        widen_last_block(network)
     if config.initial:
         path = Path(config.initial).expanduser()
         state = read_checkpoint(path).state_dict

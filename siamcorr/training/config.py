@@ -161,6 +161,8 @@ class TrainConfig:
         initial: checkpoint to start from; empty for random weights.
         initial_parts: prefixes of the keys to load from it, such as "backbone" or
             "backbone.features.0"; all other weights start at random.
+        prune: pairs on which the channels of the tower's last block are chosen, if the initial
+            weights have more than the model, see `prune_last_block`; 0: they have the same.
         epochs: number of epochs.
         pairs: pairs, or crops, per epoch.
         batch: pairs per step over all processes.
@@ -188,6 +190,7 @@ class TrainConfig:
     boxes: float = 1.0
     initial: str = ""
     initial_parts: tuple[str, ...] = PARTS
+    prune: int = 0
     epochs: int = 10
     pairs: int = 10000
     batch: int = 32
@@ -216,6 +219,10 @@ class TrainConfig:
             raise ValueError(f'learns = "stages" needs unfreeze = 0, got {self.unfreeze}')
         if self.stages and self.learns != "stages":
             raise ValueError(f'stages needs learns = "stages", got {self.learns!r}')
+        if self.prune and not (self.initial and self.learns == "pairs"):
+            raise ValueError('prune needs initial weights and learns = "pairs"')
+        if not 0 <= self.prune <= 1 << 20:
+            raise ValueError(f"prune must be in 0..{1 << 20}, got {self.prune}")
         if min(self.marks, self.boxes) < 0:
             raise ValueError(f"marks and boxes must be >= 0, got {self.marks} and {self.boxes}")
         if self.optimizer not in ("adamw", "sgd"):

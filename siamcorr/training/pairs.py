@@ -4,7 +4,7 @@ A pair depends only on the seed and its number, so that the pairs are the same f
 workers and processes, and in a resumed run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,6 +194,12 @@ def outside(box: list[float], size: int) -> bool:
     """Return whether no part of a box (left, top, right, bottom) is in a square of this side."""
     left, top, right, bottom = box
     return left >= size or top >= size or right <= 0 or bottom <= 0
+
+
+def batches(dataset: PairDataset, count: int, size: int) -> Iterator[Pair]:
+    """The first pairs of a dataset, in batches of a size."""
+    for first in range(0, count, size):
+        yield collate([dataset[index] for index in range(first, min(first + size, count))])
 
 
 def collate(pairs: list[Any]) -> Pair:

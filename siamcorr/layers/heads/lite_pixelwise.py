@@ -5,6 +5,7 @@ well the whole template matches.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class LitePixelwiseHead(nn.Module):
         whole: channels of the depthwise correlation of each branch.
         crop: cells per side of the template for the depthwise correlation, odd.
         cells: h*w of the template's features.
+        last: channels of each branch of the tower's last block; None: as the others.
 
     Shapes: features (B, C, H, W) and template (B, C, h, w) -> Prediction on (H, W); logits
         (B, 1, H, W).
@@ -45,13 +47,16 @@ class LitePixelwiseHead(nn.Module):
         whole: int = 16,
         crop: int = 5,
         cells: int = 64,
+        last: int | None = None,
     ) -> None:
         super().__init__()
         self.crop, self.parts = crop, [in_channels, in_channels, 2 * whole]
         self.kernel, self.search = (_neck(in_channels, sum(self.parts)) for _ in range(2))
         self.score_cells, self.box_cells = PixelwiseResponse(), PixelwiseResponse()
         widths = [2 * (cells + whole), *[2 * channels] * depth]
-        self.tower = nn.Sequential(*(_block(width, 2 * channels) for width in widths[:-1]))
+        if depth and last:
+            widths[-1] = 2 * last
+        self.tower = nn.Sequential(*(_block(*sizes) for sizes in pairwise(widths)))
         self.pred = nn.Conv2d(widths[-1], 6, 1)
         nn.init.normal_(self.pred.weight, std=0.01)
         rare = [-math.log(99)]  # initial probability 1 %
