@@ -11,7 +11,7 @@ from siamcorr.layers.heads.lite import score_of_negative
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
-from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
+from siamcorr.ops import xcorr_depthwise
 
 
 class FoldedPixelwiseHead(nn.Module):
@@ -29,8 +29,8 @@ class FoldedPixelwiseHead(nn.Module):
     Args:
         head: without norms, see `foldable`; it does not change.
 
-    Shapes: those of the head. Its template is the kernel (B, C, N, 1), the bias (B, N, 1, 1) and
-        the depthwise kernel, with N channels of the response.
+    Shapes: those of the head. Its template is the kernel (B, C, N), the bias (B, N, 1, 1) and the
+        depthwise kernel, with N channels of the response.
     """
 
     weights: Tensor
@@ -61,23 +61,30 @@ class FoldedPixelwiseHead(nn.Module):
         scale = self.parts[0] ** -0.5
         score, box = (cell.flatten(2) * scale for cell in cells)  # (B, C, h*w)
         count = features.shape[0]  # len is a constant in an export
-        rows = [weights[0].T @ score, weights[2].T.expand(count, -1, -1), weights[1].T @ box]
-        folded = torch.cat(rows, dim=2)  # (B, C + 1, N)
-        return (
-            folded[:, :-1, :, None],
-            folded[:, -1, :, None, None],
-            center_crop(whole, self.crop) / self.crop,
-        )
+        parts = [weights[0].T @ score, weights[2].T.expand(count, -1, -1), weights[1].T @ box]
+        folded = torch.cat(parts, dim=2)  # (B, C + 1, N)
+        middle = center_crop(whole, self.crop) / self.crop
+        return folded[:, :-1], folded[:, -1, :, None, None], middle
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
         """Search features (B, C, H, W), with the kernels from `template`."""
         kernel, bias, middle = template
-        cells = xcorr_pixelwise(self.depthwise(features), kernel) + bias
+        cells = _products(self.depthwise(features), kernel) + bias
         score, whole, box = torch.split(cells, [self.cells, self.parts[2], self.cells], dim=1)
         whole = xcorr_depthwise(whole, middle, padding=self.crop // 2)
         response = torch.cat([score, whole, box], dim=1)
         both, sides = self.tower(response).split([2, 4], dim=1)
         return Prediction(score_of_negative(both), sides.clamp(max=math.log(1000)).exp())
+
+
+def _products(features: Tensor, kernel: Tensor) -> Tensor:
+    """(B, C, H, W) and (B or 1, C, N) -> (B, N, H, W), in the layout of features."""
+    count, _, height, width = features.shape
+    if features.is_contiguous(memory_format=torch.channels_last):
+        places = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H*W, C)
+        cells = places @ kernel
+        return cells.reshape(count, height, width, -1).permute(0, 3, 1, 2)
+    return (kernel.transpose(1, 2) @ features.flatten(2)).reshape(count, -1, height, width)
 
 
 def foldable(head: object) -> TypeGuard[LitePixelwiseHead]:
