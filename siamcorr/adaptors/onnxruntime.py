@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from siamcorr import __version__
 from siamcorr.adaptors.onnx import KEY, ExportOptions, export_onnx, graph_paths
 from siamcorr.layers import Prediction
 from siamcorr.models import Preset, Template, build_model, cache_dir, load_preset
@@ -105,13 +106,13 @@ def onnx_network(name: str, weights: Path, say: Say = silent) -> OnnxNetwork:
     Args:
         name: preset of a checkpoint.
         weights: OUT.onnx, or a .pth or .safetensors file. The key of the cached graphs is a hash
-            of preset and file.
+            of siamcorr's version, preset and file.
         say: called before an export.
     """
     if weights.suffix == ".onnx":
         return OnnxNetwork(weights)
     preset = load_preset(name)
-    made_from = sha256(weights) + json.dumps(asdict(preset))
+    made_from = __version__ + sha256(weights) + json.dumps(asdict(preset))
     key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
     path = cache_dir() / f"{preset.name}-{key}-any.onnx"
     if not graph_paths(path)[0].is_file():
