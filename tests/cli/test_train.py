@@ -12,6 +12,7 @@ from training.drawn import write_pictures
 from siamcorr.cli import main
 from siamcorr.models import assemble, load_preset, read_checkpoint
 from siamcorr.models.presets import preset_path
+from siamcorr.training.pruning import widen_last_block
 from siamcorr.training.validation import (
     sequence_clips,
 )
@@ -212,6 +213,29 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     assert state["inner"]["0.deviation"].shape == (64, 1, 1)
     assert state["inner"]["0.mean"].any()
     assert "inner" in rows(tmp_path / "second")[0]
+
+
+def test_a_wider_last_block_is_pruned(pictures, tmp_path, capsys):
+    """The weights that stay are earlier ones; other initial weights are refused."""
+    network = assemble(load_preset("siamcorr-lite"))
+    narrow = network.state_dict()
+    widen_last_block(network)
+    path = tmp_path / "wide.pth"
+    torch.save(network.state_dict(), path)
+    config = write_config(tmp_path, pictures)
+    flags = "--max-epochs", 1, "--set", "rate=1e-12", "--set", "prune=3"
+    assert train(config, *flags, "--set", f"initial={path}") == 0
+    found = read_checkpoint(tmp_path / "out" / "best.safetensors").state_dict
+    assert {key: value.shape for key, value in found.items()} == {
+        key: value.shape for key, value in narrow.items()
+    }
+    key = "head.tower.5.1.weight"
+    earlier = network.state_dict()[key].flatten(1)
+    for row in found[key].flatten(1):
+        assert torch.isclose(earlier, row).all(1).any()
+    torch.save(narrow, path)
+    assert train(config, *flags, "--set", f"initial={path}") == 2
+    assert "wide.pth: does not contain weights of siamcorr-lite" in capsys.readouterr().err
 
 
 def test_weights_with_additional_keys_are_refused(pictures, tmp_path, capsys):

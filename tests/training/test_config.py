@@ -124,6 +124,8 @@ def test_no_file(tmp_path):
         ({"batch": -1}, "epochs and batch must be >= 1, and pairs >= batch"),
         ({"pairs": 31}, "pairs >= batch"),
         ({"stages": (1,)}, 'stages needs learns = "stages", got .pairs'),
+        ({"prune": 8}, 'prune needs initial weights and learns = "pairs"'),
+        ({"prune": -1, "initial": "a"}, "prune must be in 0..1048576, got -1"),
         ({"optimizer": "adam"}, "adamw"),
         ({"rate": 0}, "rate and clip must be > 0"),
         ({"backbone_rate": -0.1}, "backbone_rate and norm_rate >= 0"),
