@@ -14,7 +14,6 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -164,7 +163,6 @@ def _write(
                 input_names=names[0],
                 output_names=names[1],
                 dynamic_shapes=shapes,
-                custom_translation_table={torch.ops.aten.softplus.default: _softplus},
                 optimize=True,
                 verbose=False,
             )
@@ -189,10 +187,3 @@ def _write(
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(asdict(preset))
     onnx.save(model, path)
-
-
-def _softplus(self: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """Translate F.softplus: Softplus needs no threshold above which it is linear."""
-    from onnxscript import opset18 as op
-
-    return op.Softplus(self) if beta == 1 else op.Div(op.Softplus(op.Mul(self, beta)), beta)

@@ -86,7 +86,10 @@ class OnnxNetwork:
         maps = []
         for first in range(0, len(image), count):
             if any_batch:
-                rows = [part.expand(count, *part.shape[1:]) for part in template]
+                rows = [
+                    part if len(part) == count else part.expand(count, *part.shape[1:])
+                    for part in template
+                ]
             else:
                 rows = [part[first : first + 1] if len(part) > 1 else part for part in template]
             maps.append(graph.run([image[first : first + count], *rows]))

@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from siamcorr.layers.blocks import SepConv
@@ -12,6 +11,7 @@ from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
 from siamcorr.ops import xcorr_depthwise
 
+FARTHEST = 1000.0  # largest distance from a target's centre to its sides, in search crop pixels
 TYPICAL = 32.0  # typical distance from a target's centre to its sides, in search crop pixels
 
 
@@ -77,7 +77,7 @@ class LiteHead(nn.Module):
         """All three maps, for the losses."""
         score = self._compare("cls", features, template[0])
         box = self._compare("box", features, template[1])
-        distances = self.box_pred(box).clamp(max=math.log(1000)).exp()
+        distances = self.box_pred(box).clamp(max=math.log(FARTHEST)).exp()
         return LiteMaps(self.cls_pred(score), distances, self.quality_pred(box))
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
@@ -96,18 +96,26 @@ class LiteHead(nn.Module):
 
 def score_times_quality(logits: Tensor) -> Tensor:
     """The logit of sqrt(p q), from the logits of p and q: (B, 2, S, S) -> (B, 1, S, S)."""
-    return score_of_negative(-logits)
+    both = torch.cat([logits, logits.sum(dim=1, keepdim=True)], dim=1)
+    return logit_of_root(bounded_exp(-both)).to(logits.dtype)
 
 
-def score_of_negative(logits: Tensor) -> Tensor:
-    """`score_times_quality` of logits with the opposite sign.
+def bounded_exp(exponents: Tensor) -> Tensor:
+    """exp, finite and above 0 for any exponent; half precision becomes float32."""
+    wide = torch.promote_types(exponents.dtype, torch.float32)
+    return exponents.to(wide).clamp(-80, 80).exp()
 
-    With s = sqrt(p q), the logit of s is -log(1/s - 1), and log(1/s) is the mean over both logits x
-    of log(1 + exp(-x)). So p and q are not rounded to 0 or 1.
+
+def logit_of_root(terms: Tensor) -> Tensor:
+    """The logit of s = sqrt(p q), from exp(-a), exp(-b), exp(-a - b); a, b are the logits of p, q.
+
+    Their sum t is 1 / s^2 - 1, and the logit of s is log(s / (1 - s)) = log((sqrt(1 + t) + 1) / t).
+    So p and q are not rounded to 0 or 1.
+
+    Shapes: (B, 3, S, S) -> (B, 1, S, S).
     """
-    log = F.softplus(logits).sum(dim=1, keepdim=True) / 2  # log(1/s); a sum is faster than a mean
-    largest = math.log(torch.finfo(log.dtype).max) - 0.1
-    return -torch.log(torch.expm1(log.clamp(1e-6, largest)))
+    total = terms.sum(dim=1, keepdim=True)
+    return torch.log((torch.sqrt(total + 1) + 1) / total)
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

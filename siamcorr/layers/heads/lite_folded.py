@@ -1,13 +1,12 @@
 """`LitePixelwiseHead` for inference: the same maps with fewer operators."""
 
 import copy
-import math
 from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
 
-from siamcorr.layers.heads.lite import score_of_negative
+from siamcorr.layers.heads.lite import FARTHEST, bounded_exp, logit_of_root
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
@@ -49,10 +48,7 @@ class FoldedPixelwiseHead(nn.Module):
         with torch.no_grad():
             depthwise.weight[half:] = depthwise.weight[half:].roll(whole, 0)
             pointwise.weight[box:] = pointwise.weight[box:].roll(whole, 1)
-            for parameter in (head.pred.weight, _bias(head.pred)):
-                parameter[:] = parameter[[0, 5, 1, 2, 3, 4]]  # score and quality side by side
-                parameter[:2] *= -1  # what `score_of_negative` takes
-        self.tower = nn.Sequential(head.tower, head.pred)
+        self.tower = nn.Sequential(head.tower, _exponents(head.pred))
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
         """Template features (B, C, h, w) to the folded kernel, its bias, the depthwise kernel."""
@@ -73,8 +69,10 @@ class FoldedPixelwiseHead(nn.Module):
         score, whole, box = torch.split(cells, [self.cells, self.parts[2], self.cells], dim=1)
         whole = xcorr_depthwise(whole, middle, padding=self.crop // 2)
         response = torch.cat([score, whole, box], dim=1)
-        both, sides = self.tower(response).split([2, 4], dim=1)
-        return Prediction(score_of_negative(both), sides.clamp(max=math.log(1000)).exp())
+        exponents = self.tower(response)
+        terms, sides = torch.split(bounded_exp(exponents), [3, 4], dim=1)
+        logits, boxes = logit_of_root(terms), sides.clamp(max=FARTHEST)
+        return Prediction(logits.to(exponents.dtype), boxes.to(exponents.dtype))
 
 
 def _products(features: Tensor, kernel: Tensor) -> Tensor:
@@ -85,6 +83,15 @@ def _products(features: Tensor, kernel: Tensor) -> Tensor:
         cells = places @ kernel
         return cells.reshape(count, height, width, -1).permute(0, 3, 1, 2)
     return (kernel.transpose(1, 2) @ features.flatten(2)).reshape(count, -1, height, width)
+
+
+def _exponents(pred: nn.Conv2d) -> nn.Conv2d:
+    """The prediction as seven exponents: three for `logit_of_root`, four sides."""
+    changed = nn.Conv2d(pred.in_channels, 7, 1).to(pred.weight).requires_grad_(False)
+    for new, old in ((changed.weight, pred.weight), (_bias(changed), _bias(pred))):
+        score, sides, quality = torch.split(old.detach(), [1, 4, 1])
+        new.copy_(torch.cat([-score, -quality, -score - quality, sides]))
+    return changed
 
 
 def foldable(head: object) -> TypeGuard[LitePixelwiseHead]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from siamcorr.layers.heads.lite import TYPICAL, LiteMaps, score_times_quality
+from siamcorr.layers.heads.lite import FARTHEST, TYPICAL, LiteMaps, score_times_quality
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
 from siamcorr.ops import xcorr_depthwise, xcorr_pixelwise
@@ -79,7 +79,7 @@ class LitePixelwiseHead(nn.Module):
         cells = self.score_cells(score, template[0]), self.box_cells(box, template[1])
         response = torch.cat([cells[0], wholes[0], cells[1], wholes[1]], dim=1)
         logits, sides, quality = self.pred(self.tower(response)).split([1, 4, 1], dim=1)
-        return LiteMaps(logits, sides.clamp(max=math.log(1000)).exp(), quality)
+        return LiteMaps(logits, sides.clamp(max=math.log(FARTHEST)).exp(), quality)
 
     def forward(self, features: Tensor, template: tuple[Tensor, ...]) -> Prediction:
         """Search features (B, C, H, W), with the kernels from `template`."""
