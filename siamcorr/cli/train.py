@@ -76,6 +76,8 @@ def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None
     last = output / "last.pt"
     if last.exists():
         trainer.resume(last)
+    if not config.epochs and processes.rank == 0:
+        _save_best(trainer, output)
     end = config.epochs if limit is None else min(config.epochs, trainer.epoch + limit)
     while trainer.epoch < end:
         start = time.perf_counter()
@@ -199,12 +201,16 @@ def _save_epoch(trainer: Trainer, output: Path, row: dict[str, float]) -> None:
     _tensorboard(output, trainer.epoch, row)
     if row["overlap"] >= trainer.best:
         trainer.best = row["overlap"]
-        weights = trainer.averaged.state_dict()
-        metadata = {"preset": trainer.network.preset.name, "epoch": f"{trainer.epoch}"}
-        write_safetensors(output / "best.safetensors", weights, metadata)
+        _save_best(trainer, output)
         if trainer.objective.imitation is not None:
             write_safetensors(output / ADAPTER, trainer.objective.imitation.state_dict(), {})
     save(output / "last.pt", trainer.state())
+
+
+def _save_best(trainer: Trainer, output: Path) -> None:
+    """Write the averaged weights."""
+    metadata = {"preset": trainer.network.preset.name, "epoch": f"{trainer.epoch}"}
+    write_safetensors(output / "best.safetensors", trainer.averaged.state_dict(), metadata)
 
 
 def _tensorboard(output: Path, epoch: int, row: dict[str, float]) -> None:

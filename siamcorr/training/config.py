@@ -163,7 +163,7 @@ class TrainConfig:
             "backbone.features.0"; all other weights start at random.
         prune: pairs on which the channels of the tower's last block are chosen, if the initial
             weights have more than the model, see `prune_last_block`; 0: they have the same.
-        epochs: number of epochs.
+        epochs: number of epochs; 0 with `prune` writes the pruned weights as they are.
         pairs: pairs, or crops, per epoch.
         batch: pairs per step over all processes.
         optimizer: "adamw" or "sgd".
@@ -208,7 +208,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch) < 1 or self.pairs < self.batch:
+        if self.epochs < (0 if self.prune else 1) or not 1 <= self.batch <= self.pairs:
             raise ValueError("epochs and batch must be >= 1, and pairs >= batch")
         if self.learns not in LEARNS:
             names = " or ".join(f'"{name}"' for name in LEARNS)

@@ -220,13 +220,13 @@ def test_auto_is_the_default_and_the_environment_changes_it(clip, weights, monke
 
 def test_many_targets_are_one_run(clip, weights, full_cache, tmp_path, monkeypatch):
     """Of graphs that take any batch; the boxes are those of torch."""
-    counts, run_graph = [], adaptor._run
+    counts, run_graph = [], adaptor._Graph.run
 
-    def counted(graph, feeds):
-        counts.append(len(feeds[0]))
-        return run_graph(graph, feeds)
+    def counted(graph, tensors):
+        counts.append(len(tensors[0]))
+        return run_graph(graph, tensors)
 
-    monkeypatch.setattr(adaptor, "_run", counted)
+    monkeypatch.setattr(adaptor._Graph, "run", counted)
     two = "--box", "80,50,30,30"
     expected = rows(clip, weights, tmp_path / "torch.csv", "--device", "cpu", *two)
     counts.clear()

@@ -225,7 +225,13 @@ def test_a_wider_last_block_is_pruned(pictures, tmp_path, capsys):
     config = write_config(tmp_path, pictures)
     flags = "--max-epochs", 1, "--set", "rate=1e-12", "--set", "prune=3"
     assert train(config, *flags, "--set", f"initial={path}") == 0
+    trained = read_checkpoint(tmp_path / "out" / "best.safetensors").state_dict
+    (tmp_path / "out" / "last.pt").unlink()
+    assert train(config, *flags, "--set", f"initial={path}", "--set", "epochs=0") == 0
     found = read_checkpoint(tmp_path / "out" / "best.safetensors").state_dict
+    for key, value in found.items():
+        if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            torch.testing.assert_close(value, trained[key], rtol=1e-4, atol=1e-6)
     assert {key: value.shape for key, value in found.items()} == {
         key: value.shape for key, value in narrow.items()
     }

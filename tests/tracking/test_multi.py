@@ -85,11 +85,11 @@ def test_many_go_in_parts(name, count, batches, monkeypatch):
     model, boxes = build_model(name, pretrained=name == "siamcorr-lite"), (BOXES * 12)[:count]
     tracker, calls = MultiTracker(model, optimize=False), []
     numbers = [tracker.add(FRAMES[0], box) for box in boxes]
+    expected = alone(model, BOXES, FRAMES[:2])[0]
     search = model.search
     monkeypatch.setattr(model, "search", lambda x, z: calls.append(len(x)) or search(x, z))
     results = tracker.update(FRAMES[1])
     assert calls == batches
-    expected = alone(model, BOXES, FRAMES[:2])[0]
     for index, number in enumerate(numbers):
         np.testing.assert_allclose(results[number].box_xywh, expected[index % 3], atol=0.1)
 
