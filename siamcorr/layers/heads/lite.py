@@ -62,8 +62,8 @@ class LiteHead(nn.Module):
         self.cls_pred = nn.Conv2d(channels, 1, 1)
         self.box_pred = nn.Conv2d(channels, 4, 1)
         self.quality_pred = nn.Conv2d(channels, 1, 1)
-        nn.init.constant_(_bias(self.cls_pred), -math.log(99))  # initial probability 1 %
-        nn.init.constant_(_bias(self.box_pred), math.log(TYPICAL))
+        nn.init.constant_(bias_of(self.cls_pred), -math.log(99))  # initial probability 1 %
+        nn.init.constant_(bias_of(self.box_pred), math.log(TYPICAL))
         nn.init.normal_(self.box_pred.weight, std=0.01)
 
     def template(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -118,6 +118,7 @@ def logit_of_root(terms: Tensor) -> Tensor:
     return torch.log((torch.sqrt(total + 1) + 1) / total)
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """The bias of a convolution that has one."""
     assert conv.bias is not None
     return conv.bias

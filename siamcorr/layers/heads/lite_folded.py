@@ -6,7 +6,7 @@ from typing import TypeGuard, cast
 import torch
 from torch import Tensor, nn
 
-from siamcorr.layers.heads.lite import FARTHEST, bounded_exp, logit_of_root
+from siamcorr.layers.heads.lite import FARTHEST, bias_of, bounded_exp, logit_of_root
 from siamcorr.layers.heads.lite_pixelwise import LitePixelwiseHead
 from siamcorr.layers.heads.prediction import Prediction
 from siamcorr.layers.necks import center_crop
@@ -39,7 +39,7 @@ class FoldedPixelwiseHead(nn.Module):
         head = copy.deepcopy(head)
         self.crop, self.parts, self.kernel = head.crop, head.parts, head.kernel
         self.depthwise, pointwise = _convolutions(head.search)
-        columns = [pointwise.weight.detach().flatten(1), _bias(pointwise).detach()[:, None]]
+        columns = [pointwise.weight.detach().flatten(1), bias_of(pointwise).detach()[:, None]]
         self.register_buffer("weights", torch.cat(columns, dim=1))
         depthwise, pointwise = _convolutions(head.tower[0])
         whole, half = head.parts[2] // 2, depthwise.in_channels // 2
@@ -88,7 +88,7 @@ def _products(features: Tensor, kernel: Tensor) -> Tensor:
 def _exponents(pred: nn.Conv2d) -> nn.Conv2d:
     """The prediction as seven exponents: three for `logit_of_root`, four sides."""
     changed = nn.Conv2d(pred.in_channels, 7, 1).to(pred.weight).requires_grad_(False)
-    for new, old in ((changed.weight, pred.weight), (_bias(changed), _bias(pred))):
+    for new, old in ((changed.weight, pred.weight), (bias_of(changed), bias_of(pred))):
         score, sides, quality = torch.split(old.detach(), [1, 4, 1])
         new.copy_(torch.cat([-score, -quality, -score - quality, sides]))
     return changed
@@ -108,8 +108,3 @@ def _convolutions(chain: nn.Module) -> tuple[nn.Conv2d, nn.Conv2d]:
     """The depthwise and the 1x1 convolution of a neck or a block."""
     depthwise, pointwise, *_ = chain.children()
     return cast("nn.Conv2d", depthwise), cast("nn.Conv2d", pointwise)
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
