@@ -14,11 +14,13 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from siamcorr.adaptors.onnx_opset import WRITTEN, check_opset, lower_opset
+from siamcorr.adaptors.onnx_template_work import KERNEL, move_template_work
 from siamcorr.models import Preset, SiameseNetwork
 from siamcorr.models.inference import fuse_network
 from siamcorr.ops.export import Correlation, use_export_form
@@ -78,7 +80,7 @@ def export_onnx(
     batch = 2 if options.dynamic_batch else 1  # torch.export treats 0 and 1 as constants
     image = torch.rand(batch, 3, crop.template_size, crop.template_size) * 255
     template = fast.template(image)
-    kernels = [f"template_{index}" for index in range(len(template))]
+    kernels = [f"{KERNEL}{index}" for index in range(len(template))]
     if recipe.kind == "scales" and not options.dynamic_batch:
         batch = recipe.scales.count
     dtype = torch.float16 if options.half else torch.float32
@@ -91,11 +93,14 @@ def export_onnx(
         inputs = torch.rand(batch, 3, size, size) * 255, *template
         names = ["image", *kernels], ["logits", "boxes"]
         sides[template_path.with_name(f"{search_name}{size}.onnx")] = call, inputs, names
+    models = {target: _export(*side, options, preset.name) for target, side in sides.items()}
+    if len(models) == 2 and not recipe.update_rate:  # templates are not mixed
+        models = dict(zip(models, move_template_work(*models.values()), strict=True))
     # Write temporary files first: a full disk must not destroy older graphs.
     partials = {target: target.with_name(f".{target.name}.{os.getpid()}.part") for target in sides}
     try:
-        for target, (side, tensors, names) in sides.items():
-            _write(side, tensors, partials[target], names, preset, options)
+        for target, model in models.items():
+            _write(model, partials[target], preset, options.opset)
         # The template graph last: its file marks a complete export.
         for target in reversed(partials):
             partials[target].replace(target)
@@ -132,16 +137,14 @@ class _Branch(nn.Module):
         return tuple(result.float() for result in results)
 
 
-def _write(
+def _export(
     side: nn.Module,
     inputs: tuple[Tensor, ...],
-    path: Path,
     names: Names,
-    preset: Preset,
     options: ExportOptions,
-) -> None:
-    import onnx
-
+    preset: str,
+) -> Any:
+    """Export one side; returns an onnx.ModelProto, in opset 18 or later."""
     shapes = None
     if options.dynamic_batch:
         batch = torch.export.Dim("batch", max=1 << 20)
@@ -168,10 +171,15 @@ def _write(
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error.__cause__ or error).splitlines()[0]
-            text = f"{preset.name}: torch {torch.__version__} cannot write it as ONNX: {reason}"
+            text = f"{preset}: torch {torch.__version__} cannot write it as ONNX: {reason}"
             raise ValueError(text) from error
     assert program is not None
-    model = program.model_proto
+    return program.model_proto
+
+
+def _write(model: Any, path: Path, preset: Preset, opset: int) -> None:
+    import onnx
+
     weights = {entry.name: entry.dims for entry in model.graph.initializer}
     for node in model.graph.node:
         node.ClearField("metadata_props")  # paths and lines of our source files
@@ -179,11 +187,11 @@ def _write(
         if node.op_type == "Conv" and node.input[1] in weights and not sized:  # OpenCV 4 needs it
             shape = onnx.helper.make_attribute("kernel_shape", weights[node.input[1]][2:])
             node.attribute.append(shape)
-    if options.opset < WRITTEN:
-        lower_opset(model, options.opset)
+    if opset < WRITTEN:
+        lower_opset(model, opset)
     written = model.opset_import[0].version
-    if written != options.opset:
-        raise ValueError(f"opset {options.opset}: torch {torch.__version__} writes {written}")
+    if written != opset:
+        raise ValueError(f"opset {opset}: torch {torch.__version__} writes {written}")
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(asdict(preset))
     onnx.save(model, path)

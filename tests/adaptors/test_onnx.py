@@ -217,8 +217,9 @@ def test_full_disk_leaves_what_was_there(good, siamfc, monkeypatch):
         if len(calls) > good:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    model = onnx.load(siamfc.with_name("out-template.onnx"))
-    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: SimpleNamespace(model_proto=model))
+    files = (f"out-{part}.onnx" for part in ("template", "search-255"))
+    programs = (SimpleNamespace(model_proto=onnx.load(siamfc.with_name(file))) for file in files)
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: next(programs))
     monkeypatch.setattr(onnx, "save", save)
     network = assemble(PRESETS["siamfc-alexnet"])
     with pytest.raises(OSError, match="No space left"):
