@@ -27,8 +27,10 @@ class NetworkRunner:
     def __init__(self, model: Network, optimize: bool = True) -> None:
         if optimize:
             model = fast_copy(model)
+        self.layout = torch.contiguous_format  # of images, as graphs of other runtimes read them
         if isinstance(model, nn.Module):
             model.eval()
+            self.layout = torch.channels_last
         self.model, self.recipe = model, recipe_of(model.preset)
 
     def template(self, frame: Image, target: Target, fill: Color) -> Template:
@@ -50,24 +52,34 @@ class NetworkRunner:
 
     def tensor(self, crops: list[Crop]) -> Tensor:
         """Convert crops to the network's input, on its device."""
-        return crops_to_tensor(crops, self.recipe.crop.color, self.model.device)
+        return crops_to_tensor(crops, self.recipe.crop.color, self.model.device, self.layout)
 
 
-def crops_to_tensor(crops: list[Crop], color: str, device: torch.device) -> Tensor:
-    """Convert crops to (N, 3, S, S) float, 0..255, channels last, with one copy to the device.
+def crops_to_tensor(
+    crops: list[Crop],
+    color: str,
+    device: torch.device,
+    layout: torch.memory_format = torch.channels_last,
+) -> Tensor:
+    """Convert crops to (N, 3, S, S) float, 0..255, with one copy to the device.
 
     Args:
         crops: N RGB crops of one size.
         color: "rgb" or "bgr", the channel order of the network.
         device: the network's device.
+        layout: memory format of the result.
     """
-    stacked = np.empty((len(crops), *crops[0].image.shape), np.uint8)  # (N, S, S, 3)
-    for image, crop in zip(stacked, crops, strict=True):
-        if color == "bgr":
-            cv2.cvtColor(crop.image, cv2.COLOR_RGB2BGR, dst=image)
+    size = len(crops[0].image)
+    stacked = torch.empty(len(crops), 3, size, size, dtype=torch.uint8, memory_format=layout)
+    for image, crop in zip(stacked.numpy(), crops, strict=True):
+        if layout == torch.contiguous_format:  # numpy and torch copy to planes much more slowly
+            planes = cv2.split(crop.image)
+            np.stack(planes[::-1] if color == "bgr" else planes, out=image)
+        elif color == "bgr":
+            cv2.cvtColor(crop.image, cv2.COLOR_RGB2BGR, dst=image.transpose(1, 2, 0))
         else:
-            image[:] = crop.image
-    return torch.from_numpy(stacked).to(device).permute(0, 3, 1, 2).float()
+            image.transpose(1, 2, 0)[:] = crop.image
+    return stacked.to(device).float()
 
 
 def to_numpy(logits: Tensor, boxes: Tensor) -> tuple[Map, Map]:

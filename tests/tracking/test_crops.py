@@ -4,10 +4,12 @@ import cv2
 import numpy as np
 import pytest
 import reference
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamcorr.tracking import crops
+from siamcorr.tracking.batching import crops_to_tensor
 from siamcorr.tracking.crops import context_box, context_side, crop_box, mean_color
 
 FRAME = np.random.default_rng(0).integers(0, 256, size=(24, 32, 3), dtype=np.uint8)
@@ -135,3 +137,15 @@ def test_a_long_box_many_times_the_frame():
     rows, columns = np.nonzero(crop.image[:, :, 0] > 127)
     assert crop.to_frame(columns.min(), rows.min()) == pytest.approx((10, 10), abs=2)
     assert crop.to_frame(columns.max() + 1, rows.max() + 1) == pytest.approx((50, 50), abs=2)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+def test_tensor_of_crops(color, layout):
+    """Crops become one tensor in the network's order of colours, in either memory format."""
+    cut = [crop_box(FRAME, (x, 9), (12, 12), 11, (1, 2, 3)) for x in (2, 20)]
+    tensor = crops_to_tensor(cut, color, torch.device("cpu"), layout)
+    assert tensor.is_contiguous(memory_format=layout)
+    order = slice(None) if color == "rgb" else slice(None, None, -1)
+    expected = np.stack([crop.image.transpose(2, 0, 1)[order] for crop in cut])
+    np.testing.assert_array_equal(tensor.numpy(), expected.astype(np.float32))
