@@ -26,7 +26,7 @@ from siamcorr.training.loop import Trainer, save
 from siamcorr.training.objectives import make_objective, measure_features, measure_inner
 from siamcorr.training.pairs import PairDataset, batches
 from siamcorr.training.processes import Processes, join_processes
-from siamcorr.training.pruning import prune_last_block, widen_last_block
+from siamcorr.training.pruning import prune_tower, widen_tower
 from siamcorr.training.validation import (
     Clip,
     marked_clips,
@@ -67,7 +67,7 @@ def _train(config: TrainConfig, processes: Processes, limit: int | None) -> None
     network = _network(config)
     dataset, clips = _data(network.preset, config)
     if isinstance(dataset, PairDataset) and config.prune:
-        prune_last_block(network, batches(dataset, config.prune, config.batch))
+        prune_tower(network, batches(dataset, config.prune, config.batch))
     objective = make_objective(network.to(processes.device), config)
     _begin_imitation(objective, dataset, config)
     trainer = Trainer(network, dataset, config, processes, objective)
@@ -154,7 +154,7 @@ def _network(config: TrainConfig) -> SiameseNetwork:
     torch.manual_seed(config.seed)
     network = assemble(load_preset(config.model))
     if config.prune:
-        widen_last_block(network)
+        widen_tower(network)
     if config.initial:
         path = Path(config.initial).expanduser()
         state = read_checkpoint(path).state_dict

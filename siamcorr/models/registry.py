@@ -43,7 +43,9 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "depthwise-anchors": lambda channels, anchors: DepthwiseAnchorHead(channels, anchors=anchors),
     "depthwise-boxes": lambda channels, anchors: DepthwiseBoxHead(channels),
     "lite": lambda channels, anchors: LiteHead(channels),
-    "lite-pixelwise": lambda channels, anchors: LitePixelwiseHead(channels, last=64),
+    "lite-pixelwise": lambda channels, anchors: LitePixelwiseHead(
+        channels, (96, 96, 96, 96, 80, 64)
+    ),
     "multi-level-anchors": MultiLevelAnchorHead,
     "multi-level-anchors-mean": lambda channels, anchors: MultiLevelAnchorHead(
         channels, anchors, weighted=False

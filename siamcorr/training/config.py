@@ -161,8 +161,8 @@ class TrainConfig:
         initial: checkpoint to start from; empty for random weights.
         initial_parts: prefixes of the keys to load from it, such as "backbone" or
             "backbone.features.0"; all other weights start at random.
-        prune: pairs on which the channels of the tower's last block are chosen, if the initial
-            weights have more than the model, see `prune_last_block`; 0: they have the same.
+        prune: pairs on which the channels of the tower's last blocks are chosen, if the initial
+            weights have more than the model, see `prune_tower`; 0: they have the same.
         epochs: number of epochs; 0 with `prune` writes the pruned weights as they are.
         pairs: pairs, or crops, per epoch.
         batch: pairs per step over all processes.

@@ -12,7 +12,7 @@ from training.drawn import write_pictures
 from siamcorr.cli import main
 from siamcorr.models import assemble, load_preset, read_checkpoint
 from siamcorr.models.presets import preset_path
-from siamcorr.training.pruning import widen_last_block
+from siamcorr.training.pruning import widen_tower
 from siamcorr.training.validation import (
     sequence_clips,
 )
@@ -215,11 +215,11 @@ def test_a_new_head_on_an_earlier_backbone(pictures, teacher, tmp_path):
     assert "inner" in rows(tmp_path / "second")[0]
 
 
-def test_a_wider_last_block_is_pruned(pictures, tmp_path, capsys):
+def test_a_wider_tower_is_pruned(pictures, tmp_path, capsys):
     """The weights that stay are earlier ones; other initial weights are refused."""
     network = assemble(load_preset("siamcorr-lite"))
     narrow = network.state_dict()
-    widen_last_block(network)
+    widen_tower(network)
     path = tmp_path / "wide.pth"
     torch.save(network.state_dict(), path)
     config = write_config(tmp_path, pictures)
@@ -235,7 +235,7 @@ def test_a_wider_last_block_is_pruned(pictures, tmp_path, capsys):
     assert {key: value.shape for key, value in found.items()} == {
         key: value.shape for key, value in narrow.items()
     }
-    key = "head.tower.5.1.weight"
+    key = "head.tower.4.1.weight"
     earlier = network.state_dict()[key].flatten(1)
     for row in found[key].flatten(1):
         assert torch.isclose(earlier, row).all(1).any()

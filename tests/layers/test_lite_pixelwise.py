@@ -18,7 +18,7 @@ def noise(*shape, seed=0, dtype=torch.float64):
 
 @pytest.fixture
 def head(randomized):
-    return randomized(LitePixelwiseHead(4, 6, depth=2, whole=3))
+    return randomized(LitePixelwiseHead(4, (6, 6), whole=3))
 
 
 @torch.no_grad()
@@ -50,7 +50,7 @@ def test_by_hand(head, crop):
 @pytest.mark.parametrize("way", ["cells", "whole"])
 def test_a_cell_is_found_where_it_is(way):
     """The template's cell right below its middle is found in the same cell of the search."""
-    head = LitePixelwiseHead(1, 1, depth=0, whole=1)
+    head = LitePixelwiseHead(1, (), whole=1)
     head.kernel = head.search = Repeat()
     head.pred = nn.Conv2d(130, 6, 1)
     head.pred.weight.zero_()
@@ -74,7 +74,7 @@ class Repeat(nn.Module):
 @torch.no_grad()
 def test_score_and_box_keep_to_their_halves():
     """Nothing of the box's half reaches the score's in any block."""
-    head = LitePixelwiseHead(4, 6, whole=2).eval()
+    head = LitePixelwiseHead(4, 6 * (6,), whole=2).eval()
     x = noise(1, 132, 15, 15).float()
     other = torch.cat([x[:, :66], noise(1, 66, 15, 15, seed=1).float()], dim=1)
     first, second = head.tower(x), head.tower(other)
@@ -107,7 +107,7 @@ def test_folded(head, crop, layout):
 def test_what_cannot_be_folded(head):
     assert not foldable(nn.Identity())
     assert not foldable(head)  # its norms are not folded
-    assert not foldable(fuse(LitePixelwiseHead(4, 6, depth=0, whole=3).eval()))
+    assert not foldable(fuse(LitePixelwiseHead(4, (), whole=3).eval()))
     nn.utils.parametrizations.weight_norm(head.search[1])  # computes its weight
     assert not foldable(fuse(head))
 

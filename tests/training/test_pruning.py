@@ -10,10 +10,10 @@ from siamcorr.training import pruning
 from siamcorr.training.pairs import Pair
 from siamcorr.training.pruning import (
     choose_channels,
-    measure_last_block,
-    prune_last_block,
+    measure_tower,
+    prune_tower,
     refit,
-    widen_last_block,
+    widen_tower,
 )
 
 
@@ -74,15 +74,15 @@ def test_each_removal_costs_least():
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """A network whose preset has 4 channels less in each branch of the last block."""
-    monkeypatch.setattr(pruning, "assemble", with_last(12))
-    return with_last(12)(load_preset("siamcorr-lite"))
+    """A network whose preset has 4 channels less in each branch of the last two blocks."""
+    monkeypatch.setattr(pruning, "assemble", with_tower(16, 12, 12))
+    return with_tower(16, 12, 12)(load_preset("siamcorr-lite"))
 
 
-def with_last(channels):
+def with_tower(*channels):
     def build(preset):
         network = assemble(preset)
-        network.head = LitePixelwiseHead(48, 16, depth=2, last=channels)
+        network.head = LitePixelwiseHead(48, channels)
         return network
 
     return build
@@ -99,18 +99,18 @@ def pairs(count, seed=0):
 
 @torch.no_grad()
 def test_dead_channels_change_nothing(narrow, randomized):
-    """Four channels of each branch are always 0, one more has no weight."""
-    widen_last_block(narrow)
+    """In each of two blocks, four channels of each branch are always 0."""
+    widen_tower(narrow)
     network = randomized(narrow).float()
     dead = [0, 3, 7, 9, 16, 20, 21, 31]
-    norm = network.head.tower[-1][2]
-    norm.weight[dead], norm.bias[dead] = 0, -1
+    for block in network.head.tower[1:]:
+        block[2].weight[dead], block[2].bias[dead] = 0, -1
     before = network.state_dict()
     some = pairs(2)
     maps = network(some.search.float(), some.template.float())
-    prune_last_block(network, [some, pairs(1, seed=1)])
+    prune_tower(network, [some, pairs(1, seed=1)])
     assert network.state_dict().keys() == before.keys()
-    with_last(12)(network.preset).load_state_dict(network.state_dict())
+    with_tower(16, 12, 12)(network.preset).load_state_dict(network.state_dict())
     key = "head.tower.1.1.weight"
     rows, earlier = (state[key].flatten(1) for state in (network.state_dict(), before))
     places = (rows[:, None] == earlier).all(2).nonzero()
@@ -118,7 +118,7 @@ def test_dead_channels_change_nothing(narrow, randomized):
     kept = places[:, 1]
     assert [*kept] == sorted(kept)
     assert (kept < 16).sum() == 12
-    variance = network.head.tower[-1][2].running_var
+    variance = network.head.tower[1][2].running_var
     assert torch.equal(variance, before["head.tower.1.2.running_var"][kept])
     found = network(some.search.float(), some.template.float())
     torch.testing.assert_close(found, maps, rtol=1e-3, atol=1e-3)
@@ -126,27 +126,54 @@ def test_dead_channels_change_nothing(narrow, randomized):
 
 
 @torch.no_grad()
+def test_a_constant_channel_moves_into_the_norm(narrow, randomized):
+    """Of a block that another follows: its mean counts, though it never varies inside the map."""
+    widen_tower(narrow)
+    network = randomized(narrow).float()
+    constant = [0, 3, 7, 9, 16, 20, 21, 31]
+    norm = network.head.tower[1][2]
+    norm.weight[constant], norm.bias[constant] = 0, 2
+    network.head.tower[2][0].weight[constant] = 0
+    network.head.tower[2][0].weight[constant, :, 1, 1] = (
+        0.5  # the middle alone: the same at borders
+    )
+    last = network.head.tower[2][2]
+    dead = [1, 2, 4, 5, 17, 18, 19, 22]
+    last.weight[dead], last.bias[dead] = 0, -1
+    some = pairs(2)
+    maps = network(some.search.float(), some.template.float())
+    before = network.head.tower[2][2].running_mean.clone()
+    prune_tower(network, [some])
+    found = network(some.search.float(), some.template.float())
+    torch.testing.assert_close(found, maps, rtol=1e-3, atol=1e-3)
+    assert not torch.isclose(network.head.tower[2][2].running_mean, before[:24]).all()
+
+
+@torch.no_grad()
 def test_moments(narrow, randomized):
-    """Of all cells of all batches; the network stays in its mode."""
+    """Of all cells of all batches, as the next layer reads them; the network stays in its mode."""
     network = randomized(narrow).float().train()
     batches = [pairs(2), pairs(1, seed=1)]
-    moments = measure_last_block(network, batches)
+    moments = measure_tower(network, batches)
     assert network.training
     network.eval()
-    cells = []
-    network.head.tower.register_forward_hook(lambda *given: cells.append(given[2]))
+    tower = network.head.tower
+    seen = [[], [], []]
+    for index, module in enumerate((tower[1][0], tower[2][0], tower)):
+        module.register_forward_hook(lambda *given, cells=seen[index]: cells.append(given[2]))
     for pair in batches:
         network(pair.search.float(), pair.template.float())
-    flat = torch.cat(cells).permute(1, 0, 2, 3).flatten(1).double()
-    torch.testing.assert_close(moments.mean, flat.mean(1))
-    torch.testing.assert_close(moments.covariance, torch.cov(flat, correction=0))
+    for found, cells in zip(moments, seen, strict=True):
+        flat = torch.cat(cells).permute(1, 0, 2, 3).flatten(1).double()
+        torch.testing.assert_close(found.mean, flat.mean(1))
+        torch.testing.assert_close(found.covariance, torch.cov(flat, correction=0))
 
 
 def test_what_cannot_be_pruned():
-    with pytest.raises(ValueError, match="nanotrack-v2: its head has no last block"):
-        widen_last_block(build_model("nanotrack-v2"))
+    with pytest.raises(ValueError, match="nanotrack-v2: its head has no tower"):
+        widen_tower(build_model("nanotrack-v2"))
     network = build_model("siamcorr-lite")
-    network.head = LitePixelwiseHead(48, 16, depth=2)
-    with pytest.raises(ValueError, match="siamcorr-lite: its last block is as wide as the others"):
-        widen_last_block(network)
+    network.head = LitePixelwiseHead(48, (16, 16))
+    with pytest.raises(ValueError, match="siamcorr-lite: the blocks of its tower are equally wide"):
+        widen_tower(network)
     assert type(network.head.tower[-1][2]) is nn.BatchNorm2d

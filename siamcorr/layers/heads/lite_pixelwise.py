@@ -5,6 +5,7 @@ well the whole template matches.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -25,12 +26,10 @@ class LitePixelwiseHead(nn.Module):
 
     Args:
         in_channels: of the features, and of the pixel-wise correlation of each branch.
-        channels: of each branch of the tower.
-        depth: blocks in the tower.
+        channels: of each branch, for each block of the tower.
         whole: channels of the depthwise correlation of each branch.
         crop: cells per side of the template for the depthwise correlation, odd.
         cells: h*w of the template's features.
-        last: channels of each branch of the tower's last block; None: as the others.
 
     Shapes: features (B, C, H, W) and template (B, C, h, w) -> Prediction on (H, W); logits
         (B, 1, H, W).
@@ -42,20 +41,16 @@ class LitePixelwiseHead(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        channels: int = 96,
-        depth: int = 6,
+        channels: Sequence[int] = 6 * (96,),
         whole: int = 16,
         crop: int = 5,
         cells: int = 64,
-        last: int | None = None,
     ) -> None:
         super().__init__()
         self.crop, self.parts = crop, [in_channels, in_channels, 2 * whole]
         self.kernel, self.search = (_neck(in_channels, sum(self.parts)) for _ in range(2))
         self.score_cells, self.box_cells = PixelwiseResponse(), PixelwiseResponse()
-        widths = [2 * (cells + whole), *[2 * channels] * depth]
-        if depth and last:
-            widths[-1] = 2 * last
+        widths = [2 * (cells + whole), *(2 * count for count in channels)]
         self.tower = nn.Sequential(*(_block(*sizes) for sizes in pairwise(widths)))
         self.pred = nn.Conv2d(widths[-1], 6, 1)
         nn.init.normal_(self.pred.weight, std=0.01)
