@@ -31,7 +31,7 @@ CASES = {
     "DepthwiseBoxHead": Case((4, 6), (31, 31), (7, 7), 2, 4, (25, 25), 2),
     "AsymmetricHead": Case((4, 6), (11, 12), (7, 7), 2, 4, (5, 6), 2),
     "LiteHead": Case((4, 6), (16, 16), (8, 8), 1, 4, (17, 17), 2),
-    "LitePixelwiseHead": Case((4, 6, 1, 2), (16, 16), (8, 8), 1, 4, (16, 16), 3),
+    "LitePixelwiseHead": Case((4, (6,), 2), (16, 16), (8, 8), 1, 4, (16, 16), 3),
     "MatrixHead": Case((4, 6, 2), (11, 12), (7, 7), 1, 4, (5, 6), 6),
     "MultiLevelAnchorHead": Case(([4, 3], 3), (11, 12), (7, 7), 6, 12, (5, 6), 4),
     "MultiLevelBoxHead": Case(([4, 3],), (11, 12), (7, 7), 2, 4, (5, 6), 4),

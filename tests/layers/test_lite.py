@@ -18,8 +18,11 @@ def noise(*shape, seed=0, dtype=torch.float64):
 
 
 both_heads = pytest.mark.parametrize(
-    ("kind", "score", "sides"),
-    [(LiteHead, "cls_pred.bias", "box_pred.bias"), (LitePixelwiseHead, "pred.bias", "pred.bias")],
+    ("kind", "channels", "score", "sides"),
+    [
+        (LiteHead, 6, "cls_pred.bias", "box_pred.bias"),
+        (LitePixelwiseHead, 6 * (6,), "pred.bias", "pred.bias"),
+    ],
 )
 
 
@@ -144,9 +147,9 @@ def test_score_at_the_extremes(head, dtype):
 
 
 @both_heads
-def test_boxes_stay_finite(kind, score, sides, randomized):
+def test_boxes_stay_finite(kind, channels, score, sides, randomized):
     """However large the exponent, a distance is at most 1000 pixels."""
-    head = randomized(kind(4, 6))
+    head = randomized(kind(4, channels))
     with torch.no_grad():
         head.get_parameter(sides).fill_(1e4)
     boxes = head(noise(1, 4, 16, 16), head.template(noise(1, 4, 8, 8))).boxes
@@ -154,9 +157,9 @@ def test_boxes_stay_finite(kind, score, sides, randomized):
 
 
 @both_heads
-def test_starts_from_few_targets_and_typical_boxes(kind, score, sides):
+def test_starts_from_few_targets_and_typical_boxes(kind, channels, score, sides):
     torch.manual_seed(0)
-    head = kind(4, 6)
+    head = kind(4, channels)
     maps = head.maps(*(noise(4, 4, 16, 16).float(), head.template(noise(4, 4, 8, 8).float())))
     assert maps.logits.sigmoid().mean() < 0.1
     assert maps.boxes.median().item() == pytest.approx(32, rel=0.2)
