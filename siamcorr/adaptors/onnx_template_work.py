@@ -42,26 +42,26 @@ def move_template_work(template: Any, search: Any) -> tuple[Any, Any]:
     return merged, rest
 
 
-def _passed(graph: Any, given: list[str], kept: Set[str]) -> list[str]:
+def _passed(graph: Any, given: list[str], staying: Set[str]) -> list[str]:
     """Return what the nodes that depend on the image need of the given tensors and the others.
 
     Args:
         graph: onnx.GraphProto of the search.
         given: the template's tensors.
-        kept: tensors that stay in the graph.
+        staying: other tensors that are not passed, so their nodes stay in the graph.
     """
     constants = {entry.name for entry in graph.initializer}
     types = {entry.name: entry.type.tensor_type for entry in (*graph.value_info, *graph.input)}
     known, passed = {*given}, []
     for node in graph.node:
         inputs = {name for name in node.input if name and name not in constants}
-        if inputs and inputs <= known and not kept & {*node.output}:
+        if inputs and inputs <= known and not staying & {*node.output}:
             known.update(node.output)
         else:
             passed += [name for name in node.input if name in known]
     first = types[given[0]]
     wrong = {name for name in passed if name not in given and not _alike(types.get(name), first)}
-    return _passed(graph, given, kept | wrong) if wrong else [*dict.fromkeys(passed)]
+    return _passed(graph, given, staying | wrong) if wrong else [*dict.fromkeys(passed)]
 
 
 def _alike(one: Any, other: Any) -> bool:

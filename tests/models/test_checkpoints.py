@@ -52,6 +52,14 @@ def test_convert_keeps_every_number(random_weights, tmp_path):
     assert digest == checkpoint.metadata["source_sha256"]
 
 
+def test_shipped_file():
+    """Its metadata are those that the preset tells of it; new weights change both."""
+    preset = load_preset("siamcorr-lite")
+    metadata = read_checkpoint(find_weights(preset)).metadata
+    assert metadata["source_sha256"] == preset.weights.sha256
+    assert metadata["licence"] == preset.weights.licence == "Apache-2.0"
+
+
 @pytest.mark.video
 def test_published_file(shared, tmp_path):
     convert(shared / "weights/nanotrackv2.pth", tmp_path / "v2.safetensors")
