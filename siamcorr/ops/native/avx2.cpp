@@ -7,10 +7,10 @@
 #pragma GCC target("avx2,fma")
 #endif
 #define VECTOR_BYTES 32
-constexpr int MOST_H = 7, MOST_R[3] = {8, 6, 4};
+constexpr int MOST_H = 7, MOST_R[3] = {8, 5, 4};
 constexpr int MOST_U = 3, MOST_V = 3;
 constexpr int MATRIX_J = 6, MATRIX_V = 2;
-constexpr bool FACTORS_FIT = false;  // the template cells of a column stay in registers, too
+constexpr int REGISTERS = 16;
 #include "variant.h"
 #ifdef __clang__
 #pragma clang attribute pop

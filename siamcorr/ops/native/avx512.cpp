@@ -10,7 +10,7 @@
 constexpr int MOST_H = 7, MOST_R[3] = {8, 8, 6};
 constexpr int MOST_U = 6, MOST_V = 4;
 constexpr int MATRIX_J = 12, MATRIX_V = 2;
-constexpr bool FACTORS_FIT = true;  // the template cells of a column stay in registers, too
+constexpr int REGISTERS = 32;
 #include "variant.h"
 #ifdef __clang__
 #pragma clang attribute pop

@@ -5,7 +5,7 @@
 constexpr int MOST_H = 7, MOST_R[3] = {8, 8, 6};
 constexpr int MOST_U = 4, MOST_V = 4;
 constexpr int MATRIX_J = 6, MATRIX_V = 4;
-constexpr bool FACTORS_FIT = false;  // the template cells of a column stay in registers, too
+constexpr int REGISTERS = 32;
 #include "variant.h"
 static const Variant table = VARIANT("neon");
 extern "C" const Variant* const siamcorr_neon = &table;

@@ -75,7 +75,7 @@ INLINE bool search_in_place(const Job& job) {
 
 // A template plane with contiguous columns.
 template <class E, class T>
-Plane<T> pack_template(const Job& job, const E* z, T* to) {
+INLINE Plane<T> pack_template(const Job& job, const E* z, T* to) {
     if (as_it_is<E, T>(z) && job.z_cell[1] == 1) return {as_it_is<E, T>(z), job.z_cell[0]};
     for (int64_t u = 0; u < job.z_size[0]; u++)
         copy_row(z + u * job.z_cell[0], job.z_cell[1], to + u * job.z_size[1], job.z_size[1]);

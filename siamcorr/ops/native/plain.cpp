@@ -4,7 +4,7 @@
 constexpr int MOST_H = 3, MOST_R[3] = {6, 4, 3};
 constexpr int MOST_U = 2, MOST_V = 2;
 constexpr int MATRIX_J = 3, MATRIX_V = 4;
-constexpr bool FACTORS_FIT = false;  // the template cells of a column stay in registers, too
+constexpr int REGISTERS = 16;
 #include "variant.h"
 static const Variant table = VARIANT("plain");
 extern "C" const Variant* const siamcorr_plain = &table;

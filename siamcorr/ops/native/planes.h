@@ -58,11 +58,12 @@ INLINE void each_band(const Job& job, Use use) {
         }
 }
 
-// One call of an inner loop: a block of response rows and columns, and a band of template rows.
+// One call of an inner loop: blocks of response rows and columns, and a band of template rows.
 template <class T>
 struct Tile {
     ColumnsTile<T> function;
     int64_t x_row, x_step, z_row, z_step, row, step;
+    int64_t runs;                // blocks, one below the other
     int64_t column, tail, slot;  // of the block, of its last vector, and of the latter's sums
     bool first, last;            // whether the band is the first or last one of these response rows
 };
@@ -74,13 +75,17 @@ INLINE void each_tile(const Job& job, int64_t columns, Use use) {
     each_band(job, [&](const Band& band) {
         for (int64_t b = 0; b < blocks.blocks; b++) {
             int64_t V = blocks.size(b), most = MOST_R[V - 1], runs = (band.rows + most - 1) / most;
-            for (int64_t run = 0; run < runs; run++) {
-                int64_t begin = run * band.rows / runs, end = (run + 1) * band.rows / runs;
-                use(Tile<T>{COLUMNS_TILES<T>.at[band.h - 1][V - 1][end - begin - 1],
-                            band.x_row + begin * band.x_step, band.x_step, band.z_row, band.z_step,
-                            band.row + begin * band.step, band.step, blocks.first(b) * LANES<T>,
-                            blocks.tail(b), (V - 1) * LANES<T>, band.first, band.last});
-            }
+            int64_t R = band.rows / runs, larger = band.rows % runs;  // these have R + 1 rows
+            auto add = [&](int64_t size, int64_t begin, int64_t count) {
+                if (count)
+                    use(Tile<T>{COLUMNS_TILES<T>.at[band.h - 1][V - 1][size - 1],
+                                band.x_row + begin * band.x_step, band.x_step, band.z_row,
+                                band.z_step, band.row + begin * band.step, band.step, count,
+                                blocks.first(b) * LANES<T>, blocks.tail(b), (V - 1) * LANES<T>,
+                                band.first, band.last});
+            };
+            add(R + 1, 0, larger);
+            add(R, larger * (R + 1), runs - larger);
         }
     });
 }
@@ -90,28 +95,43 @@ template <class T>
 struct Tiles {
     LeftOver<T> rest;
     int64_t columns;  // all but these
+    int64_t pitch;    // of a row of sums
+    int64_t room;     // columns of a phase in a packed row of x
+    bool readable;    // whether x's rows can be read in place
     int64_t count = 0;
     Tile<T>* list;
     int64_t* offsets;  // where in a row of x the column lies that meets each column of z
+    T *sums, *packed_z, *packed_x, *rest_sums, *rest_scratch;
 
-    explicit Tiles(const Job& job) : rest(job), columns(job.out_size[1] - rest.columns) {}
+    explicit Tiles(const Job& job)
+        : rest(job), columns(job.out_size[1] - rest.columns), pitch(up(columns, LANES<T>)),
+          room(phase_room<T>(job, job.stride[1])),
+          readable(job.stride[1] == 1 && search_in_place<T, T>(job)) {}
 
-    // Takes its memory from the start of `scratch`, and returns the rest.
-    T* prepare(const Job& job, T* scratch) {
+    void prepare(const Job& job, T* scratch) {
         list = (Tile<T>*)scratch;
         each_tile<T>(job, columns, [&](const Tile<T>& tile) { list[count++] = tile; });
         offsets = (int64_t*)(list + count);
-        int64_t phases = job.stride[1], room = phase_room<T>(job, phases);
         for (int64_t v = 0; v < job.z_size[1]; v++) {
-            int64_t column = v * job.dilation[1];
+            int64_t column = v * job.dilation[1], phases = job.stride[1];
             offsets[v] = column % phases * room + column / phases;
         }
-        return scratch + size(job) / sizeof(T);
+        sums = scratch + list_size(job, count) / sizeof(T);
+        packed_z = sums + job.out_size[0] * pitch;
+        packed_x = packed_z + up(job.z_size[0] * job.z_size[1], 16);
+        rest_sums = packed_x + job.extent(0) * job.stride[1] * room;
+        rest_scratch = rest_sums + rest.columns * job.out_size[0] * LANES<T>;
     }
-    int64_t size(const Job& job) const {  // bytes
+    int64_t list_size(const Job& job, int64_t tiles) const {  // bytes
+        return up(tiles * sizeof(Tile<T>) + job.z_size[1] * sizeof(int64_t), 64);
+    }
+    int64_t size(const Job& job) const {  // bytes of scratch memory
         int64_t tiles = 0;
         each_tile<T>(job, columns, [&](const Tile<T>&) { tiles++; });
-        return up(tiles * sizeof(Tile<T>) + job.z_size[1] * sizeof(int64_t), 64);
+        int64_t search = job.extent(0) * job.stride[1] * room;
+        int64_t cells = up(job.z_size[0] * job.z_size[1], 16) + 16;
+        int64_t all = job.out_size[0] * pitch + search + cells + rest.scratch(job);
+        return list_size(job, tiles) + all * sizeof(T);
     }
 };
 
@@ -122,14 +142,9 @@ struct Tiles {
 // before the same cell of the last plane, so inside x.
 template <class E, class T>
 void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
-                   int64_t k_first, int64_t k_last, E* out, T* part, T bias, T* scratch) {
+                   int64_t k_first, int64_t k_last, E* out, T* part, T bias) {
     int64_t rows = job.out_size[0], columns = tiles.columns, out_pitch = job.out_size[1];
-    int64_t phases = job.stride[1], pitch = up(columns, LANES<T>);
-    T *sums = scratch, *packed_z = sums + rows * pitch;
-    T* packed_x = packed_z + up(job.z_size[0] * job.z_size[1], 16);
-    T* rest_sums = packed_x + job.extent(0) * phases * phase_room<T>(job, phases);
-    T* rest_scratch = rest_sums + tiles.rest.columns * rows * LANES<T>;
-    bool readable = phases == 1 && search_in_place<E, T>(job);
+    int64_t pitch = tiles.pitch;
     // Where the last k stores its sums; null if write_plane must convert them.
     bool plain = bias == 0 && job.activation == NONE;
     T* direct = part ? part : plain ? (T*)as_it_is<E, T>(out) : nullptr;
@@ -138,41 +153,35 @@ void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x
     for (int64_t k = k_first; k < k_last; k++) {
         const E* plane = x + k * job.x_step[3];
         Plane<T> from{as_it_is<E, T>(plane), job.x_cell[0]};
-        bool in_place = readable && (columns >= LANES<T> || plane + LANES<T> <= x_last);
-        if (!in_place) from = pack_search<E, T>(job, plane, phases, packed_x);
-        Plane<T> cells = pack_template<E, T>(job, z + k * job.z_step[3], packed_z);
+        bool in_place = from.at && tiles.readable;
+        if (columns < LANES<T>) in_place = in_place && plane + LANES<T> <= x_last;
+        if (!in_place) from = pack_search<E, T>(job, plane, job.stride[1], tiles.packed_x);
+        Plane<T> cells = pack_template<E, T>(job, z + k * job.z_step[3], tiles.packed_z);
         for (int64_t n = 0; n < tiles.count; n++) {
             const Tile<T>& tile = tiles.list[n];
             bool finished = direct && k == k_last - 1 && tile.last;
-            T* sum = sums + tile.row * pitch + tile.column;
+            T* sum = tiles.sums + tile.row * pitch + tile.column;
             T* to = finished ? direct + tile.row * out_pitch + tile.column : sum;
             tile.function(from.at + tile.x_row * from.pitch + tile.column,
                           tile.x_step * from.pitch, cells.at + tile.z_row * cells.pitch,
                           tile.z_step * cells.pitch, job.z_size[1], tiles.offsets, tile.tail,
                           k == k_first && tile.first ? nullptr : sum, tile.step * pitch, to,
                           tile.step * (finished ? out_pitch : pitch),
-                          finished ? tile.tail : tile.slot);
+                          finished ? tile.tail : tile.slot, tile.runs);
         }
         if (tiles.rest.columns)
-            add_left_over<T>(job, tiles.rest, from, cells, k > k_first, rest_sums, rest_scratch);
+            add_left_over<T>(job, tiles.rest, from, cells, k > k_first, tiles.rest_sums,
+                             tiles.rest_scratch);
     }
     if (part) {
-        write_left_over<T, T>(job, tiles.rest.columns, rest_sums, 0, NONE, part);
-        if (!direct) write_plane<T, T>(sums, pitch, part, out_pitch, rows, columns, 0, NONE);
+        write_left_over<T, T>(job, tiles.rest.columns, tiles.rest_sums, 0, NONE, part);
+        if (!direct) write_plane<T, T>(tiles.sums, pitch, part, out_pitch, rows, columns, 0, NONE);
         return;
     }
-    write_left_over<E, T>(job, tiles.rest.columns, rest_sums, bias, job.activation, out);
+    if (tiles.rest.columns)
+        write_left_over<E, T>(job, tiles.rest.columns, tiles.rest_sums, bias, job.activation, out);
     if (!direct)
-        write_plane<E, T>(sums, pitch, out, out_pitch, rows, columns, bias, job.activation);
-}
-
-template <class T>
-int64_t columns_scratch(const Job& job) {
-    Tiles<T> tiles(job);
-    int64_t sums = job.out_size[0] * up(tiles.columns, LANES<T>);
-    int64_t search = job.extent(0) * job.stride[1] * phase_room<T>(job, job.stride[1]);
-    int64_t cells = up(job.z_size[0] * job.z_size[1], 16) + 16;
-    return tiles.size(job) + (sums + search + cells + tiles.rest.scratch(job)) * sizeof(T);
+        write_plane<E, T>(tiles.sums, pitch, out, out_pitch, rows, columns, bias, job.activation);
 }
 
 // Like columns_plane, for an output of few cells and a large z, for instance the gradient of a template.

@@ -16,7 +16,8 @@ namespace {
 #define LOAD_ONCE(vector)
 #endif
 
-// A block of R response rows by V vectors of columns, over H template rows and w columns.
+// A block of R response rows by V vectors of columns, over H template rows and w columns, and the
+// blocks below it, `runs` in all.
 //
 // A vector of search cells is loaded once for all template rows that use it. The last vector is
 // `tail` columns after the first, and may overlap the previous one. `from` points to sums to
@@ -24,46 +25,52 @@ namespace {
 template <class T, int H, int V, int R>
 void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int64_t w,
                   const int64_t* offsets, int64_t tail, const T* from, int64_t from_pitch, T* to,
-                  int64_t to_pitch, int64_t to_tail) {
-    Vec<T> sums[R][V];
+                  int64_t to_pitch, int64_t to_tail, int64_t runs) {
+    constexpr bool factors_fit = R * V + H + V <= REGISTERS;
+    for (; runs > 0; runs--) {
+        Vec<T> sums[R][V];
 #pragma GCC unroll 16
-    for (int i = 0; i < R; i++)
+        for (int i = 0; i < R; i++)
 #pragma GCC unroll 4
-        for (int t = 0; t < V; t++)
-            sums[i][t] = from ? load(from + i * from_pitch + t * LANES<T>) : Vec<T>{};
-    for (int64_t v = 0; v < w; v++) {
-        const T *row = x + offsets[v], *cell = z + v;
-        Vec<T> factors[H];
-        if constexpr (FACTORS_FIT) {
+            for (int t = 0; t < V; t++)
+                sums[i][t] = from ? load(from + i * from_pitch + t * LANES<T>) : Vec<T>{};
+        for (int64_t v = 0; v < w; v++) {
+            const T *row = x + offsets[v], *cell = z + v;
+            Vec<T> factors[H];
+            if constexpr (factors_fit) {
 #pragma GCC unroll 16
-            for (int u = 0; u < H; u++) factors[u] = spread(cell[u * z_pitch]);
-        }
+                for (int u = 0; u < H; u++) factors[u] = spread(cell[u * z_pitch]);
+            }
 #pragma GCC unroll 32
-        for (int r = 0; r < R + H - 1; r++) {
-            Vec<T> cells[V];
+            for (int r = 0; r < R + H - 1; r++) {
+                Vec<T> cells[V];
 #pragma GCC unroll 4
-            for (int t = 0; t < V; t++) cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
-            row += x_pitch;
-            if constexpr (!FACTORS_FIT) REREAD(cell);
+                for (int t = 0; t < V; t++)
+                    cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
+                row += x_pitch;
+                if constexpr (!factors_fit) REREAD(cell);
 #pragma GCC unroll 16
-            for (int u = 0; u < H; u++)
-                if (r - u >= 0 && r - u < R) {
-                    Vec<T> factor = FACTORS_FIT ? factors[u] : spread(cell[u * z_pitch]);
+                for (int u = 0; u < H; u++)
+                    if (r - u >= 0 && r - u < R) {
+                        Vec<T> factor = factors_fit ? factors[u] : spread(cell[u * z_pitch]);
 #pragma GCC unroll 4
-                    for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
-                }
+                        for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
+                    }
+            }
         }
-    }
 #pragma GCC unroll 16
-    for (int i = 0; i < R; i++)
+        for (int i = 0; i < R; i++)
 #pragma GCC unroll 4
-        for (int t = 0; t < V; t++)
-            store(to + i * to_pitch + (t == V - 1 ? to_tail : t * LANES<T>), sums[i][t]);
+            for (int t = 0; t < V; t++)
+                store(to + i * to_pitch + (t == V - 1 ? to_tail : t * LANES<T>), sums[i][t]);
+        x += R * x_pitch, to += R * to_pitch;
+        if (from) from += R * from_pitch;
+    }
 }
 
 template <class T>
 using ColumnsTile = void (*)(const T*, int64_t, const T*, int64_t, int64_t, const int64_t*,
-                             int64_t, const T*, int64_t, T*, int64_t, int64_t);
+                             int64_t, const T*, int64_t, T*, int64_t, int64_t, int64_t);
 
 // Blocks by size: at[H - 1][V - 1][R - 1]; null for more rows than the registers hold.
 template <class T>

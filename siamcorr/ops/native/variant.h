@@ -1,7 +1,7 @@
 // A variant of the inner loops: how it splits the work, and the table of its functions.
 //
-// Each variant's file defines VECTOR_BYTES, the largest tiles that its registers hold (MOST_H, MOST_R,
-// MOST_U, MOST_V, MATRIX_J, MATRIX_V) and FACTORS_FIT, and includes this file once.
+// Each variant's file defines VECTOR_BYTES, REGISTERS (vectors), the largest tiles that these hold
+// (MOST_H, MOST_R, MOST_U, MOST_V, MATRIX_J, MATRIX_V), and includes this file once.
 #pragma once
 #include "channels.h"
 #include "gate.h"
@@ -48,7 +48,7 @@ template <class T>
 int64_t typed_scratch(const Job& job) {
     if (job.channels_last) return channels_scratch<T>(job);
     if (by_channels<T>(job)) return shared_scratch<T>(job);
-    return by_products(job, LANES<T>) ? products_scratch<T>(job) : columns_scratch<T>(job);
+    return by_products(job, LANES<T>) ? products_scratch<T>(job) : Tiles<T>(job).size(job);
 }
 
 template <class E, class T>
@@ -88,40 +88,47 @@ const E* last_plane(const Job& job, const E* x) {
 }
 
 template <class E, class T>
-void run_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* z, const E* bias, E* out,
-               T* parts, int64_t task, T* scratch) {
-    int64_t cuts = stretches<T>(job), cut = task % cuts, plane = task / cuts;
+void run_planes(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
+                int64_t first, int64_t last, T* scratch) {
+    bool products = by_products(job, LANES<T>);
+    Tiles<T> tiles(job);
+    if (!products) tiles.prepare(job, scratch);
+    const E* x_last = last_plane(job, x);
+    int64_t cuts = stretches<T>(job), k = job.count[3], cut = first % cuts, plane = first / cuts;
     int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
     int64_t n0 = plane / job.count[2] / job.count[1];
-    const E* from = x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2];
-    const E* cells = z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2];
-    int64_t first = cut * job.count[3] / cuts, last = (cut + 1) * job.count[3] / cuts;
-    T* part = cuts > 1 ? parts + task * job.out_cells() : nullptr;
-    T shift = bias ? widen(bias[n2]) : T(0);
-    out += plane * job.out_cells();
-    if (by_products(job, LANES<T>))
-        products_plane<E, T>(job, from, cells, first, last, out, part, shift, scratch);
-    else
-        columns_plane<E, T>(job, tiles, from, last_plane(job, x), cells, first, last, out, part,
-                            shift, scratch);
+    for (int64_t task = first; task < last; task++) {
+        const E* from = x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2];
+        const E* cells = z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2];
+        int64_t begin = cuts > 1 ? cut * k / cuts : 0, end = cuts > 1 ? (cut + 1) * k / cuts : k;
+        E* to = out + plane * job.out_cells();
+        T* part = cuts > 1 ? parts + task * job.out_cells() : nullptr;
+        T shift = bias ? widen(bias[n2]) : T(0);
+        if (products)
+            products_plane<E, T>(job, from, cells, begin, end, to, part, shift, scratch);
+        else
+            columns_plane<E, T>(job, tiles, from, x_last, cells, begin, end, to, part, shift);
+        // The next task, without the divisions, which cost as much as a small plane's products.
+        if (++cut < cuts) continue;
+        cut = 0, plane++;
+        if (++n2 < job.count[2]) continue;
+        n2 = 0;
+        if (++n1 == job.count[1]) n1 = 0, n0++;
+    }
 }
 
 template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
-    if (by_channels<T>(job)) {
-        for (int64_t task = first; task < last; task++)
-            run_shared<E, T>(job, x, z, bias, out, task, scratch);
+    if (!job.channels_last && !by_channels<T>(job)) {
+        run_planes<E, T>(job, x, z, bias, out, parts, first, last, scratch);
         return;
     }
-    bool columns = !job.channels_last && !by_products(job, LANES<T>);
-    Tiles<T> tiles(job);
-    if (columns) scratch = tiles.prepare(job, scratch);
     for (int64_t task = first; task < last; task++)
         if (job.channels_last)
             run_channels<E, T>(job, x, z, bias, out, task, scratch);
         else
-            run_plane<E, T>(job, tiles, x, z, bias, out, parts, task, scratch);
+            run_shared<E, T>(job, x, z, bias, out, task, scratch);
 }
 
 template <class E, class T>
