@@ -9,13 +9,13 @@ Only this module decides how a call runs:
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from siamcorr.ops import kernels
 from siamcorr.ops.autograd import contract
 from siamcorr.ops.checks import Signature
 from siamcorr.ops.compute import FUNCTIONS, HALF
@@ -105,6 +105,6 @@ def _plan(search: Tensor, call: Signature) -> Plan:
     if kind == "meta" or not len(search) or search.dtype in HALF:
         return Plan(None)
     chosen = choose("response", geometry, search.dtype, kind) if method == "auto" else method
-    if chosen == "native" and call.sides:
-        return Plan(partial(native.padded_response, sides=call.sides), pads=True)
+    if chosen == "native" and kernels.available(kind):
+        return Plan(native.eager_response(call.sides), pads=True)
     return Plan(FUNCTIONS[chosen, geometry.op, "response"])

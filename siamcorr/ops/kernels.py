@@ -115,15 +115,18 @@ def can_read(x: Tensor, z: Tensor) -> bool:
     Tracing, dispatch modes and tensor subclasses cannot observe what the kernels do. The memory of
     a negated view, such as the imaginary part of a conjugate, has the wrong signs.
     """
+    return not torch.compiler.is_compiling() and not transforms_active() and can_read_eager(x, z)
+
+
+def can_read_eager(x: Tensor, z: Tensor) -> bool:
+    """Like `can_read`, where neither torch.compile nor torch.func is active."""
     return (
-        not torch.compiler.is_compiling()
+        type(x) in PLAIN
+        and type(z) in PLAIN
         and not x.is_neg()
         and not z.is_neg()
-        and type(x) in PLAIN
-        and type(z) in PLAIN
         and not dispatch_modes()
         and not forward_mode_active()
-        and not transforms_active()
         and not tracing()
     )
 
@@ -142,9 +145,11 @@ def run(packed: PackedJob, x: Tensor, z: Tensor, bias: Tensor | None = None) -> 
     """
     assert module is not None
     job, offset, shape, channels_last, single_thread = packed
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
-    if not out.numel():
+    if channels_last:
+        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    else:
+        out = x.new_empty(shape)
+    if 0 in shape:
         return out
     threads = 1 if single_thread else torch.get_num_threads()
     given = 0 if bias is None else bias.data_ptr()

@@ -20,6 +20,7 @@ TRANSFORMS = "_C._are_functorch_transforms_active"
 FORWARD_LEVEL = "autograd.forward_ad._current_level"
 DISPATCH_MODES = "_C._len_torch_dispatch_stack"
 GLOBAL_HOOKS = "nn.modules.module._has_any_global_hook"
+TRACING = "_C._is_tracing"
 
 
 def look_up(path: str) -> Any:
@@ -42,7 +43,7 @@ def forward_level_active() -> bool:
 
 IN_USE: dict[str, Literal["private", "public"]] = {
     path: "public" if look_up(path) is MISSING else "private"
-    for path in (TRANSFORMS, FORWARD_LEVEL, DISPATCH_MODES, GLOBAL_HOOKS)
+    for path in (TRANSFORMS, FORWARD_LEVEL, DISPATCH_MODES, GLOBAL_HOOKS, TRACING)
 }
 
 # Whether torch.func is active. Fallback: assume so, which costs an autograd.Function per call.
@@ -65,6 +66,12 @@ dispatch_modes: Callable[[], int] = (
 # Whether hooks of all modules are registered. Fallback: assume so, which costs checks per layer.
 global_hooks: Callable[[], bool] = (
     look_up(GLOBAL_HOOKS) if IN_USE[GLOBAL_HOOKS] == "private" else assume_true
+)
+
+# Whether torch.jit.trace is running, in which sizes are tensors. Fallback: the public function,
+# which takes longer.
+tracing: Callable[[], bool] = (
+    look_up(TRACING) if IN_USE[TRACING] == "private" else look_up("jit.is_tracing")
 )
 
 VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
@@ -102,8 +109,3 @@ def is_legacy_batched(tensor: Tensor) -> bool:
     except NotImplementedError:
         return True
     return False
-
-
-def tracing() -> bool:
-    """Whether torch.jit.trace is running, in which sizes are tensors."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

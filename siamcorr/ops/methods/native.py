@@ -9,11 +9,24 @@ with different planes and steps. `conv` computes what the kernels cannot read, s
 fake tensors.
 """
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from siamcorr.ops import kernels
-from siamcorr.ops.kernels import DTYPES, Form, PackedJob, Planes, Sides, can_read, pack, run
+from siamcorr.ops.kernels import (
+    DTYPES,
+    Form,
+    PackedJob,
+    Planes,
+    Sides,
+    can_read,
+    can_read_eager,
+    pack,
+    run,
+)
 from siamcorr.ops.methods import conv
 from siamcorr.ops.shapes import Computed, Geometry
 
@@ -53,18 +66,31 @@ def depthwise_template(search: Tensor, grad: Tensor, geometry: Geometry) -> Tens
     return _contract("template", search, grad, geometry)
 
 
-def padded_response(
-    search: Tensor, template: Tensor, geometry: Geometry, sides: list[int]
-) -> Tensor:
-    """Compute the response to an unpadded search; the geometry includes the padding."""
-    if not (can_read(search, template) and search.numel()):  # the kernels need a plane to pad
-        search, sides = torch.nn.functional.pad(search, sides), []
-    return _contract("response", search, template, geometry, tuple(sides))
+def eager_response(sides: list[int] | None) -> Callable[[Tensor, Tensor, Geometry], Tensor]:
+    """Make the function for a geometry that includes `sides`, the zeros around search.
+
+    It takes the unpadded search, and keeps the job of the last call, because to look it up takes
+    as long as a small response. Neither torch.compile nor torch.func may be active.
+    """
+    pad = tuple(sides or ())
+    last: tuple[object, PackedJob] | None = None
+
+    def respond(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
+        nonlocal last
+        # A search without cells is padded first: the kernels need a plane.
+        if not can_read_eager(search, template) or (pad and not search.numel()):
+            padded = F.pad(search, pad) if pad else search
+            return _contract("response", padded, template, geometry)
+        strides = search.stride(), template.stride(), template.dtype
+        known = last
+        if known is None or known[0] != strides:
+            known = last = strides, _job("response", search, template, geometry, pad)
+        return run(known[1], search, template)
+
+    return respond
 
 
-def _contract(
-    computed: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...] = ()
-) -> Tensor:
+def _contract(computed: str, x: Tensor, z: Tensor, geometry: Geometry) -> Tensor:
     if kernels.module is None or x.device.type != "cpu":
         raise ValueError(
             f'method "native" needs the C++ kernels and a CPU, got {x.device}'
@@ -75,6 +101,13 @@ def _contract(
         function = getattr(conv, f"{geometry.op}_{computed}")
         result: Tensor = function(first, second, geometry)
         return result
+    return run(_job(computed, x, z, geometry), x, z)
+
+
+def _job(
+    computed: str, x: Tensor, z: Tensor, geometry: Geometry, sides: tuple[int, ...] = ()
+) -> PackedJob:
+    """Look up the job of a contraction, or pack it."""
     key = computed, geometry, sides, x.shape, x.stride(), z.shape, z.stride(), x.dtype, z.dtype
     packed = _jobs.get(key)
     if packed is None:
@@ -82,7 +115,7 @@ def _contract(
         if len(_jobs) >= MAX_JOBS:
             _jobs.clear()
         _jobs[key] = packed
-    return run(packed, x, z)
+    return packed
 
 
 def _pack_job(
