@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 SOURCES = ROOT / "siamcorr" / "ops" / "native"
 MODULE = "siamcorr/ops/_native.abi3.so"  # loaded by Python on every system but Windows
 FLAGS = ["-std=c++17", "-O2", "-ffp-contract=fast", "-fno-exceptions", "-fno-rtti"]
-FLAGS += ["-Wno-psabi", "-fvisibility=hidden", "-g0"]
+FLAGS += ["-Wno-psabi", "-fvisibility=hidden", "-g0", "-falign-functions=64"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"]
 
 

@@ -145,8 +145,24 @@ def test_reference_left_over_columns(variant, rows, columns, dilation, op):
         sides = [1, 0, dilation, dilation]
         padded = torch.nn.functional.pad(x, sides).double()
         exact = FUNCTIONS["conv", op, "response"](padded, z.double(), geometry)
-        result = native.padded_response(x, z, geometry, sides)
+        result = native.eager_response(sides)(x, z, geometry)
         assert relative(result, exact) <= WORST[dtype], dtype
+
+
+@pytest.mark.parametrize("rows", [1, 13, 15, 30])
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_reference_many_small_planes(variant, rows, dilation):
+    """Neighbouring planes are computed together, a number that divides neither 37 nor the tasks."""
+    sides = rows + 3 * dilation, 16 + 2 * dilation
+    geometry = Geometry("depthwise", (3, 37, *sides), (3, 37, 4, 3), dilation)
+    for dtype in (torch.float32, torch.float64):
+        tensors = given(geometry, dtype, rows)
+        x, z = tensors["search"], tensors["template"]
+        exact = FUNCTIONS["conv", "depthwise", "response"](x.double(), z.double(), geometry)
+        respond = native.eager_response(None)
+        for kind, kind_z in [(5, 5), (3, 3), (4, 5), (5, 4), (1, 5), (5, 1), (2, 5), (5, 2)]:
+            laid = lay_out(FixedDice(kind), x), lay_out(FixedDice(kind_z), z)
+            assert relative(respond(*laid, geometry), exact) <= WORST[dtype], (kind, kind_z)
 
 
 @pytest.mark.parametrize("turned", ["search", "template"])

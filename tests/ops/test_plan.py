@@ -10,6 +10,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from siamcorr import explain
 from siamcorr.ops import checks, compute, dispatch, kernels
+from siamcorr.ops.methods import native
 from siamcorr.ops.plan import COSTS, choose, predict, work
 from siamcorr.ops.shapes import Geometry
 
@@ -70,15 +71,17 @@ def test_prepared_templates_cost_less():
 def test_independent_of_values_and_layout(monkeypatch, op):
     ran = []
 
-    def recorded(key):
+    def recorded(key, function):
         def run(*args):
             ran.append(key)
-            return compute.FUNCTIONS[key](*args)
+            return function(*args)
 
         return run
 
-    functions = {key: recorded(key) for key in compute.FUNCTIONS}
+    functions = {key: recorded(key, function) for key, function in compute.FUNCTIONS.items()}
+    eager = native.eager_response
     monkeypatch.setattr(dispatch, "FUNCTIONS", functions)
+    monkeypatch.setattr(native, "eager_response", lambda sides: recorded("native", eager(sides)))
     monkeypatch.setattr(checks, "_signatures", {})
     x, z = pair(op, dtype=torch.float32)
     last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, z)]

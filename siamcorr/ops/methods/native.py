@@ -11,7 +11,6 @@ fake tensors.
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -78,7 +77,8 @@ def eager_response(sides: list[int] | None) -> Callable[[Tensor, Tensor, Geometr
     def respond(search: Tensor, template: Tensor, geometry: Geometry) -> Tensor:
         nonlocal last
         # A search without cells is padded first: the kernels need a plane.
-        if not can_read_eager(search, template) or (pad and not search.numel()):
+        readable = kernels.module is not None and can_read_eager(search, template)
+        if not readable or (pad and not search.numel()):
             padded = F.pad(search, pad) if pad else search
             return _contract("response", padded, template, geometry)
         strides = search.stride(), template.stride(), template.dtype

@@ -88,11 +88,9 @@ const E* last_plane(const Job& job, const E* x) {
 }
 
 template <class E, class T>
-void run_planes(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
-                int64_t first, int64_t last, T* scratch) {
+void run_planes(const Job& job, const Tiles<T>& tiles, const E* x, const E* z, const E* bias,
+                E* out, T* parts, int64_t first, int64_t last, T* scratch) {
     bool products = by_products(job, LANES<T>);
-    Tiles<T> tiles(job);
-    if (!products) tiles.prepare(job, scratch);
     const E* x_last = last_plane(job, x);
     int64_t cuts = stretches<T>(job), k = job.count[3], cut = first % cuts, plane = first / cuts;
     int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
@@ -117,11 +115,31 @@ void run_planes(const Job& job, const E* x, const E* z, const E* bias, E* out, T
     }
 }
 
+template <class T>
+void run_batches(const Job& job, const Tiles<T>& tiles, int64_t batch, const T* x, const T* z,
+                 T* out, int64_t first, int64_t last) {
+    for (int64_t plane = first, planes; plane < last; plane += planes) {
+        int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
+        int64_t n0 = plane / job.count[2] / job.count[1];
+        planes = least(batch, least(last - plane, job.count[2] - n2));
+        columns_batch(job, tiles, x + n0 * job.x_step[0] + n1 * job.x_step[1] + n2 * job.x_step[2],
+                      z + n0 * job.z_step[0] + n1 * job.z_step[1] + n2 * job.z_step[2],
+                      out + plane * job.out_cells(), planes);
+    }
+}
+
 template <class E, class T>
 void typed_run(const Job& job, const E* x, const E* z, const E* bias, E* out, T* parts,
                int64_t first, int64_t last, T* scratch) {
     if (!job.channels_last && !by_channels<T>(job)) {
-        run_planes<E, T>(job, x, z, bias, out, parts, first, last, scratch);
+        Tiles<T> tiles(job);
+        if (!by_products(job, LANES<T>)) tiles.prepare(job, scratch);
+        int64_t batch = tiles.batch(job, bias);
+        if (batch > 1)
+            run_batches<T>(job, tiles, batch, as_it_is<E, T>(x), as_it_is<E, T>(z), (T*)out, first,
+                           last);
+        else
+            run_planes<E, T>(job, tiles, x, z, bias, out, parts, first, last, scratch);
         return;
     }
     for (int64_t task = first; task < last; task++)
