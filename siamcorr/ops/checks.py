@@ -187,13 +187,14 @@ class Signature:
     """A checked call. Calls with the same sizes, dtypes, devices and options share one.
 
     op: the operator. sides: zeros around search, as F.pad takes them; None for none.
-    task: the response to compute. plan: `siamcorr.ops.dispatch` stores its plan here.
+    task: the response to compute. kind: the type of device. plan: `siamcorr.ops.dispatch` stores
+    its plan here.
     """
 
-    __slots__ = ("op", "plan", "sides", "task")
+    __slots__ = ("kind", "op", "plan", "sides", "task")
 
-    def __init__(self, op: OperatorName, sides: list[int] | None, task: Task) -> None:
-        self.op, self.sides, self.task = op, sides, task
+    def __init__(self, op: OperatorName, sides: list[int] | None, task: Task, kind: str) -> None:
+        self.op, self.sides, self.task, self.kind = op, sides, task, kind
         self.plan: tuple[Callable[..., Tensor] | None, bool] | None = None
 
 
@@ -247,4 +248,4 @@ def _check(
     geometry = Geometry.of(op, search, template, dilation, sides)
     if not torch.compiler.is_compiling() and tracing():
         geometry = geometry.to_integers()  # its sizes are tensors
-    return Signature(op, sides, Task("response", geometry, method))
+    return Signature(op, sides, Task("response", geometry, method), search.device.type)

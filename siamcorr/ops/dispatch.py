@@ -60,7 +60,7 @@ def dispatch(search: Tensor, template: Tensor, scale: float, call: Signature) ->
             call.plan = _plan(search, call)
         function, pads = call.plan
         wanted = torch.is_grad_enabled() and (search.requires_grad or template.requires_grad)
-        if wanted or transforms_active() or autocast_active(search.device.type):
+        if wanted or transforms_active() or autocast_active(call.kind):
             function = None
     if scale != 1.0:
         template = template * scale
@@ -100,8 +100,7 @@ def run(search: Tensor, template: Tensor, task: Task, sides: list[int] | None = 
 
 def _plan(search: Tensor, call: Signature) -> Plan:
     """Plan the calls of a signature, with its own method or the planner's."""
-    _, geometry, method = call.task
-    kind = search.device.type
+    (_, geometry, method), kind = call.task, call.kind
     if kind == "meta" or not len(search) or search.dtype in HALF:
         return Plan(None)
     chosen = choose("response", geometry, search.dtype, kind) if method == "auto" else method
