@@ -70,18 +70,18 @@ constexpr LeftOverTiles<T> LEFT_OVER_TILES{std::make_integer_sequence<int, MOST_
 
 // Adds a plane's products to the sums, a vector for each cell, column by column. The last vector of
 // a row of z ends with the row. Lanes that it shares with the vector or the row before it are zero,
-// in x, too, so that an infinite number there does not count.
+// in x, too, so that an infinite number there does not count. `room` says whether there is memory of
+// z's tensor, or of ours, for a vector before z; otherwise z is copied.
 template <class T>
-void add_left_over(const Job& job, const LeftOver<T>& rest, Plane<T> x, Plane<T> z, bool more,
-                   T* sums, T* scratch) {
+void add_left_over(const Job& job, const LeftOver<T>& rest, Plane<T> x, Plane<T> z, bool room,
+                   bool more, T* sums, T* scratch) {
     constexpr int64_t L = LANES<T>;
     int64_t rows = job.out_size[0], first = job.out_size[1] - rest.columns;
     int64_t h = job.z_size[0], w = job.z_size[1], vectors = (w + L - 1) / L;
-    T* cells = scratch + L;  // the first row's vector begins before its cells
-    if (z.pitch == w)
-        copy_row(z.at, 1, cells, h * w);
-    else
-        for (int64_t u = 0; u < h; u++) copy_row(z.at + u * z.pitch, 1, cells + u * w, w);
+    if (!room) {
+        for (int64_t u = 0; u < h; u++) copy_row(z.at + u * z.pitch, 1, scratch + L + u * w, w);
+        z = {scratch + L, w};
+    }
     for (int64_t c = 0; c < rest.columns; c++, sums += rows * L)
         for (int64_t t = 0; t < vectors; t++)
             for (int64_t u = 0; u < h; u += MOST_H) {
@@ -90,7 +90,7 @@ void add_left_over(const Job& job, const LeftOver<T>& rest, Plane<T> x, Plane<T>
                 for (int64_t i = 0, size = 3; i < rows; i += 1 << size) {
                     while (i + (1 << size) > rows) size--;
                     LEFT_OVER_TILES<T>.at[H - 1][size](
-                        from + i * x.pitch, x.pitch, cells + u * w + column, w,
+                        from + i * x.pitch, x.pitch, z.at + u * z.pitch + column, z.pitch,
                         t < vectors - 1 ? rest.all : rest.last, sums + i * L,
                         more || t > 0 || u > 0);
                 }

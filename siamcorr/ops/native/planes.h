@@ -170,10 +170,10 @@ void columns_batch(const Job& job, const Tiles<T>& tiles, const T* x, const T* z
 //
 // `x_last` is where the last plane of x in memory starts. A row shorter than a vector is read with up
 // to LANES - 1 elements too many. If its plane starts LANES or more before x_last, these elements lie
-// before the same cell of the last plane, so inside x.
+// before the same cell of the last plane, so inside x. `z_first` is where the first plane of z starts.
 template <class E, class T>
 void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x_last, const E* z,
-                   int64_t k_first, int64_t k_last, E* out, T* part, T bias) {
+                   const E* z_first, int64_t k_first, int64_t k_last, E* out, T* part, T bias) {
     int64_t rows = job.out_size[0], columns = tiles.columns, out_pitch = job.out_size[1];
     int64_t pitch = tiles.pitch;
     // Where the last k stores its sums; null if write_plane must convert them.
@@ -187,7 +187,8 @@ void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x
         bool in_place = from.at && tiles.readable;
         if (columns < LANES<T>) in_place = in_place && plane + LANES<T> <= x_last;
         if (!in_place) from = pack_search<E, T>(job, plane, job.stride[1], tiles.packed_x);
-        Plane<T> cells = pack_template<E, T>(job, z + k * job.z_step[3], tiles.packed_z);
+        const E* z_plane = z + k * job.z_step[3];
+        Plane<T> cells = pack_template<E, T>(job, z_plane, tiles.packed_z);
         for (int64_t n = 0; n < tiles.count; n++) {
             const Tile<T>& tile = tiles.list[n];
             bool finished = direct && k == k_last - 1 && tile.last;
@@ -200,9 +201,11 @@ void columns_plane(const Job& job, const Tiles<T>& tiles, const E* x, const E* x
                           tile.step * (finished ? out_pitch : pitch),
                           finished ? tile.tail : tile.slot, tile.runs);
         }
-        if (tiles.rest.columns)
-            add_left_over<T>(job, tiles.rest, from, cells, k > k_first, tiles.rest_sums,
+        if (tiles.rest.columns) {
+            bool room = cells.at == tiles.packed_z || z_plane - z_first >= LANES<T>;
+            add_left_over<T>(job, tiles.rest, from, cells, room, k > k_first, tiles.rest_sums,
                              tiles.rest_scratch);
+        }
     }
     if (part) {
         write_left_over<T, T>(job, tiles.rest.columns, tiles.rest_sums, 0, NONE, part);

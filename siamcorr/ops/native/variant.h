@@ -79,19 +79,15 @@ void run_shared(const Job& job, const E* x, const E* z, const E* bias, E* out, i
         scratch);
 }
 
-// The start of the last plane of x in memory.
-template <class E>
-const E* last_plane(const Job& job, const E* x) {
-    for (int axis = 0; axis < 4; axis++)
-        if (job.x_step[axis] > 0) x += job.x_step[axis] * (job.count[axis] - 1);
-    return x;
-}
-
 template <class E, class T>
 void run_planes(const Job& job, const Tiles<T>& tiles, const E* x, const E* z, const E* bias,
                 E* out, T* parts, int64_t first, int64_t last, T* scratch) {
     bool products = by_products(job, LANES<T>);
-    const E* x_last = last_plane(job, x);
+    const E *x_last = x, *z_first = z;  // of the planes in memory
+    for (int axis = 0; axis < 4; axis++) {
+        if (job.x_step[axis] > 0) x_last += job.x_step[axis] * (job.count[axis] - 1);
+        if (job.z_step[axis] < 0) z_first += job.z_step[axis] * (job.count[axis] - 1);
+    }
     int64_t cuts = stretches<T>(job), k = job.count[3], cut = first % cuts, plane = first / cuts;
     int64_t n2 = plane % job.count[2], n1 = plane / job.count[2] % job.count[1];
     int64_t n0 = plane / job.count[2] / job.count[1];
@@ -105,7 +101,8 @@ void run_planes(const Job& job, const Tiles<T>& tiles, const E* x, const E* z, c
         if (products)
             products_plane<E, T>(job, from, cells, begin, end, to, part, shift, scratch);
         else
-            columns_plane<E, T>(job, tiles, from, x_last, cells, begin, end, to, part, shift);
+            columns_plane<E, T>(job, tiles, from, x_last, cells, z_first, begin, end, to, part,
+                                shift);
         // The next task, without the divisions, which cost as much as a small plane's products.
         if (++cut < cuts) continue;
         cut = 0, plane++;
