@@ -26,7 +26,8 @@ template <class T, int H, int V, int R>
 void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int64_t w,
                   const int64_t* offsets, int64_t tail, const T* from, int64_t from_pitch, T* to,
                   int64_t to_pitch, int64_t to_tail, int64_t runs) {
-    constexpr bool factors_fit = R * V + H + V <= REGISTERS;
+    // Whether the cells of a template column fit beside the sums and a vector of search cells.
+    constexpr bool factors_fit = R * V + H + 1 < REGISTERS;
     for (; runs > 0; runs--) {
         Vec<T> sums[R][V];
 #pragma GCC unroll 16
@@ -43,19 +44,31 @@ void columns_tile(const T* x, int64_t x_pitch, const T* z, int64_t z_pitch, int6
             }
 #pragma GCC unroll 32
             for (int r = 0; r < R + H - 1; r++) {
-                Vec<T> cells[V];
+                if constexpr (factors_fit) {
 #pragma GCC unroll 4
-                for (int t = 0; t < V; t++)
-                    cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
-                row += x_pitch;
-                if constexpr (!factors_fit) REREAD(cell);
+                    for (int t = 0; t < V; t++) {
+                        Vec<T> cells = load(row + (t == V - 1 ? tail : t * LANES<T>));
+                        LOAD_ONCE(cells);
 #pragma GCC unroll 16
-                for (int u = 0; u < H; u++)
-                    if (r - u >= 0 && r - u < R) {
-                        Vec<T> factor = factors_fit ? factors[u] : spread(cell[u * z_pitch]);
-#pragma GCC unroll 4
-                        for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
+                        for (int u = 0; u < H; u++)
+                            if (r - u >= 0 && r - u < R) sums[r - u][t] += cells * factors[u];
                     }
+                    row += x_pitch;
+                } else {
+                    Vec<T> cells[V];
+#pragma GCC unroll 4
+                    for (int t = 0; t < V; t++)
+                        cells[t] = load(row + (t == V - 1 ? tail : t * LANES<T>));
+                    row += x_pitch;
+                    REREAD(cell);
+#pragma GCC unroll 16
+                    for (int u = 0; u < H; u++)
+                        if (r - u >= 0 && r - u < R) {
+                            Vec<T> factor = spread(cell[u * z_pitch]);
+#pragma GCC unroll 4
+                            for (int t = 0; t < V; t++) sums[r - u][t] += cells[t] * factor;
+                        }
+                }
             }
         }
 #pragma GCC unroll 16
