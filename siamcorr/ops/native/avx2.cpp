@@ -8,7 +8,7 @@
 #endif
 #define VECTOR_BYTES 32
 constexpr int MOST_H = 7, MOST_R[3] = {8, 5, 4};
-constexpr int MOST_U = 3, MOST_V = 3;
+constexpr int MOST_U = 4, MOST_V = 3;
 constexpr int MATRIX_J = 6, MATRIX_V = 2;
 constexpr int REGISTERS = 16;
 #include "variant.h"

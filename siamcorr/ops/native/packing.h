@@ -46,11 +46,17 @@ INLINE int64_t phase_room(const Job& job, int64_t phases) {
     return up((job.extent(1) + phases - 1) / phases + LANES<T>, LANES<T>);
 }
 
-// The part of x's plane that the response needs, with zeros around it.
+// Size of a packed plane of x.
+template <class T>
+INLINE int64_t packed_size(const Job& job, int64_t phases) {
+    return job.extent(0) * phases * phase_room<T>(job, phases);
+}
+
+// Copies the part of x's plane that the response needs. `to` must be zero where x has no cells, and
+// stays so: all planes of a job have them in the same place.
 template <class E, class T>
 Plane<T> pack_search(const Job& job, const E* x, int64_t phases, T* to) {
     int64_t room = phase_room<T>(job, phases), pitch = phases * room, rows = job.extent(0);
-    memset(to, 0, rows * pitch * sizeof(T));
     int64_t top = job.pad[0] > 0 ? job.pad[0] : 0, end = least(rows, job.x_size[0] + job.pad[0]);
     for (int64_t p = 0; p < phases; p++) {
         // Cell c is column c*phases + shift: from `first` to `last` it exists.
@@ -83,13 +89,18 @@ INLINE Plane<T> pack_template(const Job& job, const E* z, T* to) {
 }
 
 // A template plane whose rows are whole vectors; the last vector ends with the row, after zeros.
+// `last` are the lanes of the last vector that are not zero.
 template <class E, class T>
-void pack_vectors(const Job& job, const E* z, T* to) {
+void pack_vectors(const Job& job, const E* z, typename Vectors<T>::Mask last, T* to) {
     constexpr int64_t L = LANES<T>;
     int64_t w = job.z_size[1], whole = (w - 1) / L * L, rest = w - whole;
     for (int64_t u = 0; u < job.z_size[0]; u++, to += whole + L) {
         const E* row = z + u * job.z_cell[0];
         copy_row(row, job.z_cell[1], to, whole);
+        if (w >= L && job.z_cell[1] == 1) {
+            store(to + whole, masked<T>(load_wide(row + w - L), last));
+            continue;
+        }
         int64_t front = w >= L ? L - rest : 0;  // a row shorter than a vector comes first
         store(to + whole, Vec<T>{});
         copy_row(row + whole * job.z_cell[1], job.z_cell[1], to + whole + front, rest);

@@ -121,8 +121,9 @@ struct Tiles {
         sums = scratch + list_size(job, count) / sizeof(T);
         packed_z = sums + job.out_size[0] * pitch;
         packed_x = packed_z + up(job.z_size[0] * job.z_size[1], 16);
-        rest_sums = packed_x + job.extent(0) * job.stride[1] * room;
+        rest_sums = packed_x + packed_size<T>(job, job.stride[1]);
         rest_scratch = rest_sums + rest.columns * job.out_size[0] * LANES<T>;
+        memset(packed_x, 0, packed_size<T>(job, job.stride[1]) * sizeof(T));
     }
     // How many planes columns_batch may compute at a time; 1 if it cannot.
     template <class E>
@@ -140,7 +141,7 @@ struct Tiles {
     int64_t size(const Job& job) const {  // bytes of scratch memory
         int64_t tiles = 0;
         each_tile<T>(job, columns, [&](const Tile<T>&) { tiles++; });
-        int64_t search = job.extent(0) * job.stride[1] * room;
+        int64_t search = packed_size<T>(job, job.stride[1]);
         int64_t cells = up(job.z_size[0] * job.z_size[1], 16) + 16;
         int64_t all = job.out_size[0] * pitch + search + cells + rest.scratch(job);
         return list_size(job, tiles) + all * sizeof(T);
@@ -232,11 +233,12 @@ void products_plane(const Job& job, const E* x, const E* z, int64_t k_first, int
     T *sums = scratch, *packed_z = sums + up(h * w, 16);
     T* packed_x = packed_z + job.z_size[0] * vectors * L;
     bool in_place = columns >= LANES<T> && search_in_place<E, T>(job);
+    if (!in_place) memset(packed_x, 0, packed_size<T>(job, 1) * sizeof(T));
     for (int64_t k = k_first; k < k_last; k++) {
         const E* plane = x + k * job.x_step[3];
         Plane<T> from{as_it_is<E, T>(plane), job.x_cell[0]};
         if (!in_place) from = pack_search<E, T>(job, plane, 1, packed_x);
-        pack_vectors<E, T>(job, z + k * job.z_step[3], packed_z);
+        pack_vectors<E, T>(job, z + k * job.z_step[3], last, packed_z);
         bool shared = job.stride[0] == job.dilation[0];  // rows of x, by neighbouring response rows
         int64_t row_runs = shared ? (h + MOST_U - 1) / MOST_U : h;
         int64_t column_runs = (w + MOST_V - 1) / MOST_V;
@@ -260,8 +262,7 @@ void products_plane(const Job& job, const E* x, const E* z, int64_t k_first, int
 template <class T>
 int64_t products_scratch(const Job& job) {
     int64_t cells = job.z_size[0] * up(job.z_size[1], LANES<T>);
-    int64_t search = job.extent(0) * phase_room<T>(job, 1);
-    return (up(job.out_cells(), 16) + cells + search + 16) * sizeof(T);
+    return (up(job.out_cells(), 16) + cells + packed_size<T>(job, 1) + 16) * sizeof(T);
 }
 
 }  // namespace

@@ -131,13 +131,15 @@ void shared_planes(const Job& job, const E* x, const E* z, int64_t lanes, E* out
     int64_t runs = (columns + MOST_S - 1) / MOST_S, dilation = job.dilation[0];
     bool one_x = job.x_step[2] == 0;
     T *sums = scratch, *packed_x = sums + rows * columns * L;
-    T* packed_z = packed_x + job.extent(0) * (one_x ? phase_room<T>(job, 1) : job.extent(1) * L);
+    T* packed_z = packed_x + (one_x ? packed_size<T>(job, 1) : job.extent(0) * job.extent(1) * L);
+    bool in_place = search_in_place<E, T>(job);
+    if (one_x && !in_place) memset(packed_x, 0, packed_size<T>(job, 1) * sizeof(T));
     for (int64_t k = 0; k < job.count[3]; k++) {
         const E *planes = x + k * job.x_step[3], *cells = z + k * job.z_step[3];
         Lanes<T> from, factors;
         if (one_x) {
             Plane<T> plane{as_it_is<E, T>(planes), job.x_cell[0]};
-            if (!search_in_place<E, T>(job)) plane = pack_search<E, T>(job, planes, 1, packed_x);
+            if (!in_place) plane = pack_search<E, T>(job, planes, 1, packed_x);
             from = {plane.at, plane.pitch, 1};
             factors = pack_planes<E, T>(cells, h, job.z_size[1], job.z_cell, job.z_step[2], lanes,
                                         packed_z);
@@ -170,7 +172,8 @@ void shared_planes(const Job& job, const E* x, const E* z, int64_t lanes, E* out
 template <class T>
 int64_t shared_scratch(const Job& job) {
     bool one_x = job.x_step[2] == 0;
-    int64_t x = job.extent(0) * (one_x ? phase_room<T>(job, 1) : job.extent(1) * LANES<T>);
+    int64_t lanes = job.extent(0) * job.extent(1) * LANES<T>;
+    int64_t x = one_x ? packed_size<T>(job, 1) : lanes;
     int64_t z = job.z_size[0] * job.z_size[1] * (one_x ? LANES<T> : 1);
     return (job.out_cells() * LANES<T> + x + z) * sizeof(T);
 }
