@@ -8,6 +8,7 @@ import os
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,22 @@ FLAGS += ["-Wno-psabi", "-fvisibility=hidden", "-g0", "-falign-functions=64"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"]
 
 
+class ParallelBuild(build_ext):
+    """Compile the sources of an extension at the same time."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Give each source to a compiler of its own."""
+        compile_some = self.compiler.compile
+
+        def compile_all(sources: list[str], **options: Any) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = pool.map(lambda source: compile_some([source], **options), sources)
+                return [name for names in made for name in names]
+
+        self.compiler.compile = compile_all
+        super().build_extension(ext)
+
+
 def build(extra: list[str]) -> Path:
     """Compile the kernels to `MODULE`, under the root.
 
@@ -43,10 +60,9 @@ def build(extra: list[str]) -> Path:
         py_limited_api=True,
         language="c++",
     )
-    command = build_ext(Distribution({"name": "siamcorr", "ext_modules": [extension]}))
+    command = ParallelBuild(Distribution({"name": "siamcorr", "ext_modules": [extension]}))
     with tempfile.TemporaryDirectory() as folder:
         command.build_lib = command.build_temp = folder
-        command.parallel = os.cpu_count()
         command.ensure_finalized()
         command.run()
         (built,) = Path(folder).rglob("_native*.so")
