@@ -1,6 +1,7 @@
 """Put a network's convolutions on the C++ kernels, for inference on a CPU."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -17,6 +18,7 @@ from siamcorr.ops import kernels
 from siamcorr.ops.torch_versions import global_hooks
 
 M = TypeVar("M", bound=nn.Module)
+Hooks = Mapping[int, Any]
 
 
 class NativeSequential(nn.Sequential):
@@ -28,49 +30,49 @@ class NativeSequential(nn.Sequential):
 
     def __init__(self, layers: "OrderedDict[str, nn.Module]") -> None:
         super().__init__(layers)
-        self._plan: tuple[list[nn.Module], list[Step]] = [], []  # for these layers
+        # Modules inside, what runs instead of them, and where they keep their hooks.
+        self._plan: tuple[list[nn.Module], list[Step], list[Hooks]] = [], [], []
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers."""
-        layers: list[nn.Module] = []
-        if global_hooks() or not _collect(self, layers):
+        modules = _collect(self, [])
+        planned, parts, hooks = self._plan
+        if modules != planned:
+            parts, hooks = _parts(modules), [each for module in modules for each in _hooks(module)]
+            self._plan = modules, parts, hooks  # in one step, because other threads may read it
+        if global_hooks() or any(hooks):
             for layer in self:
                 features = layer(features)
             return features
-        planned, parts = self._plan
-        if layers != planned:
-            parts = _parts(layers)
-            self._plan = layers, parts  # in one step, because other threads may read it
         for part in parts:
             features = part(features)
         return features
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_plan": ([], [])}
+        return {**self.__dict__, "_plan": ([], [], [])}
 
     def _apply(self, *args: Any, **options: Any) -> Self:
-        self._plan = [], []  # conversion to another type or device
+        self._plan = [], [], []  # conversion to another type or device
         return super()._apply(*args, **options)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def _collect(chain: NativeSequential, layers: list[nn.Module]) -> bool:
-    """Append the layers of a chain, and of chains inside it; False if one of them has a hook."""
-    for layer in chain._modules.values():
-        assert layer is not None
-        if has_hooks(layer):
-            return False
-        if type(layer) is not NativeSequential:
-            layers.append(layer)
-        elif not _collect(layer, layers):
-            return False
-    return True
+def _collect(chain: NativeSequential, found: list[nn.Module]) -> list[nn.Module]:
+    """Append the modules of a chain, and of chains inside it, and return them."""
+    for module in chain._modules.values():
+        assert module is not None
+        found.append(module)
+        if type(module) is NativeSequential:
+            _collect(module, found)
+    return found
 
 
-def _parts(layers: list[nn.Module]) -> list[Step]:
+def _parts(modules: list[nn.Module]) -> list[Step]:
     """Neighbouring native layers as one part each, and the other layers, without nn.Identity."""
     parts: list[Step] = []
     several: list[NativeLayer] = []
-    for layer in layers:
+    for layer in modules:
+        if type(layer) is NativeSequential:
+            continue  # its modules follow
         if isinstance(layer, NativeLayer):
             if not several:
                 parts.append(partial(run_layers, several, Steps()))
@@ -81,13 +83,13 @@ def _parts(layers: list[nn.Module]) -> list[Step]:
     return parts
 
 
-def has_hooks(module: nn.Module) -> bool:
-    """Whether a call of a module calls something else, too."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
+def _hooks(module: nn.Module) -> tuple[Hooks, ...]:
+    """What a call of a module calls, too."""
+    return (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
     )
 
 
@@ -115,7 +117,7 @@ def _replace(parent: nn.Module) -> None:
         replaced: nn.Module | None = native_layer(child)
         if replaced is None:
             _replace(child)
-            if type(child) is nn.Sequential and not has_hooks(child):
+            if type(child) is nn.Sequential and not any(_hooks(child)):
                 layers = OrderedDict(zip(child._modules, child, strict=True))
                 replaced = NativeSequential(layers)
         if replaced is not None:

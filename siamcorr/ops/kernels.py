@@ -100,12 +100,13 @@ class PackedJob(NamedTuple):
     """A job in the form that the kernels take.
 
     offset: bytes from the first to the last cell of a rotated template; 0 if it is not rotated.
+    shape, strides: of the result; with strides, PyTorch makes a tensor in half the time.
     """
 
     job: bytes
     offset: int
     shape: tuple[int, ...]
-    channels_last: bool
+    strides: tuple[int, ...]
     single_thread: bool
 
 
@@ -144,11 +145,8 @@ def run(packed: PackedJob, x: Tensor, z: Tensor, bias: Tensor | None = None) -> 
         A tensor of the job's shape.
     """
     assert module is not None
-    job, offset, shape, channels_last, single_thread = packed
-    if channels_last:
-        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    else:
-        out = x.new_empty(shape)
+    job, offset, shape, strides, single_thread = packed
+    out = x.new_empty_strided(shape, strides)
     if 0 in shape:
         return out
     threads = 1 if single_thread else torch.get_num_threads()
@@ -203,9 +201,14 @@ def pack(
     )
     cells = form.out_size[0] * form.out_size[1] * z_size[0] * z_size[1]
     flops = 2 * cells * count[0] * count[1] * count[2] * count[3]
-    return PackedJob(
-        job, offset * x.element_size(), shape, channels_last, flops < SINGLE_THREAD_FLOPS
-    )
+    strides = result_strides(shape, channels_last)
+    return PackedJob(job, offset * x.element_size(), shape, strides, flops < SINGLE_THREAD_FLOPS)
+
+
+def result_strides(shape: tuple[int, ...], channels_last: bool) -> tuple[int, ...]:
+    """Strides of a new tensor (B, C, H, W)."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(shape, device="meta", memory_format=layout).stride()
 
 
 def _taken(steps: Sides, sizes: Sides) -> list[int]:

@@ -24,6 +24,7 @@ class PackedLayerJob(NamedTuple):
 
     job: bytes
     shape: tuple[int, ...]
+    strides: tuple[int, ...]
     single_thread: bool
 
 
@@ -43,7 +44,7 @@ def pack_pointwise(
     job = POINTWISE_LAYOUT.pack(*sizes, kernels.ACTIVATIONS.index(activation))
     flops = 2 * math.prod(sizes)
     out = count, groups * outputs, height, width
-    return PackedLayerJob(job, out, flops < kernels.SINGLE_THREAD_FLOPS)
+    return _packed(job, out, flops)
 
 
 def run_pointwise(packed: PackedLayerJob, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -60,9 +61,9 @@ def run_pointwise(packed: PackedLayerJob, x: Tensor, weight: Tensor, bias: Tenso
         (B, groups * outputs, H, W) in channels_last.
     """
     assert kernels.module is not None
-    job, shape, single_thread = packed
-    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    if out.numel():
+    job, shape, strides, single_thread = packed
+    out = x.new_empty_strided(shape, strides)
+    if 0 not in shape:
         threads = 1 if single_thread else torch.get_num_threads()
         addresses = x.data_ptr(), weight.data_ptr(), bias.data_ptr(), out.data_ptr()
         kernels.module.run_pointwise(job, *addresses, threads)
@@ -83,7 +84,7 @@ def pack_gate(
     images, channels, height, width = shape
     kinds = GATES.index(gate), kernels.ACTIVATIONS.index(activation)
     job = GATE_LAYOUT.pack(images, height * width, channels, hidden, *kinds)
-    return PackedLayerJob(job, tuple(shape), math.prod(shape) < kernels.SINGLE_THREAD_FLOPS)
+    return _packed(job, tuple(shape), math.prod(shape))
 
 
 def run_gate(packed: PackedLayerJob, x: Tensor, weight: Tensor) -> Tensor:
@@ -95,9 +96,14 @@ def run_gate(packed: PackedLayerJob, x: Tensor, weight: Tensor) -> Tensor:
         weight: what gate.h says, in one row.
     """
     assert kernels.module is not None
-    job, shape, single_thread = packed
-    out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    if out.numel():
+    job, shape, strides, single_thread = packed
+    out = x.new_empty_strided(shape, strides)
+    if 0 not in shape:
         threads = 1 if single_thread else torch.get_num_threads()
         kernels.module.run_gate(job, x.data_ptr(), weight.data_ptr(), 0, out.data_ptr(), threads)
     return out
+
+
+def _packed(job: bytes, shape: tuple[int, ...], flops: int) -> PackedLayerJob:
+    strides = kernels.result_strides(shape, channels_last=True)
+    return PackedLayerJob(job, shape, strides, flops < kernels.SINGLE_THREAD_FLOPS)

@@ -130,12 +130,12 @@ INLINE void store_narrow(Vec<float> value, E* to) {
 // For a number or a vector. NaN stays NaN, because its comparisons are false.
 template <class V>
 INLINE V activate(V value, int64_t kind) {
-    V zero = {}, six = zero + 6;
+    V zero = {}, six = zero + 6, sixth = (zero + 1) / 6;
     if (kind == NONE) return value;
     if (kind == HARDSWISH) {
         V gate = value + 3;
         gate = gate < zero ? zero : gate;
-        return value * (gate > six ? six : gate) / 6;
+        return value * (gate > six ? six : gate) * sixth;
     }
     value = value < zero ? zero : value;
     return kind == RELU6 ? (value > six ? six : value) : value;
