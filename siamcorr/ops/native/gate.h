@@ -77,7 +77,8 @@ void gate_run(const GateJob* given, const float* x, const float* w, float* out, 
         inner[h] = activate(sum, RELU);
     }
     for (int64_t c = 0; c < room; c += L) {
-        Vec<float> sum = load(second + hidden * room + c), zero = {}, six = zero + 6, sixth = (zero + 1) / 6;
+        Vec<float> zero = {}, six = zero + 6, sixth = (zero + 1) / 6;
+        Vec<float> sum = load(second + hidden * room + c);
         for (int64_t h = 0; h < hidden; h++) sum += load(second + h * room + c) * inner[h];
         if (job.kind == HARDSIGMOID) {
             sum += 3;
