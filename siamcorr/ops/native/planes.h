@@ -148,8 +148,8 @@ struct Tiles {
     }
 };
 
-// Neighbouring small planes that need nothing but the inner loops: calling these for one plane after
-// the other takes two thirds of the time of columns_plane.
+// Neighbouring small planes that need nothing but the inner loops. To call these for one plane after
+// the other takes an eighth less time than columns_plane at 18x18 cells.
 template <class T>
 void columns_batch(const Job& job, const Tiles<T>& tiles, const T* x, const T* z, T* out,
                    int64_t planes) {
